@@ -1,0 +1,42 @@
+# make demo: a small study, end to end, from nothing.  make test: the whole test suite.
+# Both need Python 3.11+ and make; everything else comes locked from uv.lock.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.synced
+FILES  := repro figures tests
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format clean
+
+help:            ## these lines
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+
+setup: $(READY)  ## the locked environment in .venv
+
+$(READY): pyproject.toml uv.lock
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; this is %s. Try: make PYTHON=python3.11" % sys.version.split()[0])'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.7,<1"
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv sync --active --locked --inexact --all-extras --no-extra cluster
+	@touch $@
+
+demo: setup      ## a small study, end to end: results/index.html
+	$(BIN)/python -m repro.reproduce run --scale smoke --fallback phantom
+	$(BIN)/python -m figures
+
+test: setup      ## the whole test suite
+	$(BIN)/python -m pytest
+
+lint: setup      ## ruff (lint and format) and mypy
+	$(BIN)/ruff check $(FILES)
+	$(BIN)/ruff format --check $(FILES)
+	$(BIN)/mypy
+
+format: setup    ## let ruff rewrite the code in the house style
+	$(BIN)/ruff check --fix $(FILES)
+	$(BIN)/ruff format $(FILES)
+
+clean:           ## remove the environment and caches; runs and results stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -1,0 +1,11 @@
+"""Everything a user can set, as data: base settings, and named configs that change some of them."""
+
+from repro.configs.base import BASE
+from repro.configs.datasets import DATASETS
+from repro.configs.methods import METHODS
+from repro.configs.scales import SCALES
+from repro.configs.setting import Named, Setting
+
+NAMED: dict[str, Named] = {**METHODS, **DATASETS, **SCALES}
+
+__all__ = ["BASE", "DATASETS", "METHODS", "NAMED", "SCALES", "Named", "Setting"]

@@ -1,0 +1,89 @@
+"""The base settings: every key there is, its default, where the default comes from, and what it means.
+
+The paper's body is not available to us. A value marked [us] is our choice, never the paper's.
+"""
+
+from repro.configs.setting import Setting as S
+
+BASE = {
+    "seed": S(0, "[us]", "Seed of everything random: initial weights, order, augmentation, label subsets.", low=0),
+    "scale": S("custom", "[us]", "Name of the scale, for tables; set by smoke, medmnist and paper."),
+    "deterministic": S(False, "[us]", "On a GPU, use deterministic kernels (slower). A CPU always repeats its bits."),
+    "device": S("auto", "[us]", "cpu, cuda, or auto: cuda when there is one.", choices=("auto", "cpu", "cuda")),
+    "data": {
+        "name": S("dermamnist", "[us]", "Data set. `python -m repro.data list` shows them."),
+        "size": S(28, "[us]", "Height and width of the images, in pixels.", low=8, high=1024),
+        "split": S("official", "[us]", "official, or lesion: no lesion in two splits (DermaMNIST's own split leaks)."),
+        "limit": S(None, "[us]", "At most this many images per split, stratified. None: all.", low=16, optional=True, kind=int),
+        "stands_in_for": S(None, "[us]", "Data set these images replace; every caption says so.", optional=True, kind=str),
+    },
+    "encoder": {
+        "arch": S("resnet18", "[us]", "torchvision ResNet.", choices=("resnet18", "resnet50")),
+        "stem": S("imagenet", "[us]", "imagenet: 7x7 stride 2 and max-pooling; small: 3x3 stride 1, for images under 64 px.",
+                  choices=("imagenet", "small")),
+        "width": S(64, "[us]", "Channels of the first stage; 64 is the standard network.", low=4, high=256),
+    },
+    "heads": {
+        "hidden": S(4096, "[BYOL]", "Hidden units of projector and predictor.", low=8),
+        "out": S(256, "[BYOL]", "Size of a projection.", low=4),
+    },
+    "augment": {
+        "crop": S([0.2, 1.0], "[us]", "Area of the random crop, as a fraction; BYOL's 0.08 loses small lesions.", low=0.01, high=1.0),
+        "flip": S(0.5, "[BYOL]", "Probability of a horizontal flip.", low=0.0, high=1.0),
+        "jitter": S([0.4, 0.4, 0.2, 0.1], "[BYOL]", "Strength of brightness, contrast, saturation, hue.", low=0.0, high=1.0),
+        "jitter_prob": S(0.8, "[BYOL]", "Probability of colour jitter.", low=0.0, high=1.0),
+        "grey": S(0.2, "[BYOL]", "Probability of dropping colour.", low=0.0, high=1.0),
+        "blur": S([1.0, 0.1], "[BYOL]", "Probability of Gaussian blur, for view 1 and view 2.", low=0.0, high=1.0),
+        "solarize": S([0.0, 0.2], "[BYOL]", "Probability of solarisation, for view 1 and view 2.", low=0.0, high=1.0),
+    },
+    "method": {
+        "name": S("byol", "[us]", "Name in tables; set by the method configs."),
+        "objective": S("byol", "[A]", "none: random weights; supervised: labelled images only; byol: with or without partners.",
+                       choices=("none", "supervised", "byol")),
+    },
+    "selector": {
+        "name": S("none", "[A]", "How the additional positive is chosen.",
+                  choices=("none", "random", "cosine", "tracin", "oracle")),
+        "weight": S(1.0, "[us]", "lambda: weight of the additional positive's loss.", low=0.0),
+        "warmup_epochs": S(0, "[us]", "Epochs with lambda = 0.", low=0),
+        "ramp_epochs": S(0, "[us]", "Epochs over which lambda then rises linearly to `weight`.", low=0),
+    },
+    "tracin": {
+        "layers": S("last", "[us]", "Parameters whose gradients are compared. last: the predictor's final layer.", choices=("last",)),
+        "normalize": S("cosine", "[us]", "dot: K as it is; cosine: K_ij / sqrt(K_ii K_jj), which tames large-gradient hubs.",
+                       choices=("dot", "cosine")),
+        "exclude_group": S(False, "[us]", "Never pair two images of one patient or lesion."),
+    },
+    "pretrain": {
+        "epochs": S(200, "[us]", "Passes over the unlabelled training images.", low=1),
+        "batch_size": S(256, "[us]", "Images per step; partners are chosen inside a batch.", low=2),
+        "optimizer": S("sgd", "[us]", "BYOL used lars with batches of 4096; sgd and adamw suit small ones.", choices=("lars", "sgd", "adamw")),
+        "lr": S(0.1, "[us]", "Learning rate at batch size 256; scaled linearly with the batch.", low=0.0),
+        "momentum": S(0.9, "[BYOL]", "Momentum of sgd and lars.", low=0.0, high=1.0),
+        "weight_decay": S(1e-4, "[us]", "Weight decay; biases and BatchNorm are left out, as in BYOL.", low=0.0),
+        "warmup_epochs": S(10, "[BYOL]", "Epochs of linear learning-rate warm-up, then a cosine to 0.", low=0),
+        "tau": S(0.99, "[us]", "EMA decay of the target at step 0; rises to 1 along a cosine. BYOL: 0.996 for 10^6 steps.", low=0.0, high=1.0),
+        "checkpoint_every": S(10, "[us]", "Epochs between checkpoints.", low=1),
+        "precision": S("auto", "[us]", "auto: bf16 autocast on a GPU, float32 on a CPU.", choices=("auto", "float32", "bf16")),
+        "compile": S(False, "[us]", "torch.compile the networks (GPU; pays after some minutes)."),
+    },
+    "evaluate": {
+        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: a random one.", low=1, optional=True, kind=int),
+        "protocols": S(["knn", "linear", "finetune"], "[us]", "Which protocols to run.", choices=("knn", "linear", "finetune")),
+        "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", low=1e-6, high=1.0),
+        "knn": {
+            "k": S(20, "[us]", "Neighbours.", low=1),
+            "temperature": S(0.07, "[us]", "A neighbour's vote is exp(cosine / temperature).", low=1e-3),
+        },
+        "linear": {
+            "c": S([0.01, 0.1, 1.0], "[us]", "Inverse L2 strengths tried; the validation split chooses.", low=1e-9),
+        },
+        "finetune": {
+            "steps": S(1000, "[us]", "Optimiser steps, at every label fraction.", low=1),
+            "batch_size": S(128, "[us]", "Images per step.", low=2),
+            "lr": S(0.01, "[us]", "Peak learning rate (SGD, cosine to 0).", low=0.0),
+            "weight_decay": S(1e-4, "[us]", "Weight decay.", low=0.0),
+            "validations": S(10, "[us]", "Times the validation split is read; the best moment gives the model.", low=1),
+        },
+    },
+}  # fmt: skip

@@ -1,0 +1,42 @@
+"""Methods: what is learned before the labels are seen, and who the additional positive is."""
+
+from repro.configs.setting import Named
+
+METHODS = {
+    "random_init": Named(
+        "No pretraining: the floor under every other row. Costs nothing before evaluation. [us]",
+        {"method": {"name": "random_init", "objective": "none"}},
+    ),
+    "supervised": Named(
+        "No pretraining: the network learns from the labelled fraction alone, for as many steps as pretraining "
+        "and fine-tuning take together, so that nobody can call it starved. Fine-tune protocol only. [us]",
+        {
+            "method": {"name": "supervised", "objective": "supervised"},
+            "evaluate": {"protocols": ["finetune"]},
+        },
+    ),
+    "byol": Named(
+        "BYOL: two views of one image, no additional positive. The base of the paper [A], [BYOL].",
+        {"method": {"name": "byol"}, "selector": {"name": "none"}},
+    ),
+    "byol_random": Named(
+        "BYOL and a random other image of the batch: what an additional positive does when it is not chosen. "
+        "Costs as much as byol. [us]",
+        {"method": {"name": "byol_random"}, "selector": {"name": "random"}},
+    ),
+    "byol_cosine": Named(
+        "BYOL and the other image whose target projection is nearest: the obvious rival of TracIn. "
+        "Costs as much as byol. [us]",
+        {"method": {"name": "byol_cosine"}, "selector": {"name": "cosine"}},
+    ),
+    "byol_tracin": Named(
+        "BYOL and the other image with the highest pairwise TracIn score: the paper's method [A], [TracIn]. "
+        "Which parameters and which score the paper used is unknown: tracin.layers and tracin.normalize are [us]. "
+        "With tracin.layers=last no extra backward pass.",
+        {"method": {"name": "byol_tracin"}, "selector": {"name": "tracin"}},
+    ),
+    "byol_oracle": Named(
+        "BYOL and a random other image of the same label. It uses the labels: an upper bound, not a method. [us]",
+        {"method": {"name": "byol_oracle"}, "selector": {"name": "oracle"}},
+    ),
+}

@@ -1,0 +1,145 @@
+"""From named configs and single updates to one checked config, and to the hash that names it."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from repro.configs import BASE, NAMED, Setting
+from repro.errors import InputError, did_you_mean
+
+VOLATILE = ("scale", "device", "pretrain.checkpoint_every")
+"""Keys that do not change what a run computes; they are left out of its hash."""
+
+
+def settings(tree: Mapping[str, Any] = BASE, prefix: str = "") -> Iterator[tuple[str, Setting]]:
+    """Yield (dotted key, setting) for every setting below `tree`, in order."""
+    for key, node in tree.items():
+        if isinstance(node, Setting):
+            yield prefix + key, node
+        else:
+            yield from settings(node, f"{prefix}{key}.")
+
+
+def defaults() -> dict[str, Any]:
+    """Return the base config: nested plain values."""
+    config: dict[str, Any] = {}
+    for key, setting in settings():
+        put(config, key, copy.deepcopy(setting.value))
+    return config
+
+
+def resolve(named: Iterable[str] = (), updates: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the checked config of `with NAMED... key=value...`; later names win, updates win over names.
+
+    Args:
+        named: names of named configs.
+        updates: dotted key -> value.
+
+    Raises:
+        InputError: an unknown name or key, a value of the wrong type or out of range.
+    """
+    config = defaults()
+    for name in named:
+        check_name(name)
+        for key, value in flat(NAMED[name].values):
+            put(config, key, copy.deepcopy(value))
+    for key, value in (updates or {}).items():
+        put(config, key, value)
+    check(config)
+    return config
+
+
+def check_name(name: str) -> None:
+    """Raise InputError unless a named config has this name."""
+    if name not in NAMED:
+        hint = did_you_mean(name, NAMED)
+        raise InputError(f"no named config '{name}'.{hint} Known: {', '.join(NAMED)}")
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raise InputError for the first key that is unknown or missing, or value that is not allowed."""
+    known = dict(settings())
+    given = dict(flat(config))
+    for key in given:
+        if key not in known:
+            # A value where a group of settings belongs, or a key that no setting has.
+            inside = [k for k in known if k.startswith(key + ".")]
+            hint = f" It is a group: set {', '.join(inside)}" if inside else did_you_mean(key, known)
+            raise InputError(f"no setting '{key}'.{hint} `python -m repro.run print_config` lists them all")
+    for key, setting in known.items():
+        if key not in given:
+            raise InputError(f"the setting '{key}' is missing; it was replaced by something else")
+        _check_value(key, given[key], setting)
+
+
+def plain(config: Any) -> Any:
+    """Return `config` as plain JSON types (Sacred hands out read-only containers), fit for hashing."""
+    return json.loads(json.dumps(config))
+
+
+def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
+    """Return the SHA-256 (first 16 hex digits) of a config's canonical JSON.
+
+    Args:
+        config: nested plain config.
+        without: dotted keys, or groups, left out beside the volatile ones.
+    """
+    left_out = (*VOLATILE, *without)
+    kept = {k: v for k, v in flat(config) if not any(k == o or k.startswith(o + ".") for o in left_out)}
+    return hashlib.sha256(json.dumps(plain(kept), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (dotted key, value) for every leaf of a nested mapping."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value
+
+
+def put(tree: dict[str, Any], key: str, value: Any) -> None:
+    """Set the dotted `key` of a nested dict to `value`, making the groups on the way."""
+    *groups, last = key.split(".")
+    for group in groups:
+        branch = tree.setdefault(group, {})
+        if not isinstance(branch, dict):
+            raise InputError(f"no setting '{key}': '{group}' is a single value")
+        tree = branch
+    tree[last] = value
+
+
+def _check_value(key: str, value: Any, setting: Setting) -> None:
+    if value is None and setting.optional:
+        return
+    many = isinstance(setting.value, list)
+    if many and (not isinstance(value, list | tuple) or not value):
+        raise InputError(f"{key}={value!r} must be a list, such as {setting.value}")
+    example = setting.value[0] if many else setting.value
+    kind = setting.kind or type(example)
+    for element in value if many else [value]:
+        if not _is_a(element, kind):
+            raise InputError(f"{key}={value!r} must be {_names(kind)}, such as {setting.value!r}")
+        if setting.choices and element not in setting.choices:
+            allowed = ", ".join(map(str, setting.choices))
+            raise InputError(f"{key}={element!r} is not one of: {allowed}.{did_you_mean(str(element), allowed.split(', '))}")
+        if setting.low is not None and not setting.low <= element or setting.high is not None and not element <= setting.high:
+            raise InputError(f"{key}={element!r} must lie in {_range(setting)}")
+
+
+def _is_a(value: Any, kind: type) -> bool:
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+
+
+def _names(kind: type) -> str:
+    return {int: "a whole number", float: "a number", str: "text", bool: "True or False"}[kind]
+
+
+def _range(setting: Setting) -> str:
+    low = "-inf" if setting.low is None else f"{setting.low:g}"
+    high = "inf" if setting.high is None else f"{setting.high:g}"
+    return f"[{low}, {high}]"

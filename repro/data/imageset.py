@@ -1,0 +1,88 @@
+"""The one form every data set takes: uint8 images with labels, groups and splits."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+SPLITS = ("train", "val", "test")
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one data set, in memory or memory-mapped.
+
+    Args:
+        name: the source's name.
+        images: uint8 `[N, H, W, C]`, C is 1 or 3.
+        labels: int64 `[N]` for multi-class, uint8 0/1 `[N, L]` for multi-label.
+        split: `[N]` of "train", "val", "test", or "" for images in no split.
+        class_names: one per class or label.
+        groups: int64 `[N]`, equal for images of one patient or lesion; None where unknown.
+        manifest: where it came from: file hashes, warnings, counts; stored with every run.
+
+    Raises:
+        ValueError: the arrays do not fit together.
+    """
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray
+    split: np.ndarray
+    class_names: tuple[str, ...]
+    groups: np.ndarray | None = None
+    manifest: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        n = len(self.images)
+        if self.images.dtype != np.uint8 or self.images.ndim != 4 or self.images.shape[3] not in (1, 3):
+            raise ValueError(f"images are {self.images.dtype} {self.images.shape}, not uint8 [N, H, W, 1 or 3]")
+        if len(self.labels) != n or len(self.split) != n or (self.groups is not None and len(self.groups) != n):
+            raise ValueError(f"{n} images, but {len(self.labels)} labels and {len(self.split)} split entries")
+        if self.labels.ndim == 1 and not (0 <= self.labels.min() and self.labels.max() < len(self.class_names)):
+            raise ValueError(f"labels outside 0..{len(self.class_names) - 1}")
+        if self.labels.ndim == 2 and self.labels.shape[1] != len(self.class_names):
+            raise ValueError(f"{self.labels.shape[1]} label columns for {len(self.class_names)} names")
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether an image can have several labels, or none."""
+        return self.labels.ndim == 2
+
+    def indices(self, split: str) -> np.ndarray:
+        """Return the int64 indices of a split, ascending."""
+        return np.flatnonzero(self.split == split)
+
+    def counts(self, split: str) -> list[int]:
+        """Return the number of images per class (or with each label) in a split."""
+        labels = self.labels[self.indices(split)]
+        if self.multi_label:
+            return [int(c) for c in labels.sum(axis=0)]
+        return [int(c) for c in np.bincount(labels, minlength=len(self.class_names))]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the plain record of this set that a run stores."""
+        sizes = {split: len(self.indices(split)) for split in SPLITS}
+        return {
+            "name": self.name,
+            "task": "multi-label" if self.multi_label else "multi-class",
+            "shape": list(self.images.shape[1:]),
+            "class_names": list(self.class_names),
+            "images": sizes,
+            "per_class": {split: self.counts(split) for split in SPLITS},
+            "without_split": int(len(self.images) - sum(sizes.values())),
+            "splits_sha256": {split: sha256_of(self.indices(split)) for split in SPLITS},
+            "sha256": sha256_of(self.images, self.labels),
+            **self.manifest,
+        }
+
+
+def sha256_of(*arrays: np.ndarray) -> str:
+    """Return the SHA-256 of arrays' shapes, types and bytes: the same data, the same hash, anywhere."""
+    sha = hashlib.sha256()
+    for array in arrays:
+        little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
+        sha.update(f"{little.dtype.str}{little.shape}".encode())
+        sha.update(little.tobytes() if little.nbytes < 2**30 else little.data)
+    return sha.hexdigest()

@@ -1,0 +1,74 @@
+"""DermaMNIST's lesions: which images show the same one, and a split in which none is in two parts.
+
+Of the 1,868 lesions in the official test split, 641 are also in train. The index map (a CSV with split, index,
+lesion_id, ambiguous) says which HAM10000 lesion each image shows.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
+
+from repro.errors import InputError
+
+INDEX_MAP = "dermamnist_index_map.csv"
+COLUMNS = ("split", "index", "lesion_id", "ambiguous")
+FOLDS = ("test", "test", "val", *["train"] * 7)
+"""What the ten stratified folds become: the official split's proportions, 70/10/20. [us]"""
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """The lesion of every image, in file order.
+
+    Args:
+        number: int64 `[N]`, equal for images of one lesion.
+        ambiguous: bool `[N]`, whether the index map is unsure.
+    """
+
+    number: np.ndarray
+    ambiguous: np.ndarray
+
+
+def read_lesions(folder: Path, division: np.ndarray) -> Lesions | None:
+    """Return the lesions of DermaMNIST's images, or None if there is no index map in `folder`.
+
+    Args:
+        folder: where the index map lies.
+        division: official split of every image, in file order.
+
+    Raises:
+        InputError: the index map lacks columns or rows.
+    """
+    file = folder / INDEX_MAP
+    if not file.is_file():
+        return None
+    rows = pd.read_csv(file)
+    if not set(COLUMNS) <= set(rows.columns):
+        raise InputError(f"{file}: it needs the columns {', '.join(COLUMNS)}")
+    # The map's own order is not trusted: rows are found by (split, index).
+    rows = rows.set_index(["split", "index"])
+    wanted = pd.MultiIndex.from_arrays([division, pd.Series(division).groupby(division).cumcount()])
+    if rows.index.has_duplicates or not wanted.isin(rows.index).all():
+        raise InputError(f"{file}: it must have exactly one row for every (split, index) of the images")
+    rows = rows.loc[wanted]
+    return Lesions(pd.factorize(rows["lesion_id"])[0].astype(np.int64), rows["ambiguous"].to_numpy() != 0)
+
+
+def lesion_split(lesions: Lesions, labels: np.ndarray) -> np.ndarray:
+    """Return a split by lesion, stratified as far as lesions allow: "train", "val", "test" or "", `[N]`.
+
+    Images whose lesion is ambiguous are in no split: they could be in two at once.
+
+    Args:
+        lesions: the lesion of every image.
+        labels: int `[N]`.
+    """
+    clear = np.flatnonzero(~lesions.ambiguous)
+    split = np.full(len(labels), "", dtype="<U5")
+    folds = StratifiedGroupKFold(n_splits=len(FOLDS), shuffle=True, random_state=0)
+    for part, (_, held_out) in zip(FOLDS, folds.split(clear, labels[clear], lesions.number[clear]), strict=True):
+        split[clear[held_out]] = part
+    return split

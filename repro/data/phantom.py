@@ -1,0 +1,115 @@
+"""Procedural images whose class shows in structure only: for tests, and for trying the kit without data.
+
+The drawing of each family is in its own file; here are the patients, the splits and the camera. The camera gives
+every channel of every image a mean and a contrast drawn without looking at the class, so that colour and
+brightness cannot stand in for structure. No medical claim follows from these images.
+"""
+
+from types import ModuleType
+
+import numpy as np
+from scipy.fft import dctn, idctn
+
+from repro.data import phantom_dermoscopy, phantom_xray
+from repro.data.imageset import ImageSet
+from repro.errors import InputError, did_you_mean
+
+GENERATOR = 1
+"""Version of the drawing [us]: raise it with every change that alters a pixel, so that runs stay apart."""
+
+SPLIT_SIZES = {"train": 3000, "val": 400, "test": 1000}
+"""Images per split [us]."""
+
+IMAGES_PER_PATIENT = (1, 2, 3)
+"""Every patient has one class and, with equal chance, so many images of it [us]."""
+
+FAMILIES: dict[str, tuple[ModuleType, int]] = {
+    "phantom": (phantom_dermoscopy, 20_260_001),
+    "phantom_xray": (phantom_xray, 20_260_002),
+}
+"""The module that draws, and the seed of everything drawn at random [us]."""
+
+NAMES = tuple(FAMILIES)
+
+SMALLEST, LARGEST = 28, 224
+CHUNK_PIXELS = 2**18
+
+
+def load(name: str, size: int, split: str) -> ImageSet:
+    """Draw a phantom data set: the same bytes on every call with the same arguments.
+
+    The same image shows the same scene at every size; only the sensor noise differs.
+
+    Args:
+        name: "phantom" (dermoscopy-like, colour) or "phantom_xray" (chest-X-ray-like, grey).
+        size: height and width of the images, 28 to 224 pixels.
+        split: "official", the only one; no patient is in two of its parts.
+
+    Returns:
+        4,400 images of four classes, ordered train, val, test, and within a split by patient.
+
+    Raises:
+        InputError: unknown name or split, or a size out of range.
+    """
+    if name not in FAMILIES:
+        raise InputError(
+            f"data.name: no phantom '{name}'.{did_you_mean(name, NAMES)} Known: {', '.join(NAMES)}"
+        )
+    if split != "official":
+        raise InputError(f"data.split={split}: {name} has one split; set data.split=official")
+    if not SMALLEST <= size <= LARGEST:
+        raise InputError(
+            f"data.size={size}: {name} is drawn at {SMALLEST} to {LARGEST} px; set data.size to 28"
+        )
+    family, seed = FAMILIES[name]
+    rng = np.random.default_rng(seed)
+    labels, groups, parts = _patients(np.array(family.CLASS_SHARES), rng)
+    scenes = family.sample(labels, groups, rng)
+    images = np.empty((len(labels), size, size, family.CHANNELS), np.uint8)
+    step = max(1, CHUNK_PIXELS // size**2)  # bounds the memory, and keeps a chunk in the cache
+    for start in range(0, len(labels), step):
+        chunk = {key: value[start : start + step] for key, value in scenes.items()}
+        images[start : start + step] = _photograph(family.draw(chunk, size), chunk, rng)
+    manifest = {"source": "procedural", "generator": GENERATOR}
+    return ImageSet(name, images, labels, parts, family.CLASS_NAMES, groups, manifest)
+
+
+def _patients(
+    class_shares: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels int64 `[N]`, patients int64 `[N]` (0, 1, ...) and split names `[N]`, split after split."""
+    labels, groups, parts = [], [], []
+    patients = 0
+    for part, size in SPLIT_SIZES.items():
+        # As many patients as images is always enough; the last one is cut where the split is full.
+        group = np.repeat(np.arange(size), rng.choice(IMAGES_PER_PATIENT, size))[:size]
+        label = rng.choice(len(class_shares), size, p=class_shares)
+        labels.append(label[group])
+        groups.append(group + patients)
+        parts.append(np.full(size, part))
+        patients += int(group[-1]) + 1
+    return np.concatenate(labels), np.concatenate(groups), np.concatenate(parts)
+
+
+def _photograph(scene: np.ndarray, chunk: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Blur, expose and digitise scenes, whatever their class.
+
+    Args:
+        scene: float32 `[B, S, S, C]` in any units.
+        chunk: "blur" `[B, 1, 1]`, Gaussian sigma in image widths (0 to 0.02); "mean", "contrast" `[B, 1, 1, C]`,
+            mean and standard deviation of the photograph in 0..1; "noise" `[B, 1, 1]`, of the sensor, in 0..1.
+        rng: draws the noise.
+
+    Returns:
+        uint8 `[B, S, S, C]`.
+    """
+    # In the cosine domain a Gaussian blur is a product and has no dark rim.
+    wave = np.pi * np.arange(scene.shape[1], dtype=np.float32)
+    attenuation = np.exp(-0.5 * chunk["blur"] ** 2 * (wave[:, None] ** 2 + wave**2))[..., None]
+    spectrum = dctn(scene, axes=(1, 2), norm="ortho") * attenuation
+    scene = idctn(spectrum, axes=(1, 2), norm="ortho")
+    scene = scene - scene.mean(axis=(1, 2), keepdims=True)
+    scene /= scene.std(axis=(1, 2), keepdims=True)
+    scene = chunk["mean"] + chunk["contrast"] * scene
+    scene += chunk["noise"][..., None] * rng.standard_normal(scene.shape, dtype=np.float32)
+    return (scene.clip(0, 1) * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,44 @@
+"""What the kit tells a person who gave it something it cannot work with."""
+
+import difflib
+import sys
+from collections.abc import Callable, Iterable
+
+BAD_INPUT = 2
+"""Exit code of every front door when the input, not the kit, is at fault."""
+
+
+class InputError(Exception):
+    """Bad input. The message is one line: what is wrong, where, and what to do."""
+
+
+class StorageError(Exception):
+    """A run is safe on the local disk but not, or not whole, in the run database. One line, exit code 1."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the closest known word, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def front_door(main: Callable[[list[str]], None]) -> None:
+    """Call a command's main function with the command line, turning errors for people into one line.
+
+    Exit codes: 0 done, 1 a bug (with its traceback) or a run that could not be stored, 2 bad input,
+    130 stopped with Ctrl-C.
+    """
+    try:
+        main(sys.argv[1:])
+    except InputError as error:
+        sys.exit(_one_line(error, BAD_INPUT))
+    except StorageError as error:
+        sys.exit(_one_line(error, 1))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        sys.exit(130)
+
+
+def _one_line(error: Exception, code: int) -> int:
+    print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+    return code

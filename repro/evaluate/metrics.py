@@ -1,0 +1,65 @@
+"""The numbers of a table, from test scores and labels (scikit-learn's definitions)."""
+
+import logging
+from collections.abc import Sequence
+
+import numpy as np
+from sklearn import metrics as sk
+
+log = logging.getLogger("repro.evaluate")
+
+
+def main_metric(multi_label: bool) -> str:
+    """Return the metric that chooses models and fills tables: balanced accuracy is ISIC 2019's own."""
+    return "mean_auc" if multi_label else "balanced_accuracy"
+
+
+def measure(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
+    """Return every metric of a set of predictions.
+
+    Args:
+        scores: float `[N, C]`, higher means more likely; for several labels, each column by itself.
+        labels: int `[N]`, or 0/1 `[N, C]` where an image can have several.
+        class_names: C names, for warnings.
+
+    Returns:
+        Multi-class: balanced_accuracy, accuracy, macro_auc (one against rest), macro_f1.
+        Multi-label: mean_auc, mean_average_precision, and auc_<label> of every label.
+        A class that all or none of the N images have makes its AUC, and the mean over classes, NaN; a warning
+        names it.
+    """
+    if labels.ndim == 2:
+        return _multi_label(scores, labels, class_names)
+    predicted = scores.argmax(axis=1)
+    present = np.unique(labels)
+    aucs = _aucs(scores, labels[:, None] == np.arange(scores.shape[1]), class_names)
+    return {
+        "balanced_accuracy": float(
+            sk.recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
+        ),
+        "accuracy": float(sk.accuracy_score(labels, predicted)),
+        "macro_auc": float(np.mean(aucs)),
+        "macro_f1": float(sk.f1_score(labels, predicted, average="macro", labels=present, zero_division=0)),
+    }
+
+
+def _multi_label(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
+    aucs = _aucs(scores, labels == 1, class_names)
+    precisions = [
+        float(sk.average_precision_score(labels[:, c], scores[:, c])) if labels[:, c].any() else float("nan")
+        for c in range(labels.shape[1])
+    ]
+    each = {f"auc_{name.replace(' ', '_')}": auc for name, auc in zip(class_names, aucs, strict=True)}
+    return {"mean_auc": float(np.mean(aucs)), "mean_average_precision": float(np.mean(precisions)), **each}
+
+
+def _aucs(scores: np.ndarray, truth: np.ndarray, class_names: Sequence[str]) -> list[float]:
+    aucs = []
+    for c, name in enumerate(class_names):
+        if truth[:, c].all() or not truth[:, c].any():
+            log.warning("'%s' has no %s among %d images: its AUC is NaN", name,
+                        "negatives" if truth[:, c].any() else "positives", len(truth))  # fmt: skip
+            aucs.append(float("nan"))
+        else:
+            aucs.append(float(sk.roc_auc_score(truth[:, c], scores[:, c])))
+    return aucs

@@ -1,0 +1,97 @@
+"""The evaluation of one encoder: every protocol at every label fraction. The test split is read once for each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from repro.data import ImageSet
+from repro.data.imageset import sha256_of
+from repro.data.subsets import label_subset
+from repro.evaluate import knn, linear
+from repro.evaluate.features import extract
+from repro.evaluate.finetune import finetune
+from repro.evaluate.metrics import main_metric, measure
+from repro.pretrain.encoder import Encoder
+
+Report = Callable[[str, float, float], None]
+Predictor = Callable[[str], np.ndarray]
+"""From a split's name to its scores `[N, C]`."""
+
+
+@dataclass
+class Evaluation:
+    """What an evaluation gives.
+
+    Args:
+        main: "protocol/percent" -> the main metric on the test split.
+        scores: arrays to store: test labels, test indices, and test scores float32 `[N, C]` per protocol and percent.
+        label_subsets: fraction, number of images and hash of every label subset.
+    """
+
+    main: dict[str, float] = field(default_factory=dict)
+    scores: dict[str, np.ndarray] = field(default_factory=dict)
+    label_subsets: list[dict[str, Any]] = field(default_factory=list)
+
+
+def evaluate(
+    encoder: Encoder, images: ImageSet, config: dict[str, Any], extra_steps: int, device: torch.device, report: Report
+) -> Evaluation:
+    """Evaluate an encoder as `config["evaluate"]` says.
+
+    Args:
+        encoder: the weights to judge.
+        images: the data set.
+        config: the whole config.
+        extra_steps: fine-tuning steps beyond the settings' (a supervised network has no pretraining before them).
+        device: where to compute.
+        report: called with "test/PROTOCOL/METRIC" and "val/PROTOCOL/METRIC", step = label percent, and with
+            "finetune/PERCENT/val" and ".../train_loss", step = optimiser step.
+    """
+    settings = config["evaluate"]
+    encoder.to(device)
+    frozen = {"knn", "linear"} & set(settings["protocols"])
+    features = extract(encoder, images, device) if frozen else np.empty((0, 0))
+    test = images.indices("test")
+    result = Evaluation(scores={"labels": images.labels[test], "indices": test})
+    for fraction in settings["fractions"]:
+        labelled = label_subset(images, fraction, config["seed"])
+        percent = round(100 * fraction, 6)
+        result.label_subsets.append({"fraction": fraction, "images": len(labelled), "sha256": sha256_of(labelled)})
+        for protocol in settings["protocols"]:
+            if protocol == "finetune":
+                curve = _prefixed(report, f"finetune/{percent:g}/")
+                budget = {**settings["finetune"], "steps": settings["finetune"]["steps"] + extra_steps}
+                predict = finetune(encoder, images, labelled, budget, config["seed"], device, curve)
+            else:
+                predict = _frozen_predictor(protocol, features, images, labelled, settings)
+            for split in ("val", "test"):
+                scores = predict(split).astype(np.float32)
+                values = measure(scores, images.labels[images.indices(split)], images.class_names)
+                for metric, value in values.items():
+                    report(f"{split}/{protocol}/{metric}", value, percent)
+            result.scores[f"{protocol}/{percent:g}"] = scores
+            result.main[f"{protocol}/{percent:g}"] = values[main_metric(images.multi_label)]
+    return result
+
+
+def _frozen_predictor(
+    protocol: str, features: np.ndarray, images: ImageSet, labelled: np.ndarray, settings: dict[str, Any]
+) -> Predictor:
+    classes = len(images.class_names)
+    known, labels = features[labelled], images.labels[labelled]
+    if protocol == "knn":
+        return lambda split: knn.predict(known, labels, classes, features[images.indices(split)], settings["knn"])
+    val = images.indices("val")
+
+    def score(probe: Callable[[np.ndarray], np.ndarray]) -> float:
+        return measure(probe(features[val]), images.labels[val], images.class_names)[main_metric(images.multi_label)]
+
+    probe = linear.best_probe(known, labels, classes, score, settings["linear"])
+    return lambda split: probe(features[images.indices(split)])
+
+
+def _prefixed(report: Report, prefix: str) -> Report:
+    return lambda name, value, step: report(prefix + name, value, step)

@@ -1,0 +1,63 @@
+"""The two views of BYOL (Grill et al. 2020, appendix B), for whole batches at once, on any device."""
+
+import math
+from typing import Any
+
+import torch
+from kornia import augmentation as K  # noqa: N812
+from torch import nn
+
+from repro.pretrain.encoder import normalized
+
+LUMA = torch.tensor([0.299, 0.587, 0.114])
+
+
+class TwoViews(nn.Module):
+    """Draw view 1 and view 2 of every image; each image has parameters of its own.
+
+    Args:
+        size: height and width of the views, in pixels.
+        settings: the `augment` settings.
+
+    Input float `[B, 3, H, W]` in [0, 1]; output two normalised tensors of shape `[B, 3, size, size]`.
+    """
+
+    def __init__(self, size: int, settings: dict[str, Any]) -> None:
+        super().__init__()
+        self.first, self.second = (_chain(size, settings, view) for view in (0, 1))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return (view 1, view 2)."""
+        return normalized(self.first(images)), normalized(self.second(images))
+
+
+def _chain(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
+    brightness, contrast, saturation, hue = settings["jitter"]
+    # BYOL blurs 224 px images with a kernel of 23: a tenth of the side, odd.
+    kernel = max(3, 2 * math.ceil(size / 20) - 1)
+    low, high = settings["crop"]
+    return nn.Sequential(
+        K.RandomResizedCrop((size, size), scale=(low, high), cropping_mode="resample"),
+        K.RandomHorizontalFlip(settings["flip"]),
+        K.ColorJitter(brightness, contrast, saturation, hue, p=settings["jitter_prob"]),
+        K.RandomGrayscale(LUMA, p=settings["grey"]),
+        K.RandomGaussianBlur((kernel, kernel), (0.1, 2.0), p=settings["blur"][view]),
+        K.RandomSolarize((0.5, 0.5), (0.0, 0.0), p=settings["solarize"][view]),
+    )
+
+
+class LightViews(nn.Module):
+    """The augmentation of fine-tuning: a mild crop and a flip. [us]
+
+    Input float `[B, 3, H, W]` in [0, 1]; output normalised `[B, 3, size, size]`.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.chain = nn.Sequential(
+            K.RandomResizedCrop((size, size), scale=(0.6, 1.0), cropping_mode="resample"), K.RandomHorizontalFlip(0.5)
+        )
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Return one view."""
+        return normalized(self.chain(images))

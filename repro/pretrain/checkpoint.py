@@ -1,0 +1,111 @@
+"""Checkpoints of pretraining: tensors only (safetensors), replaced atomically, one at a time."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import nn
+
+from repro.errors import InputError
+
+
+@dataclass
+class History:
+    """What a pretraining has logged so far; part of its checkpoint, so that a resumed run's record is whole.
+
+    Args:
+        metrics: name -> one value per epoch.
+        batches: name -> float32 `[epochs, batches]`.
+        seconds: time spent training, over all the processes that took part.
+        interruptions: how often it was resumed.
+    """
+
+    metrics: dict[str, list[float]] = field(default_factory=dict)
+    batches: dict[str, torch.Tensor] = field(default_factory=dict)
+    seconds: float = 0.0
+    interruptions: int = 0
+
+    def add(self, metrics: dict[str, float], batches: dict[str, torch.Tensor], seconds: float) -> None:
+        """Add an epoch: its metrics, its batch-by-batch statistics `[batches]`, and how long it took."""
+        for name, value in metrics.items():
+            self.metrics.setdefault(name, []).append(value)
+        for name, row in batches.items():
+            self.batches[name] = torch.cat([self.batches[name], row[None]]) if name in self.batches else row[None]
+        self.seconds += seconds
+
+
+class Checkpoint:
+    """The checkpoint of one pretraining, in a folder of its own that one process at a time may use."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._file = folder, folder / "latest.safetensors"
+
+    @contextlib.contextmanager
+    def owned(self) -> Iterator["Checkpoint"]:
+        """Keep other processes from training the same thing meanwhile.
+
+        Raises:
+            InputError: one does so now.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "owner.lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(f"another process trains exactly this now ({self._folder}); wait for it or stop it") from None
+            yield self
+
+    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, history: History) -> None:
+        """Write the state after `epoch` epochs; until it is whole on the disk the previous one stays."""
+        tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+        for number, state in optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer/{number}/{name}": value for name, value in state.items() if value is not None}
+        tensors |= {f"metrics/{name}": torch.tensor(v, dtype=torch.float64) for name, v in history.metrics.items()}
+        tensors |= {f"batches/{name}": values for name, values in history.batches.items()}
+        about = {"epoch": epoch, "seconds": history.seconds, "interruptions": history.interruptions}
+        partial = self._file.with_suffix(".partial")
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, {"about": json.dumps(about)})
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.rename(self._file)
+
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, History]:
+        """Restore model and optimiser, and return (epochs done, history); (0, empty) if there is no checkpoint.
+
+        Raises:
+            InputError: there is one, but it is damaged.
+        """
+        if not self._file.exists():
+            return 0, History()
+        try:
+            with safe_open(self._file, "pt") as archive:
+                tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+                about = json.loads(archive.metadata()["about"])
+        except (SafetensorError, KeyError, ValueError) as error:
+            raise InputError(f"the checkpoint {self._file} is damaged ({error}); delete it to start again") from None
+        model.load_state_dict(_below(tensors, "model/"))
+        state: dict[int, dict[str, Any]] = {}
+        for name, value in _below(tensors, "optimizer/").items():
+            number, key = name.split("/")
+            state.setdefault(int(number), {})[key] = value
+        optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+        metrics = {name: values.tolist() for name, values in _below(tensors, "metrics/").items()}
+        history = History(metrics, _below(tensors, "batches/"), about["seconds"], about["interruptions"] + 1)
+        return about["epoch"], history
+
+    def delete(self) -> None:
+        """Remove the checkpoint: what it led to is stored."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

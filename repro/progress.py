@@ -1,0 +1,66 @@
+"""Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from tqdm import tqdm
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+class Progress:
+    """Counts units of work on the real standard error, past anything that captures `sys.stderr`.
+
+    Args:
+        title: what is being done, a few words.
+        total: number of units, > 0.
+        unit: singular name of a unit, for the rate.
+        done: units already done when the work starts (resumed work).
+    """
+
+    def __init__(self, title: str, total: int, unit: str = "step", done: int = 0) -> None:
+        stream = sys.__stderr__
+        self._title, self._total, self._unit, self._done = title, total, unit, done
+        self._bar: Any = None
+        self._stream = stream
+        self._began = self._last_line = time.monotonic()
+        self._at_start = done
+        if stream is not None and stream.isatty():
+            self._bar = tqdm(desc=title, total=total, unit=unit, initial=done, file=stream, leave=False)
+
+    def advance(self, units: int = 1, note: str = "") -> None:
+        """Count `units` more as done; `note` stands behind the bar (e.g. the loss)."""
+        self._done += units
+        if self._bar is not None:
+            self._bar.set_postfix_str(note, refresh=False)
+            self._bar.update(units)
+        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+            self._last_line = time.monotonic()
+            self._line(note)
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _line(self, note: str) -> None:
+        rate = (self._done - self._at_start) / max(time.monotonic() - self._began, 1e-9)
+        left = (self._total - self._done) / rate if rate else float("inf")
+        text = f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.3g}/s, {left:.0f} s left"
+        print(f"{text}  {note}".rstrip(), file=self._stream, flush=True)
+
+
+def tracked(items: Iterable[Any], title: str, total: int, unit: str) -> Iterator[Any]:
+    """Yield `items` while showing their progress."""
+    with Progress(title, total, unit) as progress:
+        for item in items:
+            yield item
+            progress.advance()

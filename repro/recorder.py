@@ -1,0 +1,51 @@
+"""What a run records, counted where it is made: the stored record is later held against these counts."""
+
+import hashlib
+import io
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from sacred.run import Run
+
+
+class Recorder:
+    """Passes metrics and artifacts to a Sacred run and keeps count of them."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._points: dict[str, int] = {}
+        self._artifacts: dict[str, str] = {}
+
+    def metric(self, name: str, value: float, step: float) -> None:
+        """Record one point of a metric."""
+        self._run.log_scalar(name, float(value), step)
+        self._points[name] = self._points.get(name, 0) + 1
+
+    def info(self, **facts: Any) -> None:
+        """Record facts about the run."""
+        self._run.info.update(facts)
+
+    def arrays(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Record arrays as the artifact `name`, a compressed npz."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        self._artifact(name, buffer.getvalue())
+
+    def weights(self, name: str, state: dict[str, torch.Tensor]) -> None:
+        """Record weights as the artifact `name`, in safetensors."""
+        self._artifact(name, save({key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}))
+
+    def complete(self) -> None:
+        """Record what the stored run must hold; the last thing a run does."""
+        self._run.info["expected"] = {"metrics": self._points, "artifacts": self._artifacts}
+
+    def _artifact(self, name: str, content: bytes) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / name
+            path.write_bytes(content)
+            self._run.add_artifact(path, name=name)
+        self._artifacts[name] = hashlib.sha256(content).hexdigest()

@@ -1,0 +1,94 @@
+"""Open the run database that the environment names."""
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pymongo import ASCENDING, MongoClient
+from pymongo.database import Database
+from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.uri_parser import parse_uri
+
+from repro.errors import InputError
+from repro.store import embedded
+
+DATABASE = "repro"
+"""Database name where the URI names none."""
+
+TIMEOUT_MS = 5000
+"""How long to look for a server before saying that there is none."""
+
+
+def runs_folder() -> Path:
+    """Return `$REPRO_RUNS` (default `runs`): embedded database, checkpoints and spool.
+
+    Raises:
+        InputError: it cannot be made or written to.
+    """
+    folder = Path(os.environ.get("REPRO_RUNS") or "runs").absolute()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"REPRO_RUNS: cannot make {folder}: {error.strerror}. Name a folder you own") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"REPRO_RUNS: {folder} is not writable. Name a folder you own")
+    return folder
+
+
+@contextlib.contextmanager
+def open_database() -> Iterator[Database]:
+    """Yield the run database: `$REPRO_MONGO_URI`, else an embedded server under `$REPRO_RUNS/db`.
+
+    The embedded server is shared with every other process that has it open and stops with the last of them.
+
+    Raises:
+        InputError: the URI is malformed, no server answers, or it refuses us. Credentials are never shown.
+    """
+    uri = os.environ.get("REPRO_MONGO_URI")
+    with contextlib.ExitStack() as stack:
+        if uri is None:
+            uri = stack.enter_context(embedded.server(runs_folder() / "db"))
+        client = stack.enter_context(_client(uri))
+        yield _checked(client.get_default_database(DATABASE), uri)
+
+
+def identity(database: Database) -> str:
+    """Return a short hash of where the database is, without credentials: which spool belongs to it."""
+    uri = os.environ.get("REPRO_MONGO_URI")
+    place = "embedded" if uri is None else str(sorted(parse_uri(uri, validate=False)["nodelist"]))
+    return hashlib.sha256(f"{place}/{database.name}".encode()).hexdigest()[:16]
+
+
+def _client(uri: str) -> MongoClient:
+    try:
+        return MongoClient(uri, serverSelectionTimeoutMS=TIMEOUT_MS, connectTimeoutMS=TIMEOUT_MS, appname="repro")
+    except (InvalidURI, ConfigurationError, ValueError) as error:
+        # The driver's text can quote parts of the URI; only its kind is safe to repeat.
+        raise InputError(
+            f"REPRO_MONGO_URI is not a usable MongoDB address ({type(error).__name__}). "
+            "It looks like mongodb://user:password@host:27017/repro?authSource=admin, "
+            "with special characters in the password percent-encoded"
+        ) from None
+
+
+def _checked(database: Database, uri: str) -> Database:
+    where = ", ".join(f"{host}:{port}" for host, port in parse_uri(uri)["nodelist"])
+    try:
+        database.command("ping")
+        database.metrics.create_index([("run_id", ASCENDING), ("name", ASCENDING)])
+        database.runs.create_index([("info.cell", ASCENDING), ("status", ASCENDING)])
+    except OperationFailure as error:
+        if error.code in (8000, 18) or "auth" in str(error).lower():
+            raise InputError(
+                f"the run database at {where} refused the user or the password, or the user may not write to "
+                f"'{database.name}'. Check REPRO_MONGO_URI (often ?authSource=admin is missing)"
+            ) from None
+        raise
+    except PyMongoError as error:
+        raise InputError(
+            f"no run database answers at {where} within {TIMEOUT_MS // 1000} s ({type(error).__name__}). Start it, "
+            "correct REPRO_MONGO_URI, or unset REPRO_MONGO_URI to use the embedded one"
+        ) from None
+    return database

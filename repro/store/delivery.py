@@ -1,0 +1,160 @@
+"""Carry a journal into the database: in order, and each entry exactly once however often it is tried."""
+
+import logging
+import threading
+import time
+from pathlib import Path
+
+from bson.errors import BSONError
+from gridfs import GridFS
+from pymongo.database import Database
+from pymongo.errors import PyMongoError
+
+from repro.store.connect import identity, runs_folder
+from repro.store.journal import Entry, Journal
+
+log = logging.getLogger("repro.store")
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
+"""Waits between tries during an outage; the last one repeats."""
+
+
+def apply(database: Database, entry: Entry, folder: Path) -> None:
+    """Do what one journal entry says; doing it again changes nothing.
+
+    Kinds of entry:
+        run     {run, doc}                                  the run document, made once
+        set     {run, fields}                               fields of the run document
+        points  {run, metric, name, start, steps, values, timestamps}   metric points from position `start` on
+        file    {run, file, name, list, filename, sha256}   a file, and its mention in a list of the run document
+    """
+    match entry["kind"]:
+        case "run":
+            database.runs.update_one({"_id": entry["run"]}, {"$setOnInsert": entry["doc"]}, upsert=True)
+        case "set":
+            database.runs.update_one({"_id": entry["run"]}, {"$set": entry["fields"]})
+        case "points":
+            _push_points(database, entry)
+        case "file":
+            _put_file(database, entry, folder)
+
+
+def _push_points(database: Database, entry: Entry) -> None:
+    empty = {"run_id": entry["run"], "name": entry["name"], "steps": [], "values": [], "timestamps": [], "count": 0}
+    database.metrics.update_one({"_id": entry["metric"]}, {"$setOnInsert": empty}, upsert=True)
+    series = ("steps", "values", "timestamps")
+    # The position makes it exactly once: a second try no longer finds the series this short.
+    database.metrics.update_one(
+        {"_id": entry["metric"], "count": entry["start"]},
+        {"$push": {key: {"$each": entry[key]} for key in series}, "$inc": {"count": len(entry["steps"])}},
+    )
+
+
+def _put_file(database: Database, entry: Entry, folder: Path) -> None:
+    files, file_id = GridFS(database), entry["file"]
+    if entry["list"] == "sources":
+        same = database.fs.files.find_one({"filename": entry["filename"], "metadata.sha256": entry["sha256"]})
+        file_id = same["_id"] if same else file_id
+    if not files.exists(file_id):
+        database.fs.chunks.delete_many({"files_id": file_id})  # left by a try that broke off
+        with (folder / "files" / entry["sha256"]).open("rb") as content:
+            metadata = {"sha256": entry["sha256"], "run_id": entry["run"]}
+            files.put(content, _id=file_id, filename=entry["filename"], metadata=metadata)
+    if entry["list"] == "sources":
+        listed, item = "experiment.sources", [entry["name"], file_id]
+    else:
+        listed, item = entry["list"], {"name": entry["name"], "file_id": file_id}
+    database.runs.update_one({"_id": entry["run"], listed: {"$ne": item}}, {"$push": {listed: item}})
+
+
+class Courier:
+    """Delivers one journal from a thread of its own, through outages of any length."""
+
+    def __init__(self, journal: Journal, database: Database) -> None:
+        self._journal, self._database = journal, database
+        self._offset = 0
+        self._wake, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
+        self._outage = False
+        self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something new."""
+        self._wake.set()
+
+    def finish(self, patience: float) -> bool:
+        """Wait until all is delivered, or `patience` seconds passed without progress. Return whether all is."""
+        self._closing.set()
+        self._wake.set()
+        offset, since = -1, time.monotonic()
+        while self._thread.is_alive() and time.monotonic() - since < patience:
+            if self._offset != offset:
+                offset, since = self._offset, time.monotonic()
+            self._thread.join(0.05)
+        self._given_up.set()
+        self._wake.set()
+        self._thread.join()
+        return not self._outage
+
+    def _run(self) -> None:
+        tries = 0
+        while not self._given_up.is_set():
+            closing = self._closing.is_set()
+            self._wake.clear()
+            try:
+                for entry, after in self._journal.entries(self._offset):
+                    apply(self._database, entry, self._journal.folder)
+                    self._offset, tries = after, 0
+            except (PyMongoError, BSONError, OSError) as error:
+                self._note_outage(error)
+                (self._given_up if closing else self._closing).wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
+                tries += 1
+                continue
+            self._note_recovery()
+            if closing:
+                return
+            self._wake.wait()
+
+    def _note_outage(self, error: Exception) -> None:
+        if not self._outage:
+            # Only the kind of error: a driver's text can quote the address it was given.
+            log.warning(
+                "the run database does not take the record (%s); the run goes on, its record waits in %s",
+                type(error).__name__, self._journal.folder,
+            )  # fmt: skip
+        self._outage = True
+
+    def _note_recovery(self) -> None:
+        if self._outage:
+            log.warning("the run database takes the record again; what waited has been delivered")
+        self._outage = False
+
+
+def spool_folder() -> Path:
+    """Return the folder that holds the journals of runs not yet delivered."""
+    return runs_folder() / "spool"
+
+
+def deliver_left_over(database: Database) -> list[int]:
+    """Deliver the journals that ended processes left for this database; return their run ids, ascending.
+
+    A journal that another process owns, or that belongs to another database, stays where it is.
+    """
+    delivered = []
+    for folder in sorted(spool_folder().glob("*-" + identity(database))):
+        try:
+            journal = Journal(folder)
+        except BlockingIOError:
+            continue
+        run = None
+        try:
+            for entry, _ in journal.entries():
+                apply(database, entry, folder)
+                run = entry["run"]
+        except (PyMongoError, BSONError, OSError):
+            journal.close(delete=False)
+            raise
+        journal.close(delete=True)
+        if run is not None:
+            delivered.append(run)
+    return sorted(delivered)

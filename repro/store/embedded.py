@@ -1,0 +1,129 @@
+"""An embedded database server: one process per folder, shared by every process that needs it.
+
+Who uses it is told by locks on files, which the kernel releases however a process ends:
+`clients.lock` is held (shared) by every user, `server.lock` by the server itself for as long as it lives.
+The last user to leave stops the server.
+"""
+
+import contextlib
+import fcntl
+import importlib.util
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from pymongo import MongoClient
+from pymongo.errors import PyMongoError
+
+from repro.errors import InputError
+
+START_SECONDS = 60
+STOP_SECONDS = 30
+
+
+@contextlib.contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """Yield the URI of the server whose data lies in `folder`, starting it if it does not run.
+
+    Raises:
+        InputError: the server is not installed, or does not start (with the place of its log).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with _lock(folder / "clients.lock", fcntl.LOCK_SH) as users:
+        try:
+            yield _running(folder)
+        finally:
+            _leave(folder, users)
+
+
+def _running(folder: Path) -> str:
+    with _lock(folder / "start.lock", fcntl.LOCK_EX):
+        if not _alive(folder):
+            _start(folder)
+    port = json.loads((folder / "server.json").read_text())["port"]
+    return f"mongodb://127.0.0.1:{port}/"
+
+
+def _start(folder: Path) -> None:
+    if importlib.util.find_spec("secantus") is None:
+        raise InputError(
+            "no run database: REPRO_MONGO_URI is not set and the embedded server is not installed. "
+            "Run `make setup`, or set REPRO_MONGO_URI to a MongoDB"
+        )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(port), "--standalone"]
+    command += ["--storage-path", str(folder / "data"), "--sync-on-commit", "--log-level", "WARNING"]
+    log = folder / "server.log"
+    with _lock(folder / "server.lock", fcntl.LOCK_EX) as held, log.open("ab") as output:
+        # The server inherits the lock and, in a session of its own, is spared our Ctrl-C.
+        process = subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+            pass_fds=[held], start_new_session=True,
+        )  # fmt: skip
+    (folder / "server.json").write_text(json.dumps({"pid": process.pid, "port": port}))
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.kill()
+            raise InputError(f"the embedded run database did not start; its log is {log}")
+        time.sleep(0.05)
+
+
+def _answers(port: int) -> bool:
+    with MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=500, directConnection=True) as client:
+        try:
+            client.admin.command("ping")
+        except PyMongoError:
+            return False
+    return True
+
+
+def _alive(folder: Path) -> bool:
+    try:
+        with _lock(folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return False
+    except BlockingIOError:
+        return True
+
+
+def _leave(folder: Path, users: int) -> None:
+    """Give up our place among the users; who leaves last stops the server. One leaves at a time."""
+    with _lock(folder / "start.lock", fcntl.LOCK_EX):
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(users, fcntl.LOCK_UN)
+        else:
+            _stop(folder)
+
+
+def _stop(folder: Path) -> None:
+    if not _alive(folder):
+        return
+    pid = json.loads((folder / "server.json").read_text())["pid"]
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _alive(folder):
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.02)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # where we are its parent
+
+
+@contextlib.contextmanager
+def _lock(path: Path, kind: int) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, kind)
+        yield descriptor
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,94 @@
+"""A run's record on the local disk: every event, in order, before it goes to the database."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from bson import json_util
+
+Entry = dict[str, Any]
+
+
+class Journal:
+    """An append-only file of entries, one extended-JSON line each, with the files they mention beside it.
+
+    What `append` returned from is on the disk (fsync). Whoever has the journal open owns it: nobody else can
+    open it until that process has ended, however it ended.
+
+    Args:
+        folder: made if it does not exist.
+
+    Raises:
+        BlockingIOError: another process owns it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self._owner = os.open(folder / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._owner)
+            raise
+        self._lock = threading.Lock()
+        self._unwritten: list[str] = []
+        self._file: TextIO = (folder / "journal.jsonl").open("a", encoding="utf-8")
+
+    def append(self, *entries: Entry) -> None:
+        """Add entries. On a full disk they wait in memory for the next call, and OSError is raised."""
+        with self._lock:
+            self._unwritten += [json_util.dumps(e, json_options=json_util.CANONICAL_JSON_OPTIONS) for e in entries]
+            good = self._file.tell()
+            try:
+                self._file.write("".join(line + "\n" for line in self._unwritten))
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            except OSError:
+                with contextlib.suppress(OSError):
+                    self._reopen(good)
+                raise
+            self._unwritten.clear()
+
+    def keep_file(self, source: Path) -> str:
+        """Copy a file into the journal's folder, as `files/SHA-256`, and return its SHA-256."""
+        sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+        kept = self.folder / "files" / sha256
+        if not kept.exists():
+            kept.parent.mkdir(exist_ok=True)
+            partial = kept.with_suffix(".partial")
+            shutil.copyfile(source, partial)
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            partial.rename(kept)
+        return sha256
+
+    def entries(self, start: int = 0) -> Iterator[tuple[Entry, int]]:
+        """Yield (entry, offset after it) from byte offset `start`; a half-written last line is no entry."""
+        with (self.folder / "journal.jsonl").open("rb") as lines:
+            lines.seek(start)
+            for line in lines:
+                if not line.endswith(b"\n"):
+                    return
+                start += len(line)
+                yield json_util.loads(line.decode(), json_options=json_util.CANONICAL_JSON_OPTIONS), start
+
+    def close(self, delete: bool) -> None:
+        """Give up ownership; with `delete`, remove it: everything in it stands in the database."""
+        self._file.close()
+        if delete:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        os.close(self._owner)
+
+    def _reopen(self, length: int) -> None:
+        """Drop what a failed write left half done, so that a retry cannot write a line twice."""
+        with contextlib.suppress(OSError):
+            self._file.close()
+        os.truncate(self.folder / "journal.jsonl", length)
+        self._file = (self.folder / "journal.jsonl").open("a", encoding="utf-8")

@@ -1,0 +1,176 @@
+"""The Sacred observer that loses nothing: it writes to a journal, and a courier carries that to MongoDB.
+
+The documents are those of Sacred's own MongoObserver, so Omniboard reads them.
+"""
+
+import logging
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from bson import ObjectId
+from pymongo import DESCENDING
+from pymongo.database import Database
+from pymongo.errors import DuplicateKeyError
+from sacred.observers import RunObserver
+from sacred.serializer import flatten
+
+from repro.errors import StorageError
+from repro.store.connect import identity
+from repro.store.delivery import Courier, spool_folder
+from repro.store.integrity import problems_of
+from repro.store.journal import Entry, Journal
+
+log = logging.getLogger("repro.store")
+
+PATIENCE_SECONDS = 60.0
+"""How long a finished run waits for an absent database before it leaves its record in the spool."""
+
+CAPTURED_OUT_LIMIT = 1_000_000
+"""Characters of captured output kept, from the end: the run document may not pass 16 MB."""
+
+
+class DurableObserver(RunObserver):
+    """Records runs, one at a time, in `database`. No outage of it stops a run or loses any of its record."""
+
+    def __init__(self, database: Database, patience: float = PATIENCE_SECONDS) -> None:
+        self.run_id: int | None = None
+        self._database, self._patience = database, patience
+        self._journal: Journal
+        self._courier: Courier | None = None
+        self._metrics: dict[str, tuple[ObjectId, int]] = {}
+        self._sent: dict[str, Any] = {}
+
+    def started_event(
+        self, ex_info: dict, command: str, host_info: dict, start_time: datetime, config: dict, meta_info: dict, _id: Any
+    ) -> int:
+        """Reserve the run's id in the database and open its journal. The database must be there now."""
+        doc = {
+            "experiment": {**ex_info, "sources": []},
+            "format": "MongoObserver-0.7.0",
+            "command": command,
+            "host": dict(host_info),
+            "start_time": start_time,
+            "config": flatten(config),
+            "meta": flatten(meta_info),
+            "status": "RUNNING",
+            "resources": [],
+            "artifacts": [],
+            "captured_out": "",
+            "info": {},
+            "heartbeat": start_time,
+        }
+        self.run_id = _reserve(self._database, doc)
+        self._metrics, self._sent = {}, {}
+        self._journal = Journal(spool_folder() / f"{self.run_id}-{identity(self._database)}")
+        self._append({"kind": "run", "doc": doc})
+        for name, _ in ex_info["sources"]:
+            self._file("sources", name, Path(ex_info["base_dir"]) / name, str(name))
+        self._courier = Courier(self._journal, self._database)
+        return self.run_id
+
+    def heartbeat_event(self, info: dict, captured_out: str, beat_time: datetime, result: Any) -> None:
+        """Record that the run lives, and what is new in `info` and the output."""
+        try:
+            fields = {"info": flatten(info), "result": flatten(result), "captured_out": captured_out[-CAPTURED_OUT_LIMIT:]}
+        except RuntimeError:
+            return  # info changed under our hands; the next beat has it
+        new = {key: value for key, value in fields.items() if self._sent.get(key) != value}
+        self._append({"kind": "set", "fields": {**new, "heartbeat": beat_time}})
+        self._sent |= new
+
+    def log_metrics(self, metrics_by_name: dict[str, dict], info: dict) -> None:
+        """Record new points of metrics."""
+        entries = []
+        for name, points in metrics_by_name.items():
+            if name not in self._metrics:
+                self._metrics[name] = (ObjectId(), 0)
+                info.setdefault("metrics", []).append({"name": name, "id": str(self._metrics[name][0])})
+            metric, start = self._metrics[name]
+            entries.append({"kind": "points", "metric": metric, "name": name, "start": start, **_plain(points)})
+            self._metrics[name] = (metric, start + len(points["steps"]))
+        self._append(*entries)
+
+    def artifact_event(self, name: str, filename: str, metadata: Any = None, content_type: Any = None) -> None:
+        """Record a file that the run made."""
+        self._file("artifacts", name, Path(filename), f"artifact://runs/{self.run_id}/{name}")
+
+    def resource_event(self, filename: str) -> None:
+        """Record a file that the run read."""
+        self._file("resources", filename, Path(filename), filename)
+
+    def completed_event(self, stop_time: datetime, result: Any) -> None:
+        """Record that the run ended well. It is the journal's last entry: COMPLETED means all before it is there."""
+        self._end({"status": "COMPLETED", "stop_time": stop_time, "result": flatten(result)})
+
+    def interrupted_event(self, interrupt_time: datetime, status: str) -> None:
+        """Record that the run was stopped."""
+        self._end({"status": status, "stop_time": interrupt_time})
+
+    def failed_event(self, fail_time: datetime, fail_trace: list[str]) -> None:
+        """Record that the run broke, and where."""
+        self._end({"status": "FAILED", "stop_time": fail_time, "fail_trace": fail_trace})
+
+    def finish(self) -> None:
+        """Wait for delivery and read the run back. Call it once the run has ended, well or not.
+
+        Raises:
+            StorageError: the record could not be delivered (it waits in the spool), or reads back damaged
+                (its status becomes INCOMPLETE).
+        """
+        if self._courier is None:
+            return  # no run was begun
+        delivered = self._courier.finish(self._patience)
+        self._journal.close(delete=delivered)
+        if not delivered:
+            raise StorageError(
+                f"run {self.run_id} is finished but the run database did not take all of its record. Nothing is lost: "
+                f"it waits in {self._journal.folder} and the next command that opens the database delivers it"
+            )
+        run = self._database.runs.find_one({"_id": self.run_id})
+        problems = problems_of(self._database, run) if run and run["status"] == "COMPLETED" else []
+        if problems:
+            self._database.runs.update_one({"_id": self.run_id}, {"$set": {"status": "INCOMPLETE"}})
+            raise StorageError(f"run {self.run_id} reads back damaged and is marked INCOMPLETE: {'; '.join(problems)}")
+
+    def _end(self, fields: Entry) -> None:
+        self._append({"kind": "set", "fields": fields})
+
+    def _file(self, into: str, name: str, path: Path, filename: str) -> None:
+        try:
+            sha256 = self._journal.keep_file(path)
+        except OSError as error:
+            log.error("cannot keep %s for the run's record: %s", path, error.strerror)
+            return  # missing, it makes the run INCOMPLETE
+        self._append(
+            {"kind": "file", "file": ObjectId(), "list": into, "name": name, "filename": filename, "sha256": sha256}
+        )
+
+    def _append(self, *entries: Entry) -> None:
+        try:
+            self._journal.append(*({"run": self.run_id, **entry} for entry in entries))
+        except OSError as error:
+            # Sacred would drop us for good; the entries wait in memory for the next call.
+            log.error("cannot write the run's journal in %s: %s. Free some space", self._journal.folder, error.strerror)
+        if self._courier is not None:
+            self._courier.wake()
+
+
+def _reserve(database: Database, doc: dict[str, Any]) -> int:
+    """Insert the run document under the next free id, as Sacred numbers runs, and return the id."""
+    while True:
+        newest = database.runs.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
+        run_id = newest["_id"] + 1 if newest else 1
+        try:
+            database.runs.insert_one({"_id": run_id, **doc})
+        except DuplicateKeyError:
+            continue  # another process was quicker
+        return run_id
+
+
+def _plain(points: dict[str, list]) -> dict[str, list]:
+    return {
+        "steps": [float(s) if isinstance(s, float) else int(s) for s in points["steps"]],
+        "values": [float(v) for v in points["values"]],
+        "timestamps": list(points["timestamps"]),
+    }
