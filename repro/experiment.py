@@ -10,12 +10,12 @@ from typing import Any
 
 import torch
 from pymongo.database import Database
-from safetensors.torch import load as load_weights
 from sacred import SETTINGS, Experiment
 from sacred.run import Run
+from safetensors.torch import load as load_weights
 
-from repro.configs import BASE, NAMED
-from repro.configs.resolve import defaults, digest, plain, settings
+from repro.configs import NAMED
+from repro.configs.resolve import defaults, digest, plain
 from repro.data import ImageSet, load
 from repro.errors import InputError
 from repro.evaluate.protocols import evaluate
@@ -33,6 +33,8 @@ NAME = "additional_positive"
 WEIGHTS = "encoder.safetensors"
 
 log = logging.getLogger("repro")
+quiet: Any = logging.getLogger("repro.sacred")  # Sacred's own messages; `--loglevel` shows them
+quiet.setLevel(logging.WARNING)
 
 SETTINGS.CAPTURE_MODE = "sys"  # "fd" hides the terminal from progress bars
 SETTINGS.DISCOVER_SOURCES = "none"  # every file of the kit is named below; Sacred would guess
@@ -47,8 +49,7 @@ def build(database: Database | None = None) -> Experiment:
         database: the run database; only `evaluate` of a stored pretraining reads from it.
     """
     experiment = Experiment(NAME, base_dir=str(ROOT), save_git_info=False)
-    experiment.logger = logging.getLogger("repro.sacred")
-    experiment.logger.setLevel(logging.WARNING)
+    experiment.logger = quiet
     experiment.add_config(defaults())
     for name, config in NAMED.items():
         experiment.add_named_config(name, config.values)
@@ -235,7 +236,9 @@ def _stored_weights(database: Database, run_id: int, encoder: Encoder) -> dict[s
         raise InputError(f"evaluate.pretraining={run_id}: run {run_id} stored no encoder; it was {found[0]['command']}")
     weights = load_weights(read_artifact(database, found[0], WEIGHTS))
     if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in encoder.state_dict().items()}:
-        raise InputError(f"evaluate.pretraining={run_id}: its encoder is {stored}, not {own}; give the same encoder.* settings")
+        raise InputError(
+            f"evaluate.pretraining={run_id}: its encoder is {stored}, not {own}; give the same encoder.* settings"
+        )
     return weights
 
 
@@ -262,6 +265,3 @@ def _peak_memory(device: torch.device) -> int:
         return torch.cuda.max_memory_allocated(device)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if os.uname().sysname == "Darwin" else peak * 1024
-
-
-__all__ = ["BASE", "COMMANDS", "build", "execute", "settings"]

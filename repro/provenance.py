@@ -13,7 +13,18 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
 
-PACKAGES = ("torch", "torchvision", "kornia", "lightly", "medmnist", "numpy", "sacred", "safetensors", "scikit-learn", "pymongo")
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "kornia",
+    "lightly",
+    "medmnist",
+    "numpy",
+    "sacred",
+    "safetensors",
+    "scikit-learn",
+    "pymongo",
+)
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
@@ -30,7 +41,9 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine(),
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor() or platform.machine(),
         "device_type": device.type,
         "threads": torch.get_num_threads(),
         "versions": {name: _version(name) for name in PACKAGES},

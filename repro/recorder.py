@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import save
 from sacred.run import Run
+from safetensors.torch import save
 
 
 class Recorder:

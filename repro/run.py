@@ -23,13 +23,15 @@ from repro.store import open_database
 def main(arguments: list[str]) -> None:
     """Run the command line."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
-    signal.signal(signal.SIGTERM, _as_interrupt)
+    signal.signal(signal.SIGTERM, as_interrupt)
     experiment = build()
     _, usage, internal_usage = experiment.get_usage("python -m repro.run")
     try:
-        options = docopt(internal_usage, arguments, help=False)
+        options = docopt(internal_usage, arguments, default_help=False)
     except DocoptExit:
-        raise InputError(f"cannot read the command line {' '.join(arguments)!r}; see python -m repro.run --help") from None
+        raise InputError(
+            f"cannot read the command line {' '.join(arguments)!r}; see python -m repro.run --help"
+        ) from None
     if options["help"] or options["--help"]:
         print(usage)
         return
@@ -47,7 +49,8 @@ def main(arguments: list[str]) -> None:
         execute(database, command, config, named, updates, options)
 
 
-def _as_interrupt(_signal: int, _frame: FrameType | None) -> Any:
+def as_interrupt(_signal: int, _frame: FrameType | None) -> Any:
+    """Treat SIGTERM (a container that stops) as Ctrl-C: the run is recorded as interrupted."""
     raise KeyboardInterrupt
 
 

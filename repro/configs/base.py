@@ -30,10 +30,10 @@ BASE = {
     "augment": {
         "crop": S([0.2, 1.0], "[us]", "Area of the random crop, as a fraction; BYOL's 0.08 loses small lesions.", low=0.01, high=1.0),
         "flip": S(0.5, "[BYOL]", "Probability of a horizontal flip.", low=0.0, high=1.0),
-        "jitter": S([0.4, 0.4, 0.2, 0.1], "[BYOL]", "Strength of brightness, contrast, saturation, hue.", low=0.0, high=1.0),
+        "jitter": S([0.2, 0.2, 0.1, 0.02], "[us]", "Strength of brightness, contrast, saturation, hue. BYOL: 0.4, 0.4, 0.2, 0.1; in medical images colour tells.", low=0.0, high=1.0),
         "jitter_prob": S(0.8, "[BYOL]", "Probability of colour jitter.", low=0.0, high=1.0),
-        "grey": S(0.2, "[BYOL]", "Probability of dropping colour.", low=0.0, high=1.0),
-        "blur": S([1.0, 0.1], "[BYOL]", "Probability of Gaussian blur, for view 1 and view 2.", low=0.0, high=1.0),
+        "grey": S(0.0, "[us]", "Probability of dropping colour. BYOL: 0.2; in dermoscopy colour tells.", low=0.0, high=1.0),
+        "blur": S([1.0, 0.1], "[BYOL]", "Probability of Gaussian blur, for view 1 and view 2; its width is in proportion to the image.", low=0.0, high=1.0),
         "solarize": S([0.0, 0.2], "[BYOL]", "Probability of solarisation, for view 1 and view 2.", low=0.0, high=1.0),
     },
     "method": {

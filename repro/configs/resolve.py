@@ -124,8 +124,12 @@ def _check_value(key: str, value: Any, setting: Setting) -> None:
             raise InputError(f"{key}={value!r} must be {_names(kind)}, such as {setting.value!r}")
         if setting.choices and element not in setting.choices:
             allowed = ", ".join(map(str, setting.choices))
-            raise InputError(f"{key}={element!r} is not one of: {allowed}.{did_you_mean(str(element), allowed.split(', '))}")
-        if setting.low is not None and not setting.low <= element or setting.high is not None and not element <= setting.high:
+            raise InputError(
+                f"{key}={element!r} is not one of: {allowed}.{did_you_mean(str(element), allowed.split(', '))}"
+            )
+        if (setting.low is not None and not setting.low <= element) or (
+            setting.high is not None and not element <= setting.high
+        ):
             raise InputError(f"{key}={element!r} must lie in {_range(setting)}")
 
 

@@ -9,8 +9,8 @@ SCALES = {
         {
             "scale": "smoke",
             "encoder": {"arch": "resnet18", "stem": "imagenet", "width": 16},
-            "heads": {"hidden": 256, "out": 64},
-            "pretrain": {"epochs": 5, "warmup_epochs": 1, "checkpoint_every": 1},
+            "heads": {"hidden": 512, "out": 128},
+            "pretrain": {"epochs": 5, "lr": 0.2, "warmup_epochs": 1, "checkpoint_every": 1},
             "evaluate": {"finetune": {"steps": 100, "batch_size": 64, "validations": 5}},
         },
     ),

@@ -112,10 +112,14 @@ def _read(file: Path, size: int, info: dict[str, Any]) -> dict[str, np.ndarray]:
         with np.load(file, allow_pickle=False) as archive:
             missing = [name for name in names if name not in archive]
             if missing:
-                raise InputError(f"{file}: it has no array {', '.join(missing)}; a MedMNIST file has {', '.join(names)}")
+                raise InputError(
+                    f"{file}: it has no array {', '.join(missing)}; a MedMNIST file has {', '.join(names)}"
+                )
             arrays = {name: archive[name] for name in names}
     except (zipfile.BadZipFile, EOFError, OSError, ValueError, zlib.error) as error:
-        raise InputError(f"{file} cannot be read ({error}); it seems truncated or damaged. Delete it and get it again") from None
+        raise InputError(
+            f"{file} cannot be read ({error}); it seems truncated or damaged. Delete it and get it again"
+        ) from None
     channels = (3,) if info["n_channels"] == 3 else ()
     columns = len(info["label"]) if "multi-label" in info["task"] else 1
     for split in SPLITS:
@@ -125,7 +129,8 @@ def _read(file: Path, size: int, info: dict[str, Any]) -> dict[str, np.ndarray]:
             raise InputError(f"{file}: {split}_images is {images.dtype} {list(images.shape)}, not uint8 [{wanted}]")
         if labels.shape != (len(images), columns) or labels.dtype.kind not in "iu":
             raise InputError(
-                f"{file}: {split}_labels is {labels.dtype} {list(labels.shape)}, not whole numbers [{len(images)}, {columns}]"
+                f"{file}: {split}_labels is {labels.dtype} {list(labels.shape)}, "
+                f"not whole numbers [{len(images)}, {columns}]"
             )
         top = 1 if columns > 1 else len(info["label"]) - 1
         if len(labels) == 0 or labels.min() < 0 or labels.max() > top:
@@ -140,7 +145,12 @@ def _hashes(file: Path, official: str) -> dict[str, Any]:
         content.seek(0)
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     if md5 != official:
-        log.warning("%s is not the official file (MD5 %s, official %s); its hash is recorded with the run", file, md5, official)
+        log.warning(
+            "%s is not the official file (MD5 %s, official %s); its hash is recorded with the run",
+            file,
+            md5,
+            official,
+        )
     return {"file_md5": md5, "file_sha256": sha256, "official": md5 == official}
 
 

@@ -1,8 +1,8 @@
 """Procedural images whose class shows in structure only: for tests, and for trying the kit without data.
 
-The drawing of each family is in its own file; here are the patients, the splits and the camera. The camera gives
-every channel of every image a mean and a contrast drawn without looking at the class, so that colour and
-brightness cannot stand in for structure. No medical claim follows from these images.
+The drawing of each family is in its own file; here are the patients, the splits and the camera. The camera
+gives every channel of every image a mean and a contrast drawn without looking at the class, so that colour
+and brightness cannot stand in for structure. No medical claim follows from these images.
 """
 
 from types import ModuleType
@@ -24,8 +24,8 @@ IMAGES_PER_PATIENT = (1, 2, 3)
 """Every patient has one class and, with equal chance, so many images of it [us]."""
 
 FAMILIES: dict[str, tuple[ModuleType, int]] = {
-    "phantom": (phantom_dermoscopy, 20_260_001),
-    "phantom_xray": (phantom_xray, 20_260_002),
+    "phantom": (phantom_dermoscopy, 1),
+    "phantom_xray": (phantom_xray, 2),
 }
 """The module that draws, and the seed of everything drawn at random [us]."""
 
@@ -52,15 +52,11 @@ def load(name: str, size: int, split: str) -> ImageSet:
         InputError: unknown name or split, or a size out of range.
     """
     if name not in FAMILIES:
-        raise InputError(
-            f"data.name: no phantom '{name}'.{did_you_mean(name, NAMES)} Known: {', '.join(NAMES)}"
-        )
+        raise InputError(f"data.name: no phantom '{name}'.{did_you_mean(name, NAMES)} Known: {', '.join(NAMES)}")
     if split != "official":
         raise InputError(f"data.split={split}: {name} has one split; set data.split=official")
     if not SMALLEST <= size <= LARGEST:
-        raise InputError(
-            f"data.size={size}: {name} is drawn at {SMALLEST} to {LARGEST} px; set data.size to 28"
-        )
+        raise InputError(f"data.size={size}: {name} is drawn at {SMALLEST} to {LARGEST} px; set data.size to 28")
     family, seed = FAMILIES[name]
     rng = np.random.default_rng(seed)
     labels, groups, parts = _patients(np.array(family.CLASS_SHARES), rng)
@@ -74,10 +70,8 @@ def load(name: str, size: int, split: str) -> ImageSet:
     return ImageSet(name, images, labels, parts, family.CLASS_NAMES, groups, manifest)
 
 
-def _patients(
-    class_shares: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return labels int64 `[N]`, patients int64 `[N]` (0, 1, ...) and split names `[N]`, split after split."""
+def _patients(class_shares: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return labels int64 `[N]`, patients int64 `[N]` (0, 1, ...) and split names `[N]`, in split order."""
     labels, groups, parts = [], [], []
     patients = 0
     for part, size in SPLIT_SIZES.items():
@@ -96,20 +90,23 @@ def _photograph(scene: np.ndarray, chunk: dict[str, np.ndarray], rng: np.random.
 
     Args:
         scene: float32 `[B, S, S, C]` in any units.
-        chunk: "blur" `[B, 1, 1]`, Gaussian sigma in image widths (0 to 0.02); "mean", "contrast" `[B, 1, 1, C]`,
-            mean and standard deviation of the photograph in 0..1; "noise" `[B, 1, 1]`, of the sensor, in 0..1.
+        chunk: "blur" `[B, 1, 1]`, Gaussian sigma in image widths (0 to 0.02); and in grey values 0..1 "mean"
+            and "contrast" (standard deviation) `[B, 1, 1, 1 or C]` of the photograph before noise, and
+            "noise" `[B, 1, 1]`, the sigma of the sensor's.
         rng: draws the noise.
 
     Returns:
         uint8 `[B, S, S, C]`.
     """
+    # Channels first: the transform and the sums run several times faster on whole planes.
+    planes = np.ascontiguousarray(np.moveaxis(scene, -1, 1))
+    mean, contrast = np.moveaxis(chunk["mean"], -1, 1), np.moveaxis(chunk["contrast"], -1, 1)
     # In the cosine domain a Gaussian blur is a product and has no dark rim.
     wave = np.pi * np.arange(scene.shape[1], dtype=np.float32)
-    attenuation = np.exp(-0.5 * chunk["blur"] ** 2 * (wave[:, None] ** 2 + wave**2))[..., None]
-    spectrum = dctn(scene, axes=(1, 2), norm="ortho") * attenuation
-    scene = idctn(spectrum, axes=(1, 2), norm="ortho")
-    scene = scene - scene.mean(axis=(1, 2), keepdims=True)
-    scene /= scene.std(axis=(1, 2), keepdims=True)
-    scene = chunk["mean"] + chunk["contrast"] * scene
-    scene += chunk["noise"][..., None] * rng.standard_normal(scene.shape, dtype=np.float32)
-    return (scene.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+    attenuation = np.exp(-0.5 * chunk["blur"] ** 2 * (wave[:, None] ** 2 + wave**2))[:, None]
+    planes = idctn(dctn(planes, axes=(2, 3), norm="ortho") * attenuation, axes=(2, 3), norm="ortho")
+    planes -= planes.mean(axis=(2, 3), keepdims=True)
+    planes *= contrast / planes.std(axis=(2, 3), keepdims=True)
+    planes += mean
+    planes += chunk["noise"][:, None] * rng.standard_normal(planes.shape, dtype=np.float32)
+    return np.moveaxis((planes.clip(0, 1) * 255 + 0.5).astype(np.uint8), 1, -1)

@@ -1,7 +1,7 @@
 """Dermoscopy-like scenes: a pigmented lesion on skin, whose class is the arrangement of its parts.
 
-Every lesion has the same parts in the same amounts (a border, a dark core, a mottling); a class changes only how
-they are arranged, so that colour histograms stay alike. All numbers are [us].
+Every lesion has the same parts in the same amounts (a border, a dark core, a mottling); a class changes only
+how they are arranged, so that colour histograms stay alike. All numbers are [us].
 """
 
 import numpy as np
@@ -59,9 +59,7 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
         "core_depth": own(0.3, 1.0),
         "core_softness": own(0.06, 0.16),
         "mottle_wave": where(_GLOBULAR, own(16.0, 22.0, _WAVES), own(2.5, 5.0, _WAVES)),
-        "mottle_turn": (np.linspace(0, np.pi, _WAVES, endpoint=False) + own(-0.3, 0.3, _WAVES)).astype(
-            np.float32
-        ),
+        "mottle_turn": (np.linspace(0, np.pi, _WAVES, endpoint=False) + own(-0.3, 0.3, _WAVES)).astype(np.float32),
         "mottle_phase": own(0, 2 * np.pi, _WAVES),
         "mottle_depth": own(0.12, 0.35),
         "body_pigment": np.array([0.5, 1.0, 1.1], np.float32) * shared(0.7, 1.3, 3),
@@ -72,9 +70,7 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
         "hair_turn": shared(0, np.pi, 1) + own(-0.5, 0.5, _HAIRS),
         "hair_at": own(-0.9, 0.9, _HAIRS),
         "hair_bend": own(-0.25, 0.25, _HAIRS),
-        "mean": (_PALE + (_TAN - _PALE) * skin + shared(-0.03, 0.03, 3) + own(-0.04, 0.04, 1)).astype(
-            np.float32
-        ),
+        "mean": (_PALE + (_TAN - _PALE) * skin + shared(-0.03, 0.03, 3) + own(-0.04, 0.04, 1)).astype(np.float32),
         "contrast": own(0.07, 0.17, 1) * shared(0.88, 1.12, 3),
         "blur": own(0.0, 0.02),
         "noise": own(0.005, 0.035),

@@ -1,7 +1,8 @@
-"""Chest-X-ray-like scenes: two lungs, ribs, heart and spine, whose class is the arrangement of what is in the lungs.
+"""Chest-X-ray-like scenes: lungs, ribs, heart and spine, whose class is how the contents of the lungs lie.
 
-Every lung has a mottling and a haze of the same strength; a class changes only the scale of the one and the side of
-the other, so that grey-value histograms stay alike. All numbers are [us].
+Every chest has a mottling and a haze of the same amount; a class changes only the scale of the one and the
+side of the other, so that grey-value histograms stay alike. A nodule is too small to show in them.
+All numbers are [us].
 """
 
 import numpy as np
@@ -109,9 +110,7 @@ def draw(p: dict[str, np.ndarray], size: int) -> np.ndarray:
     mottle = np.zeros_like(u)
     for k in range(_WAVES):
         turn = p["mottle_turn"][..., k]
-        mottle += np.cos(
-            p["mottle_wave"][..., k] * (u * np.cos(turn) + v * np.sin(turn)) + p["mottle_phase"][..., k]
-        )
+        mottle += np.cos(p["mottle_wave"][..., k] * (u * np.cos(turn) + v * np.sin(turn)) + p["mottle_phase"][..., k])
     mottle *= p["mottle_depth"] * np.sqrt(2 / _WAVES)
 
     tissue = 0.75 + 0.15 * v + 0.3 * spine
@@ -119,8 +118,9 @@ def draw(p: dict[str, np.ndarray], size: int) -> np.ndarray:
         lung = _lung(p, u * sign, v, index)
         base = p["diaphragm"][..., index] - p["haze_height"][..., index]
         haze = p["haze_depth"] * expit((v - base) / 0.06)
-        spot = np.hypot(u * sign - p["lung_x"] - p["nodule_x"], v - p["nodule_y"]) / p["nodule_radius"]
-        nodule = p["nodule_depth"] * (p["nodule_side"] == sign) * np.exp(-(spot**4))
+        spot = (u * sign - p["lung_x"] - p["nodule_x"]) ** 2 + (v - p["nodule_y"]) ** 2
+        spot /= p["nodule_radius"] ** 2
+        nodule = p["nodule_depth"] * (p["nodule_side"] == sign) * np.exp(-(spot**2))
         tissue += lung * (haze + nodule + mottle + p["rib_depth"] * ribs - 0.75)
     tissue = np.maximum(tissue, (0.75 + 0.3 * spine) * heart)
     light = 1 + p["heel"][..., 0] * x + p["heel"][..., 1] * y
@@ -128,9 +128,9 @@ def draw(p: dict[str, np.ndarray], size: int) -> np.ndarray:
 
 
 def _lung(p: dict[str, np.ndarray], out: np.ndarray, v: np.ndarray, index: int) -> np.ndarray:
-    """Return where one lung is, float32 `[N, S, S]` in 0..1; `out` is the distance from the midline on its side."""
+    """Return where a lung is, float32 `[N, S, S]` in 0..1; `out`: distance from the midline, positive on its side."""
     across = (out - p["lung_x"] - 0.1 * np.minimum(v, 0)) / p["lung_width"]  # the apex leans to the neck
-    upright = (v + 0.05) / p["lung_height"]
-    inside = expit((1 - across**2 - upright**4) / 0.15)
+    upright = ((v + 0.05) / p["lung_height"]) ** 2
+    inside = expit((1 - across**2 - upright**2) / 0.15)
     floor = p["diaphragm"][..., index] + 0.08 * across
     return inside * expit((floor - v) / 0.03)

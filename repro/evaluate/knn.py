@@ -6,7 +6,9 @@ import numpy as np
 from sklearn.neighbors import KNeighborsRegressor
 
 
-def predict(features: np.ndarray, labels: np.ndarray, classes: int, queries: np.ndarray, settings: dict[str, Any]) -> np.ndarray:
+def predict(
+    features: np.ndarray, labels: np.ndarray, classes: int, queries: np.ndarray, settings: dict[str, Any]
+) -> np.ndarray:
     """Return scores float `[Q, C]`: each class's share of the votes of the k nearest by cosine.
 
     A neighbour's vote is exp(cosine / temperature) (Wu et al. 2018). Labels enter as 0/1 columns, so one class
@@ -21,8 +23,12 @@ def predict(features: np.ndarray, labels: np.ndarray, classes: int, queries: np.
     """
     targets = labels.astype(float) if labels.ndim == 2 else np.eye(classes)[labels]
 
-    def votes(distance: np.ndarray) -> np.ndarray:  # exp((1 - distance) / T), up to a factor common to a query
+    def votes(
+        distance: np.ndarray,
+    ) -> np.ndarray:  # exp((1 - distance) / T), up to a factor common to a query
         return np.exp((distance.min(axis=1, keepdims=True) - distance) / settings["temperature"])
 
-    neighbours = KNeighborsRegressor(min(settings["k"], len(features)), weights=votes, metric="cosine", algorithm="brute")
+    neighbours = KNeighborsRegressor(
+        min(settings["k"], len(features)), weights=votes, metric="cosine", algorithm="brute"
+    )
     return neighbours.fit(features, targets).predict(queries)

@@ -37,7 +37,12 @@ class Evaluation:
 
 
 def evaluate(
-    encoder: Encoder, images: ImageSet, config: dict[str, Any], extra_steps: int, device: torch.device, report: Report
+    encoder: Encoder,
+    images: ImageSet,
+    config: dict[str, Any],
+    extra_steps: int,
+    device: torch.device,
+    report: Report,
 ) -> Evaluation:
     """Evaluate an encoder as `config["evaluate"]` says.
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 import torch
-from kornia import augmentation as K  # noqa: N812
+from kornia import augmentation as K
 from torch import nn
 
 from repro.pretrain.encoder import normalized
@@ -33,15 +33,15 @@ class TwoViews(nn.Module):
 
 def _chain(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
     brightness, contrast, saturation, hue = settings["jitter"]
-    # BYOL blurs 224 px images with a kernel of 23: a tenth of the side, odd.
-    kernel = max(3, 2 * math.ceil(size / 20) - 1)
+    # BYOL blurs 224 px images with a kernel of 23 and a sigma up to 2; smaller images in proportion. [us]
+    kernel, sigma = max(3, 2 * math.ceil(size / 20) - 1), (0.1 * size / 224, 2.0 * size / 224)
     low, high = settings["crop"]
     return nn.Sequential(
         K.RandomResizedCrop((size, size), scale=(low, high), cropping_mode="resample"),
         K.RandomHorizontalFlip(settings["flip"]),
         K.ColorJitter(brightness, contrast, saturation, hue, p=settings["jitter_prob"]),
         K.RandomGrayscale(LUMA, p=settings["grey"]),
-        K.RandomGaussianBlur((kernel, kernel), (0.1, 2.0), p=settings["blur"][view]),
+        K.RandomGaussianBlur((kernel, kernel), sigma, p=settings["blur"][view]),
         K.RandomSolarize((0.5, 0.5), (0.0, 0.0), p=settings["solarize"][view]),
     )
 
@@ -55,7 +55,8 @@ class LightViews(nn.Module):
     def __init__(self, size: int) -> None:
         super().__init__()
         self.chain = nn.Sequential(
-            K.RandomResizedCrop((size, size), scale=(0.6, 1.0), cropping_mode="resample"), K.RandomHorizontalFlip(0.5)
+            K.RandomResizedCrop((size, size), scale=(0.6, 1.0), cropping_mode="resample"),
+            K.RandomHorizontalFlip(0.5),
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:

@@ -61,7 +61,9 @@ class Checkpoint:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise InputError(f"another process trains exactly this now ({self._folder}); wait for it or stop it") from None
+                raise InputError(
+                    f"another process trains exactly this now ({self._folder}); wait for it or stop it"
+                ) from None
             yield self
 
     def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, history: History) -> None:
@@ -73,7 +75,11 @@ class Checkpoint:
         tensors |= {f"batches/{name}": values for name, values in history.batches.items()}
         about = {"epoch": epoch, "seconds": history.seconds, "interruptions": history.interruptions}
         partial = self._file.with_suffix(".partial")
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, partial, {"about": json.dumps(about)})
+        save_file(
+            {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
+            partial,
+            {"about": json.dumps(about)},
+        )
         with partial.open("rb") as written:
             os.fsync(written.fileno())
         partial.rename(self._file)

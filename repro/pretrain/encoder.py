@@ -28,9 +28,9 @@ class Encoder(ResNet):
             self._rebuild(block, layers, width)
         if stem == "small":
             self.conv1 = nn.Conv2d(3, width, kernel_size=3, stride=1, padding=1, bias=False)
-            self.maxpool = nn.Identity()  # type: ignore[assignment]
+            self.maxpool = nn.Identity()
         self.features = 8 * width * block.expansion
-        self.fc = nn.Identity()  # type: ignore[assignment]
+        self.fc = nn.Identity()
         for module in self.modules():  # torchvision's initialisation, for what was rebuilt too
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from repro.data import ImageSet
 from repro.errors import InputError
@@ -66,88 +65,90 @@ def pretrain(
         InputError: fewer training images than a batch, or the loss is no longer finite.
     """
     settings = config["pretrain"]
-    data = _Resident(images, device)
-    batches = len(data.pixels) // settings["batch_size"]
-    if batches == 0:
-        raise InputError(
-            f"pretrain.batch_size={settings['batch_size']}, but {images.name} has only {len(data.pixels)} training "
-            "images; take a smaller batch"
-        )
-    model = Byol(new_encoder(config), **config["heads"]).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = optim.build(model.online_parameters(), settings)
-    done, history = checkpoint.load(model, optimizer)
-    for name, values in history.metrics.items():
-        for epoch, value in enumerate(values, start=1):
+    trainer = _Trainer(images, config, device)
+    done, history = checkpoint.load(trainer.model, trainer.optimizer)
+    for name, logged in history.metrics.items():
+        for epoch, value in enumerate(logged, start=1):
             report(name, value, epoch)
-
-    network = torch.compile(model) if settings["compile"] else model
-    views = TwoViews(config["data"]["size"], config["augment"]).to(device)
     began = time.monotonic()
-    with Progress(f"pretrain {config['method']['name']}", settings["epochs"] * batches, done=done * batches) as progress:
+    title, batches = f"pretrain {config['method']['name']}", trainer.batches
+    with Progress(title, settings["epochs"] * batches, done=done * batches) as progress:
         for epoch in range(done, settings["epochs"]):
             start = time.monotonic()
-            statistics = PartnerStatistics(selector_key(config), len(images.class_names), config["tracin"]["exclude_group"])
-            values = _train_epoch(epoch, batches, data, model, network, views, optimizer, statistics, config, progress)
+            values, by_batch = trainer.train_epoch(epoch, progress)
             if not math.isfinite(values["pretrain/loss"]):
-                raise InputError(f"the loss is {values['pretrain/loss']} after epoch {epoch + 1}: take a lower pretrain.lr")
-            history.add(values, statistics.by_batch(), time.monotonic() - start)
+                raise InputError(
+                    f"the loss is {values['pretrain/loss']} in epoch {epoch + 1}: take a lower pretrain.lr"
+                )
+            history.add(values, by_batch, time.monotonic() - start)
             for name, value in values.items():
                 report(name, value, epoch + 1)
             if (epoch + 1) % settings["checkpoint_every"] == 0 or epoch + 1 == settings["epochs"]:
-                checkpoint.save(model, optimizer, epoch + 1, history)
+                checkpoint.save(trainer.model, trainer.optimizer, epoch + 1, history)
     trained = (settings["epochs"] - done) * batches * settings["batch_size"]
-    return Pretrained(model.encoder, history, trained / (time.monotonic() - began))  # type: ignore[arg-type]
+    return Pretrained(trainer.encoder, history, trained / (time.monotonic() - began))
 
 
-def _train_epoch(
-    epoch: int,
-    batches: int,
-    data: "_Resident",
-    model: Byol,
-    network: Callable[..., Any],
-    views: TwoViews,
-    optimizer: torch.optim.Optimizer,
-    statistics: PartnerStatistics,
-    config: dict[str, Any],
-    progress: Progress,
-) -> dict[str, float]:
-    """Train one epoch (from 0) and return its metrics. Nothing waits for the device until the epoch's end."""
-    settings, device = config["pretrain"], data.pixels.device
-    size, steps, warmup = settings["batch_size"], settings["epochs"] * batches, settings["warmup_epochs"] * batches
-    weight = partner_weight(config["selector"], epoch)
-    generator = _seed_epoch(config["seed"], epoch, device)
-    totals = torch.zeros(4, device=device)
-    for step, index in enumerate(torch.randperm(len(data.pixels), device=device).split(size)[:batches], epoch * batches):
-        optim.set_lr(optimizer, optim.lr_at(step, steps, warmup, settings["lr"] * size / 256))
-        first, second = views(to_input(data.pixels[index]))
-        with precision(settings["precision"], device):
-            out = network(first, second)
-        partner, has_partner = statistics.add(data.batch(index, out, generator))
-        byol = image_losses(out).mean()
-        additional = (partner_losses(out, partner) * has_partner).mean() if statistics.used else byol.new_zeros(())
-        loss = byol + weight * additional
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        model.update_target(tau_at(step, steps, settings["tau"]))
-        totals += torch.stack([loss, byol, additional, feature_std(out.t[0])]).detach()
-        progress.advance()
-    means = (totals / batches).tolist()
-    values = dict(zip(("pretrain/loss", "pretrain/loss_byol", "pretrain/loss_partner", "pretrain/feature_std"), means, strict=True))
-    values |= {"pretrain/lambda": weight, "pretrain/lr": optimizer.param_groups[0]["lr"]}
-    return values | {f"partners/{name}": value for name, value in statistics.means().items()}
+class _Trainer:
+    """Model, optimiser, and the training split on the device as uint8; labels are there to measure with."""
 
-
-class _Resident:
-    """The training split on the device: uint8 pixels, and the labels and groups that only measurements see."""
-
-    def __init__(self, images: ImageSet, device: torch.device) -> None:
-        train = images.indices("train")
+    def __init__(self, images: ImageSet, config: dict[str, Any], device: torch.device) -> None:
+        train, size = images.indices("train"), config["pretrain"]["batch_size"]
+        self.batches = len(train) // size
+        if self.batches == 0:
+            raise InputError(
+                f"pretrain.batch_size={size}, but {images.name} has only {len(train)} training images; "
+                "take a smaller batch"
+            )
+        self.config, self.device, self.classes = config, device, len(images.class_names)
         self.pixels = torch.from_numpy(images.images[train]).to(device)
         self.labels = torch.from_numpy(images.labels[train]).to(device)
         self.groups = None if images.groups is None else torch.from_numpy(images.groups[train]).to(device)
+        self.views = TwoViews(config["data"]["size"], config["augment"]).to(device)
+        self.encoder = new_encoder(config)
+        self.model = Byol(self.encoder, **config["heads"]).to(device)
+        if device.type == "cuda":
+            self.model.to(memory_format=torch.channels_last)
+        self.network: Any = torch.compile(self.model) if config["pretrain"]["compile"] else self.model
+        self.optimizer = optim.build(self.model.online_parameters(), config["pretrain"])
 
-    def batch(self, index: torch.Tensor, out: Outputs, generator: torch.Generator) -> Batch:
+    def train_epoch(self, epoch: int, progress: Progress) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+        """Train one epoch (from 0); return its metrics, and the partner statistics batch by batch.
+
+        Nothing waits for the device before the epoch's end.
+        """
+        settings, tracin = self.config["pretrain"], self.config["tracin"]
+        size, steps = settings["batch_size"], settings["epochs"] * self.batches
+        peak, warmup = settings["lr"] * size / 256, settings["warmup_epochs"] * self.batches
+        weight = partner_weight(self.config["selector"], epoch)
+        partners = PartnerStatistics(selector_key(self.config), self.classes, tracin["exclude_group"])
+        generator = _seed_epoch(self.config["seed"], epoch, self.device)
+        order = torch.randperm(len(self.pixels), device=self.device)
+        totals = torch.zeros(4, device=self.device)
+        for step, index in enumerate(order.split(size)[: self.batches], start=epoch * self.batches):
+            optim.set_lr(self.optimizer, optim.lr_at(step, steps, warmup, peak))
+            first, second = self.views(to_input(self.pixels[index]))
+            with precision(settings["precision"], self.device):
+                out = self.network(first, second)
+            partner, has_partner = partners.add(self._batch(index, out, generator))
+            byol = image_losses(out).mean()
+            additional = (
+                (partner_losses(out, partner) * has_partner).mean() if partners.used else torch.zeros_like(byol)
+            )
+            loss = byol + weight * additional
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            self.model.update_target(tau_at(step, steps, settings["tau"]))
+            totals += torch.stack([loss, byol, additional, feature_std(out.t[0])]).detach()
+            progress.advance()
+        loss_, byol_, additional_, spread = (totals / self.batches).tolist()
+        values = {"loss": loss_, "loss_byol": byol_, "loss_partner": additional_, "feature_std": spread}
+        values |= {"lambda": weight, "lr": self.optimizer.param_groups[0]["lr"]}
+        logged = {f"pretrain/{name}": value for name, value in values.items()}
+        return logged | {f"partners/{name}": value for name, value in partners.means().items()}, partners.by_batch()
+
+    def _batch(self, index: torch.Tensor, out: Outputs, generator: torch.Generator) -> Batch:
         """Return what selectors see of the batch of images `index` `[B]`."""
         seen = Outputs(out.p.detach(), out.a.detach(), out.t)
         return Batch(seen, self.labels[index], None if self.groups is None else self.groups[index], generator)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pymongo import ASCENDING, MongoClient
 from pymongo.database import Database
-from pymongo.errors import ConfigurationError, InvalidURI, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from repro.errors import InputError
@@ -50,8 +50,9 @@ def open_database() -> Iterator[Database]:
     with contextlib.ExitStack() as stack:
         if uri is None:
             uri = stack.enter_context(embedded.server(runs_folder() / "db"))
-        client = stack.enter_context(_client(uri))
-        yield _checked(client.get_default_database(DATABASE), uri)
+        client, where = _client(uri)
+        stack.enter_context(client)
+        yield _checked(client.get_default_database(DATABASE), where)
 
 
 def identity(database: Database) -> str:
@@ -61,10 +62,12 @@ def identity(database: Database) -> str:
     return hashlib.sha256(f"{place}/{database.name}".encode()).hexdigest()[:16]
 
 
-def _client(uri: str) -> MongoClient:
+def _client(uri: str) -> tuple[MongoClient, str]:
+    """Return a client, and the servers it looks for, fit to be shown."""
     try:
-        return MongoClient(uri, serverSelectionTimeoutMS=TIMEOUT_MS, connectTimeoutMS=TIMEOUT_MS, appname="repro")
-    except (InvalidURI, ConfigurationError, ValueError) as error:
+        where = ", ".join(f"{host}:{port}" for host, port in parse_uri(uri)["nodelist"])
+        return MongoClient(uri, serverSelectionTimeoutMS=TIMEOUT_MS, connectTimeoutMS=TIMEOUT_MS, appname="repro"), where
+    except (PyMongoError, ValueError) as error:
         # The driver's text can quote parts of the URI; only its kind is safe to repeat.
         raise InputError(
             f"REPRO_MONGO_URI is not a usable MongoDB address ({type(error).__name__}). "
@@ -73,8 +76,7 @@ def _client(uri: str) -> MongoClient:
         ) from None
 
 
-def _checked(database: Database, uri: str) -> Database:
-    where = ", ".join(f"{host}:{port}" for host, port in parse_uri(uri)["nodelist"])
+def _checked(database: Database, where: str) -> Database:
     try:
         database.command("ping")
         database.metrics.create_index([("run_id", ASCENDING), ("name", ASCENDING)])

@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from bson.errors import BSONError
 from gridfs import GridFS
@@ -40,7 +41,14 @@ def apply(database: Database, entry: Entry, folder: Path) -> None:
 
 
 def _push_points(database: Database, entry: Entry) -> None:
-    empty = {"run_id": entry["run"], "name": entry["name"], "steps": [], "values": [], "timestamps": [], "count": 0}
+    empty = {
+        "run_id": entry["run"],
+        "name": entry["name"],
+        "steps": [],
+        "values": [],
+        "timestamps": [],
+        "count": 0,
+    }
     database.metrics.update_one({"_id": entry["metric"]}, {"$setOnInsert": empty}, upsert=True)
     series = ("steps", "values", "timestamps")
     # The position makes it exactly once: a second try no longer finds the series this short.
@@ -60,10 +68,10 @@ def _put_file(database: Database, entry: Entry, folder: Path) -> None:
         with (folder / "files" / entry["sha256"]).open("rb") as content:
             metadata = {"sha256": entry["sha256"], "run_id": entry["run"]}
             files.put(content, _id=file_id, filename=entry["filename"], metadata=metadata)
-    if entry["list"] == "sources":
-        listed, item = "experiment.sources", [entry["name"], file_id]
-    else:
-        listed, item = entry["list"], {"name": entry["name"], "file_id": file_id}
+    item: Any = [entry["name"], file_id]
+    if entry["list"] == "artifacts":
+        item = {"name": entry["name"], "file_id": file_id}
+    listed = "experiment.sources" if entry["list"] == "sources" else entry["list"]
     database.runs.update_one({"_id": entry["run"], listed: {"$ne": item}}, {"$push": {listed: item}})
 
 

@@ -78,7 +78,8 @@ def _start(folder: Path) -> None:
 
 
 def _answers(port: int) -> bool:
-    with MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=500, directConnection=True) as client:
+    client: MongoClient = MongoClient("127.0.0.1", port, serverSelectionTimeoutMS=500, directConnection=True)
+    with client:
         try:
             client.admin.command("ping")
         except PyMongoError:

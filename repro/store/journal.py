@@ -8,7 +8,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, BinaryIO
 
 from bson import json_util
 
@@ -39,21 +39,23 @@ class Journal:
             raise
         self._lock = threading.Lock()
         self._unwritten: list[str] = []
-        self._file: TextIO = (folder / "journal.jsonl").open("a", encoding="utf-8")
+        self._path = folder / "journal.jsonl"
+        self._file: BinaryIO = self._path.open("ab")
+        self._length = self._path.stat().st_size
 
     def append(self, *entries: Entry) -> None:
         """Add entries. On a full disk they wait in memory for the next call, and OSError is raised."""
         with self._lock:
             self._unwritten += [json_util.dumps(e, json_options=json_util.CANONICAL_JSON_OPTIONS) for e in entries]
-            good = self._file.tell()
+            content = "".join(line + "\n" for line in self._unwritten).encode()
             try:
-                self._file.write("".join(line + "\n" for line in self._unwritten))
+                self._file.write(content)
                 self._file.flush()
                 os.fsync(self._file.fileno())
             except OSError:
-                with contextlib.suppress(OSError):
-                    self._reopen(good)
+                self._drop_half_written()
                 raise
+            self._length += len(content)
             self._unwritten.clear()
 
     def keep_file(self, source: Path) -> str:
@@ -71,7 +73,7 @@ class Journal:
 
     def entries(self, start: int = 0) -> Iterator[tuple[Entry, int]]:
         """Yield (entry, offset after it) from byte offset `start`; a half-written last line is no entry."""
-        with (self.folder / "journal.jsonl").open("rb") as lines:
+        with self._path.open("rb") as lines:
             lines.seek(start)
             for line in lines:
                 if not line.endswith(b"\n"):
@@ -86,9 +88,10 @@ class Journal:
             shutil.rmtree(self.folder, ignore_errors=True)
         os.close(self._owner)
 
-    def _reopen(self, length: int) -> None:
-        """Drop what a failed write left half done, so that a retry cannot write a line twice."""
+    def _drop_half_written(self) -> None:
+        """Cut off what a failed write left half done, so that a retry cannot write a line twice."""
         with contextlib.suppress(OSError):
             self._file.close()
-        os.truncate(self.folder / "journal.jsonl", length)
-        self._file = (self.folder / "journal.jsonl").open("a", encoding="utf-8")
+        with contextlib.suppress(OSError):
+            os.truncate(self._path, self._length)
+        self._file = self._path.open("ab")

@@ -42,7 +42,14 @@ class DurableObserver(RunObserver):
         self._sent: dict[str, Any] = {}
 
     def started_event(
-        self, ex_info: dict, command: str, host_info: dict, start_time: datetime, config: dict, meta_info: dict, _id: Any
+        self,
+        ex_info: dict,
+        command: str,
+        host_info: dict,
+        start_time: datetime,
+        config: dict,
+        meta_info: dict,
+        _id: Any,
     ) -> int:
         """Reserve the run's id in the database and open its journal. The database must be there now."""
         doc = {
@@ -72,7 +79,11 @@ class DurableObserver(RunObserver):
     def heartbeat_event(self, info: dict, captured_out: str, beat_time: datetime, result: Any) -> None:
         """Record that the run lives, and what is new in `info` and the output."""
         try:
-            fields = {"info": flatten(info), "result": flatten(result), "captured_out": captured_out[-CAPTURED_OUT_LIMIT:]}
+            fields = {
+                "info": flatten(info),
+                "result": flatten(result),
+                "captured_out": captured_out[-CAPTURED_OUT_LIMIT:],
+            }
         except RuntimeError:
             return  # info changed under our hands; the next beat has it
         new = {key: value for key, value in fields.items() if self._sent.get(key) != value}
@@ -143,7 +154,14 @@ class DurableObserver(RunObserver):
             log.error("cannot keep %s for the run's record: %s", path, error.strerror)
             return  # missing, it makes the run INCOMPLETE
         self._append(
-            {"kind": "file", "file": ObjectId(), "list": into, "name": name, "filename": filename, "sha256": sha256}
+            {
+                "kind": "file",
+                "file": ObjectId(),
+                "list": into,
+                "name": name,
+                "filename": filename,
+                "sha256": sha256,
+            }
         )
 
     def _append(self, *entries: Entry) -> None:
@@ -151,7 +169,11 @@ class DurableObserver(RunObserver):
             self._journal.append(*({"run": self.run_id, **entry} for entry in entries))
         except OSError as error:
             # Sacred would drop us for good; the entries wait in memory for the next call.
-            log.error("cannot write the run's journal in %s: %s. Free some space", self._journal.folder, error.strerror)
+            log.error(
+                "cannot write the run's journal in %s: %s. Free some space",
+                self._journal.folder,
+                error.strerror,
+            )
         if self._courier is not None:
             self._courier.wake()
 

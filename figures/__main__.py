@@ -1,0 +1,85 @@
+"""python -m figures [NAME...] [--out results]: every table and figure, from stored runs only."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from figures import records
+from figures.exhibits import exhibit
+from figures.files import results_folder, write
+from figures.products import Artefact
+from figures.registry import ARTEFACTS
+from figures.report import PAGE, Chapter, page
+from repro.errors import InputError, did_you_mean, front_door
+from repro.store import open_database
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command line."""
+    options = _parser().parse_args(arguments)
+    artefacts = _chosen(options.names)
+    folder = results_folder(options.out)
+    with open_database() as database:
+        found = records.read(database)
+        for run in found.left_out:
+            print(f"left out: {run}", file=sys.stderr)
+        chapters = []
+        for study in found.studies:
+            points = records.points_of(database, study)
+            chapters.append(_drawn(study, points, artefacts, folder))
+    if not options.names:
+        write(folder, {PAGE: page(chapters, found.left_out)})
+        print(folder / PAGE)
+
+
+def _drawn(study: records.Study, points: pd.DataFrame, artefacts: list[Artefact], folder: Path) -> Chapter:
+    made, missing = [], []
+    for artefact in artefacts:
+        one = exhibit(artefact, study, points)
+        if one is None:
+            missing.append(artefact.title)
+            print(f"nothing to draw: {study.folder}/{artefact.name}: no stored run gives its numbers", file=sys.stderr)
+            continue
+        write(folder / study.folder, one.files)
+        made.append(one)
+        print(folder / study.folder / f"{artefact.name}.*")
+    return Chapter(study, made, missing)
+
+
+def _chosen(names: list[str]) -> list[Artefact]:
+    known = {artefact.name: artefact for artefact in ARTEFACTS}
+    for name in names:
+        if name not in known:
+            raise InputError(f"no table or figure '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}")
+    return [artefact for artefact in ARTEFACTS if not names or artefact.name in names]
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {artefact.name:<18}{artefact.title}" for artefact in ARTEFACTS)
+    parser = argparse.ArgumentParser(
+        prog="python -m figures",
+        description="Draw every table and figure from the stored runs, and the page that shows them all.",
+        epilog=f"tables and figures:\n{listed}\n\nRuns are read from $REPRO_MONGO_URI, or else from $REPRO_RUNS/db. "
+        "Runs that are not whole\nare left out and named. The same runs give the same bytes.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="draw only these, and leave index.html as it is (default: all, and index.html)",
+    )
+    parser.add_argument(
+        "--out",
+        metavar="FOLDER",
+        default=os.environ.get("REPRO_RESULTS") or "results",
+        help="where to write (default: $REPRO_RESULTS, or results); a folder per study, and index.html",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    front_door(main)

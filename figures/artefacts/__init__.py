@@ -1,0 +1,1 @@
+"""One module per table or figure; `figures/registry.py` lists them."""

@@ -1,0 +1,121 @@
+"""The partner-quality figure: how often partners share the image's label, by epoch, against chance."""
+
+import functools
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from figures import captions, style
+from figures.curves import Stroke, draw, over_seeds
+from figures.panels import CHANCE, panels, ticks
+from figures.products import Artefact, Drawing
+from figures.records import Study
+from figures.series import Series
+
+PREFERRED = "byol_tracin"
+"""In whose training partners are measured, if there is such a run: every run measures several selectors."""
+
+VIEWS = {"": "all images", "_macro": "mean over classes"}
+
+TOP = 0.94
+"""A selector that is always above this (the oracle) is told in words, so that the others are seen apart."""
+
+
+def make(study: Study, points: pd.DataFrame) -> Drawing | None:
+    """Return the figure of a study."""
+    measured = set(points.loc[points["name"].str.fullmatch(r"partners/.+/same_label"), "series"])
+    able = [series for series in study.series if series.key in measured]
+    rows = [series for series in able if series.method == PREFERRED] or able[:1]
+    if not rows:
+        return None
+    stored = set(points["name"])
+    names = [name for name in ("partners/chance", "partners/chance_macro") if name in stored]
+    names += sorted(name for name in stored if name.startswith("partners/") and name.endswith(tuple(_endings())))
+    curves = over_seeds(points, rows, names)
+    curves.insert(1, "selector", [_selector(name) for name in curves["metric"]])
+    strokes = {name: _stroke(name) for name in sorted(set(curves["selector"]), key=_rank)}
+    action = functools.partial(_draw, curves, strokes, rows)
+    return Drawing(_caption(study, curves, rows), curves, names, action, _alt(curves, strokes))
+
+
+def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], rows: list[Series], width: float) -> Figure:
+    columns = 2 if width == style.TWO_COLUMNS else 1
+    figure, groups = panels([2] * len(rows), columns, width, list(strokes.values()), [False] * len(rows))
+    for series, axes in zip(rows, groups, strict=True):
+        for (ending, view), panel in zip(VIEWS.items(), axes, strict=True):
+            names = [f"partners/chance{ending}", *(f"partners/{name}/same_label{ending}" for name in strokes)]
+            mine = curves[curves["metric"].isin(names) & (curves["series"] == series.key)]
+            _panel(panel, mine, strokes)
+            panel.set_title(
+                f"{view[0].upper()}{view[1:]}" + (f"\n{series.label}" if len(rows) > 1 else ""), linespacing=1.1
+            )
+            if columns == 1 or panel is axes[0]:
+                panel.set_ylabel("Same label (%)")
+            if columns == 2 or panel is axes[-1]:
+                panel.set_xlabel("Epoch")
+    return figure
+
+
+def _panel(axes: Axes, curves: pd.DataFrame, strokes: dict[str, Stroke]) -> None:
+    lowest = curves.groupby("selector")["lowest"].min()
+    above = [name for name in strokes if name in lowest.index and lowest[name] > TOP]
+    if len(above) == len(lowest):
+        above = []
+    draw(axes, curves[~curves["selector"].isin(above)], strokes, "selector", 100)
+    ticks(axes, epochs=True)
+    axes.margins(y=0.12)
+    for line, name in enumerate(above):
+        value = 100 * curves.loc[curves["selector"] == name, "mean"].mean()
+        axes.annotate(
+            f"{strokes[name].label}: {value:.1f} %, off the scale ↑", (1, 1), (-2, -2 - 10 * line), "axes fraction",
+            "offset points", ha="right", va="top", fontsize=8, color=strokes[name].colour,
+        )  # fmt: skip
+    if above:
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.16 * len(above) * (high - low))
+
+
+def _endings() -> list[str]:
+    return [f"/same_label{ending}" for ending in VIEWS]
+
+
+def _selector(metric: str) -> str:
+    parts = metric.split("/")
+    return parts[1] if len(parts) == 3 else "chance"
+
+
+def _stroke(selector: str) -> Stroke:
+    if selector == "chance":
+        return CHANCE
+    look = style.look(selector, style.SELECTORS)
+    return Stroke(look.label, look.colour, look.marker)
+
+
+def _rank(selector: str) -> tuple[bool, tuple[int, str]]:
+    return (selector == "chance", style.rank(selector, style.SELECTORS))
+
+
+def _caption(study: Study, curves: pd.DataFrame, rows: list[Series]) -> str:
+    runs = [run for series in rows for run in series.runs]
+    over = f"Lines: mean over {captions.seeds(runs)}; bands: lowest to highest seed."
+    if curves["seeds"].max() < 2:
+        over = f"One seed per line ({captions.seeds(runs)})."
+    return (
+        "How often an image's partner shares its label, by pretraining epoch, over all images and as a mean over "
+        "classes; dashed: chance, a partner drawn at random from the batch. Labels measure here, they never select "
+        "(but for an oracle). Every selector is measured during the training of "
+        f"{captions.listing([series.label for series in rows])}. {over}"
+    )
+
+
+def _alt(curves: pd.DataFrame, strokes: dict[str, Stroke]) -> str:
+    said = ["Line charts of the same-label rate of partners by epoch, last epoch in percent."]
+    for (label, metric), rows in curves.groupby(["label", "metric"], sort=False):
+        view = VIEWS["_macro" if str(metric).endswith("_macro") else ""]
+        last = rows.iloc[-1]
+        said.append(f"{label}, {strokes[last['selector']].label}, {view}: {100 * last['mean']:.1f}.")
+    return " ".join(said)
+
+
+ARTEFACT = Artefact("partner_quality", "Quality of partners", make)

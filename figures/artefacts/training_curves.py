@@ -1,0 +1,97 @@
+"""The training curves: losses and spread of features in pretraining, validation metric in fine-tuning."""
+
+import functools
+import re
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from figures import captions, style
+from figures.curves import Stroke, draw, over_seeds, stroke_of
+from figures.panels import panels, ticks
+from figures.products import Artefact, Drawing
+from figures.records import Study
+
+PRETRAINING = {
+    "pretrain/loss_byol": "BYOL loss",
+    "pretrain/loss_partner": "Partner loss",
+    "pretrain/feature_std": "Feature std.",
+}
+
+_VALIDATION = re.compile(r"finetune/([\d.e+-]+)/val")
+
+
+def make(study: Study, points: pd.DataFrame) -> Drawing | None:
+    """Return the figure of a study."""
+    stored = set(points["name"])
+    losses = [name for name in PRETRAINING if name in stored]
+    percents = {name: float(match[1]) for name in stored if (match := _VALIDATION.fullmatch(name))}
+    names = [*losses, *sorted(percents, key=lambda name: percents[name])]
+    curves = over_seeds(points, study.series, names)
+    if curves.empty:
+        return None
+    drawn = set(curves["series"])
+    strokes = {series.key: stroke_of(series) for series in study.series if series.key in drawn}
+    titles = {**PRETRAINING, **{name: f"Fine-tuning, {percent:g} %" for name, percent in percents.items()}}
+    groups = [group for group in (losses, names[len(losses) :]) if group]
+    metric = captions.METRICS[captions.main_metric(study)]
+    action = functools.partial(_draw, curves, strokes, groups, titles, metric)
+    return Drawing(_caption(study, curves, metric), curves, names, action, _alt(study, curves, titles))
+
+
+def _draw(
+    curves: pd.DataFrame,
+    strokes: dict[str, Stroke],
+    groups: list[list[str]],
+    titles: dict[str, str],
+    metric: str,
+    width: float,
+) -> Figure:
+    columns = 4 if width == style.TWO_COLUMNS else 2
+    shared = [group[0] not in PRETRAINING for group in groups]
+    figure, rows = panels([len(group) for group in groups], columns, width, list(strokes.values()), shared)
+    for group, axes in zip(groups, rows, strict=True):
+        for position, (name, panel) in enumerate(zip(group, axes, strict=True)):
+            fine_tuning = name not in PRETRAINING
+            draw(panel, curves[curves["metric"] == name], strokes, "series", 100 if fine_tuning else 1)
+            panel.set_title(titles[name])
+            if fine_tuning:
+                panel.tick_params(labelleft=position % columns == 0)
+                panel.set_ylabel(f"{metric} (%)" if position % columns == 0 else "")
+            ticks(panel, epochs=True)
+            if position >= len(group) - columns:
+                panel.set_xlabel("Step" if fine_tuning else "Epoch")
+    return figure
+
+
+def _caption(study: Study, curves: pd.DataFrame, metric: str) -> str:
+    pretrained = curves["metric"].isin(list(PRETRAINING))
+    sentences = []
+    if pretrained.any():
+        sentences.append(
+            "Pretraining by epoch: BYOL loss, loss of the additional positive (before its weight), and standard"
+        )
+        sentences[-1] += " deviation of the normalised features (1: isotropic, 0: collapsed)."
+    if not pretrained.all():
+        sentences.append(
+            f"Fine-tuning by optimiser step: {metric[0].lower()}{metric[1:]} on the validation split, per label share."
+        )
+    if curves["seeds"].max() > 1:
+        sentences.append(f"Lines: mean over {captions.seeds(study.runs)}; bands: lowest to highest seed.")
+    else:
+        sentences.append(f"One seed per line ({captions.seeds(study.runs)}).")
+    without = [s.label for s in study.series if s.runs and s.key not in set(curves.loc[pretrained, "series"])]
+    if pretrained.any() and without:
+        sentences.append(f"Without pretraining: {captions.listing(without)}.")
+    return " ".join(sentences)
+
+
+def _alt(study: Study, curves: pd.DataFrame, titles: dict[str, str]) -> str:
+    said = ["Line charts of training."]
+    for name, rows in curves.groupby("metric", sort=False):
+        lasts = [f"{label} {last['mean'].iloc[-1]:.3g}" for label, last in rows.groupby("label", sort=False)]
+        said.append(f"{titles[str(name)]}, last value: {'; '.join(lasts)}.")
+    return " ".join(said)
+
+
+ARTEFACT = Artefact("training_curves", "Training curves", make)

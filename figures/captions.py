@@ -1,0 +1,121 @@
+"""What every caption has to say: which images, how many seeds, what the interval is, and what cannot be concluded."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from figures.records import Study
+from figures.series import Run
+
+DATA = {
+    "dermamnist": "DermaMNIST",
+    "pneumoniamnist": "PneumoniaMNIST",
+    "breastmnist": "BreastMNIST",
+    "chestmnist": "ChestMNIST",
+    "isic2019": "ISIC 2019",
+    "chestxray14": "ChestX-ray14",
+    "kermany": "Kermany et al. chest X-rays",
+    "phantom": "phantom dermoscopy",
+    "phantom_xray": "phantom X-rays",
+}
+
+SPLIT_NOTES = {
+    ("dermamnist", "official"): "This split leaks: 641 of its 1,868 test lesions also occur in training.",
+}
+
+METRICS = {
+    "balanced_accuracy": "Balanced accuracy",
+    "mean_auc": "Mean AUC",
+}
+
+
+def main_metric(study: Study) -> str:
+    """Return the metric that tables show: balanced accuracy, or for several labels at once the mean AUC."""
+    return "mean_auc" if study.data["task"] == "multi-label" else "balanced_accuracy"
+
+
+def title(study: Study) -> str:
+    """Return a heading for a study."""
+    data = study.config["data"]
+    name = DATA.get(data["name"], data["name"])
+    stand_in = study.data.get("stands_in_for")
+    name = f"Phantom images for {DATA.get(stand_in, stand_in)}" if stand_in else name[0].upper() + name[1:]
+    return f"{name}, {data['split']} split, {data['size']} px, scale {study.scale}"
+
+
+def warnings(study: Study) -> list[str]:
+    """Return what a reader must know before reading any number."""
+    found = []
+    if study.phantom:
+        stand_in = study.data.get("stands_in_for")
+        instead = f" standing in for {DATA.get(stand_in, stand_in)}" if stand_in else ""
+        found.append(f"PHANTOM images{instead}: no medical claim.")
+    if "smoke" in study.scale.split("+"):
+        found.append("Scale smoke: too short to rank methods.")
+    return found
+
+
+def about(study: Study) -> str:
+    """Return the sentences that every caption of a study ends with."""
+    missing = sum(run.replaced_by is None for run in study.left_out)
+    scale = [] if "smoke" in study.scale.split("+") else [f"Scale {study.scale}."]
+    sentences = [_images(study), *_doubts(study), *warnings(study), *scale]
+    if missing:
+        sentences.append(f"{_count(missing, 'run')} of this study {'is' if missing == 1 else 'are'} left out.")
+    return " ".join(sentences)
+
+
+def seeds(runs: Sequence[Run]) -> str:
+    """Return the seeds of runs: "3 seeds (0, 1, 2)"."""
+    numbers = sorted({run["config"]["seed"] for run in runs})
+    listed = ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
+    return f"{_count(len(numbers), 'seed')} ({listed})"
+
+
+def listing(words: Sequence[str]) -> str:
+    """Return "a", "a and b", or "a, b and c"."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def label_counts(study: Study) -> str:
+    """Return how many labelled images the fractions are, where all runs agree; else nothing."""
+    counts: dict[float, set[int]] = {}
+    for run in study.runs:
+        for subset in run["info"].get("label_subsets", []):
+            counts.setdefault(round(100 * subset["fraction"], 6), set()).add(subset["images"])
+    if not counts or any(len(found) > 1 for found in counts.values()):
+        return ""
+    told = [f"{percent:g} % is {_count(min(counts[percent]), 'image')}" for percent in sorted(counts)]
+    return f"Of the training labels, {listing(told)}."
+
+
+def _images(study: Study) -> str:
+    data, config = study.data, study.config["data"]
+    height, width = data["shape"][:2]
+    parts = [DATA.get(config["name"], config["name"])]
+    if "official" in data:
+        parts.append("the official file" if data["official"] else "NOT the official file")
+    parts += [f"{config['split']} split", f"{height} × {width} px"]
+    parts.append(f"{len(data['class_names'])} {'labels' if data['task'] == 'multi-label' else 'classes'}")
+    images = data["images"]
+    sizes = f"{images['train']:,} training, {images['val']:,} validation and {images['test']:,} test images"
+    limit = data.get("limit") or config.get("limit")
+    at_most = f" (at most {limit:,} per split)" if limit else ""
+    return f"Images: {', '.join(parts)}; {sizes}{at_most}."
+
+
+def _doubts(study: Study) -> list[str]:
+    config = study.config["data"]
+    note = SPLIT_NOTES.get((config["name"], config["split"]))
+    files = {str(_file(run["info"]["data"])) for run in study.runs}
+    found = [note] if note else []
+    if len(files) > 1:
+        found.append(f"CAUTION: the runs read {len(files)} files of different contents.")
+    return found
+
+
+def _file(data: dict[str, Any]) -> Any:
+    return data.get("sha256") or data.get("file_sha256"), data.get("splits_sha256")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,52 @@
+"""A figure as bytes: PDF and PNG for papers, SVG for the page. The same figure gives the same bytes."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from figures import style
+
+# Dates and version numbers would differ between two draws of the same thing.
+_NAMELESS: dict[str, dict[str, str | None]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One figure at one width, in inches, as bytes."""
+
+    width: float
+    pdf: bytes
+    png: bytes
+    svg: str
+    svg_dark: str
+
+
+def render(draw: Callable[[float], Figure], width: float) -> Rendered:
+    """Draw a figure and return it in every format."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's own settings are
+        matplotlib.rcParams.update(style.RC)
+        figure = draw(width)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # the layout is found; every format has the same
+        svg = _saved(figure, "svg").decode()
+        return Rendered(width, _saved(figure, "pdf"), _saved(figure, "png"), svg, _dark(svg))
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata=_NAMELESS[kind], transparent=kind == "svg")
+    return buffer.getvalue()
+
+
+def _dark(svg: str) -> str:
+    for light, dark in style.DARK.items():
+        svg = svg.replace(light, dark)
+    return svg

@@ -1,0 +1,77 @@
+"""A table for print, and the same table in LaTeX and Markdown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+TEMPLATES = Path(__file__).parent
+
+MISSING = "–"
+"""What stands in a cell for which there is no number."""
+
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
+        "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+        "–": "--", "×": r"$\times$", "±": r"$\pm$",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: a text, half the width of its interval, and a remark; the last two may be empty."""
+
+    text: str
+    spread: str = ""
+    remark: str = ""
+
+    def __str__(self) -> str:
+        spread = f" ± {self.spread}" if self.spread else ""
+        return self.text + spread + (f" ({self.remark})" if self.remark else "")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under a common heading: pairs of a label and its cells."""
+
+    heading: str
+    rows: Sequence[tuple[str, Sequence[Cell]]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table: heading of the labels, headings of the cells, and groups of rows."""
+
+    corner: str
+    columns: Sequence[str]
+    groups: Sequence[Group]
+
+
+def latex(grid: Grid, caption: str, label: str) -> str:
+    """Return a table as LaTeX (needs the package booktabs)."""
+    return _render("table.tex.jinja", grid, caption, label)
+
+
+def markdown(grid: Grid, caption: str) -> str:
+    """Return a table as Markdown."""
+    return _render("table.md.jinja", grid, caption, "")
+
+
+def templates(autoescape: bool = False) -> Environment:
+    """Return the environment of the templates beside this file."""
+    made = Environment(
+        loader=FileSystemLoader(TEMPLATES), autoescape=autoescape, undefined=StrictUndefined,  # noqa: S701
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    made.filters["latex"] = lambda text: str(text).translate(_LATEX).replace(r" \%", r"~\%")
+    made.filters["unbroken"] = lambda text: str(text).replace(" %", "\u00a0%").replace(" px", "\u00a0px")
+    made.filters["markdown"] = lambda text: str(text).replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")
+    return made
+
+
+def _render(template: str, grid: Grid, caption: str, label: str) -> str:
+    return templates().get_template(template).render(grid=grid, caption=caption, label=label)

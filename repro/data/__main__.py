@@ -1,0 +1,55 @@
+"""python -m repro.data list|check NAME
+
+`list` names the data sets. `check` reads one and prints its counts, its hashes, and whether its splits share
+patients or lesions.
+"""
+
+import argparse
+import json
+import logging
+
+import numpy as np
+
+from repro.configs import DATASETS
+from repro.configs.resolve import check_name, resolve
+from repro.data import SPLITS, ImageSet, load
+from repro.errors import front_door
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m repro.data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("list", help="name the data sets")
+    check = verbs.add_parser("check", help="read a data set and describe it")
+    check.add_argument("name", help="a data set of `list`")
+    check.add_argument("--size", type=int, help="pixels (default: the named config's)")
+    check.add_argument("--split", help="which division into train, val and test (default: the named config's)")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    if options.verb == "list":
+        for name, config in DATASETS.items():
+            print(f"{name:16} {config.doc}")
+        return
+    check_name(options.name)
+    given = {f"data.{key}": getattr(options, key) for key in ("size", "split") if getattr(options, key) is not None}
+    data = resolve([options.name], given)["data"]
+    images = load(data["name"], data["size"], data["split"], data["limit"])
+    print(json.dumps(images.describe(), indent=2))
+    print(leak_report(images))
+
+
+def leak_report(images: ImageSet) -> str:
+    """Return, in one line, how many groups (patients, lesions) two splits share."""
+    if images.groups is None:
+        return "groups: unknown, so it cannot be told whether splits share patients or lesions"
+    groups = {split: np.unique(images.groups[images.indices(split)]) for split in SPLITS}
+    pairs = [(a, b) for i, a in enumerate(SPLITS) for b in SPLITS[i + 1 :]]
+    shared = [f"{len(np.intersect1d(groups[a], groups[b]))} in both {a} and {b}" for a, b in pairs]
+    return f"groups: {', '.join(f'{len(g)} in {s}' for s, g in groups.items())}; {', '.join(shared)}"
+
+
+if __name__ == "__main__":
+    front_door(main)

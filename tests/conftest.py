@@ -1,0 +1,69 @@
+"""What tests share: a run database of their own, tiny images, and the real data sets where they are."""
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pymongo.database import Database
+
+from repro.data import ImageSet
+from repro.store import embedded, open_database
+
+ROOT = Path(__file__).resolve().parents[1]
+REAL_DATA = Path(os.environ.get("REPRO_DATA") or ROOT.parent / "shared" / "data").resolve()
+
+torch.set_num_threads(1)
+
+
+def pytest_report_header() -> str:
+    found = (REAL_DATA / "medmnist" / "dermamnist.npz").exists()
+    return f"real images: {REAL_DATA if found else 'none, so tests that need them are skipped (set REPRO_DATA)'}"
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test away from the user's runs, results and database."""
+    monkeypatch.setenv("REPRO_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("REPRO_RESULTS", str(tmp_path / "results"))
+    monkeypatch.delenv("REPRO_MONGO_URI", raising=False)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a real server that all tests share."""
+    with embedded.server(tmp_path_factory.mktemp("server")) as uri:
+        yield uri
+
+
+@pytest.fixture
+def database(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """An empty run database of the test's own."""
+    monkeypatch.setenv("REPRO_MONGO_URI", f"{server}test_{uuid.uuid4().hex[:12]}")
+    with open_database() as database:
+        yield database
+        database.client.drop_database(database.name)
+
+
+@pytest.fixture
+def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the real data sets."""
+    if not (REAL_DATA / "medmnist" / "dermamnist.npz").exists():
+        pytest.skip(f"no real images in {REAL_DATA}; set REPRO_DATA")
+    monkeypatch.setenv("REPRO_DATA", str(REAL_DATA))
+    return REAL_DATA
+
+
+@pytest.fixture
+def tiny() -> ImageSet:
+    """96 noisy images, 28 px, whose two classes differ in where they are bright; pairs of images form groups."""
+    rng = np.random.default_rng(0)
+    labels = rng.permutation(np.repeat([0, 1], 48))
+    images = rng.integers(0, 120, (96, 28, 28, 3), dtype=np.uint8)
+    images[labels == 0, :14] += 100
+    images[labels == 1, 14:] += 100
+    split = np.repeat(["train", "val", "test"], [64, 16, 16])
+    return ImageSet("tiny", images, labels, split, ("up", "down"), groups=np.arange(96) // 2)

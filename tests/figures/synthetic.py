@@ -1,0 +1,180 @@
+"""Synthetic runs, put into a database with pymongo alone, whose record agrees with itself."""
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from pymongo.database import Database
+
+METHODS = ("random_init", "supervised", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
+SELECTOR = {"byol_random": "random", "byol_cosine": "cosine", "byol_tracin": "tracin", "byol_oracle": "oracle"}
+MEASURED = ("tracin_cosine", "tracin_dot", "cosine")
+RATE = {"tracin_cosine": 0.56, "tracin_dot": 0.50, "cosine": 0.55, "random": 0.48, "oracle": 0.997}
+PERCENTS = (1.0, 10.0, 50.0, 100.0)
+PROTOCOLS = ("finetune", "linear", "knn")
+
+
+def config(method: str, seed: int, **other: Any) -> dict[str, Any]:
+    """Return a config with the keys that the kit's have; `other` has dotted keys, dots written as __."""
+    made: dict[str, Any] = {
+        "seed": seed,
+        "scale": "smoke",
+        "data": {"name": "dermamnist", "size": 28, "split": "official", "limit": None, "stands_in_for": None},
+        "method": {
+            "name": method,
+            "objective": {"random_init": "none", "supervised": "supervised"}.get(method, "byol"),
+        },
+        "selector": {"name": SELECTOR.get(method, "none"), "weight": 1.0},
+        "tracin": {"layers": "last", "normalize": "cosine"},
+        "pretrain": {"epochs": 20},
+        "evaluate": {
+            "pretraining": None,
+            "protocols": ["finetune"] if method == "supervised" else ["knn", "linear", "finetune"],
+            "fractions": [percent / 100 for percent in PERCENTS],
+            "finetune": {"steps": 100},
+        },
+    }
+    for key, value in other.items():
+        *groups, last = key.split("__")
+        branch = made
+        for group in groups:
+            branch = branch[group]
+        branch[last] = value
+    return made
+
+
+def identity(config: dict[str, Any], command: str) -> dict[str, str]:
+    """Return cell, series and study as the kit means them."""
+    kept = {key: value for key, value in config.items() if key != "scale"}
+    series = {key: value for key, value in kept.items() if key != "seed"}
+    study = {key: value for key, value in series.items() if key not in ("method", "selector", "tracin")}
+    study["evaluate"] = {k: v for k, v in study["evaluate"].items() if k not in ("protocols", "pretraining")}
+    return {
+        "cell": f"{command}-{_digest(kept)}",
+        "series": f"{command}-{_digest(series)}",
+        "study": _digest(study),
+    }
+
+
+def data(config: dict[str, Any], multi_label: bool = False) -> dict[str, Any]:
+    """Return what a run records of its images."""
+    name = config["data"]["name"]
+    official = {} if name.startswith("phantom") else {"official": True}
+    size = config["data"]["size"]
+    return {
+        "name": name,
+        "task": "multi-label" if multi_label else "multi-class",
+        "shape": [size, size, 3],
+        "class_names": ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"],
+        "images": {"train": 7007, "val": 1003, "test": 2005},
+        "per_class": {},
+        "without_split": 0,
+        "sha256": _digest({"name": name}),
+        "stands_in_for": config["data"]["stands_in_for"],
+        **official,
+    }
+
+
+def metrics(config: dict[str, Any], command: str = "train", main: str = "balanced_accuracy") -> dict[str, list]:
+    """Return name -> (steps, values) of everything such a run would log."""
+    method, seed = config["method"]["name"], config["seed"]
+    random = np.random.default_rng([seed, METHODS.index(method) if method in METHODS else 99])
+    logged: dict[str, list] = {}
+    epochs = np.arange(1, config["pretrain"]["epochs"] + 1)
+    if config["method"]["objective"] == "byol" and command != "evaluate":
+        fall = 1.1 + 1.6 * np.exp(-epochs / 6) + 0.03 * random.normal(size=len(epochs))
+        logged["pretrain/loss_byol"] = [epochs, fall]
+        if method != "byol":
+            logged["pretrain/loss_partner"] = [epochs, fall + 0.35 + 0.05 * random.normal()]
+        logged["pretrain/feature_std"] = [
+            epochs,
+            0.3 + 0.5 * (1 - np.exp(-epochs / 8)) + 0.02 * random.normal(size=len(epochs)),
+        ]
+        logged["partners/chance"] = [epochs, np.full(len(epochs), 0.484) + 0.0005 * random.normal(size=len(epochs))]
+        logged["partners/chance_macro"] = [
+            epochs,
+            np.full(len(epochs), 0.143) + 0.0005 * random.normal(size=len(epochs)),
+        ]
+        used = {"tracin": f"tracin_{config['tracin']['normalize']}"}.get(
+            config["selector"]["name"], config["selector"]["name"]
+        )
+        for name in {*MEASURED, used} - {"none"}:
+            rate = RATE[name] + 0.02 * (1 - np.exp(-epochs / 5)) * (name not in ("random", "oracle"))
+            rate = np.minimum(1, rate + 0.004 * random.normal(size=len(epochs)))
+            logged[f"partners/{name}/same_label"] = [epochs, rate]
+            logged[f"partners/{name}/same_label_macro"] = [epochs, np.minimum(1, rate - 0.33 * (name != "oracle"))]
+            logged[f"partners/{name}/hub_max"] = [epochs, 5 + random.random(len(epochs))]
+    if command == "pretrain":
+        return logged
+    skill = 0.02 * METHODS.index(method) if method in METHODS else 0.05
+    for protocol in config["evaluate"]["protocols"]:
+        for percent in (100 * fraction for fraction in config["evaluate"]["fractions"]):
+            level = 0.22 + 0.09 * np.log10(percent) + skill + {"finetune": 0.05, "linear": 0.02, "knn": 0.0}[protocol]
+            value = level + 0.008 * random.normal()
+            for name, one in ((main, value), ("accuracy", value + 0.3)):
+                for split in ("val", "test"):
+                    points = logged.setdefault(f"{split}/{protocol}/{name}", [[], []])
+                    points[0].append(percent)
+                    points[1].append(float(one))
+            if protocol == "finetune":
+                steps = np.arange(20, 101, 20)
+                curve = level * (1 - 0.6 * np.exp(-steps / 30)) + 0.01 * random.normal(size=len(steps))
+                logged[f"finetune/{percent:g}/val"] = [steps, curve]
+    return logged
+
+
+def add(
+    database: Database,
+    config: dict[str, Any],
+    command: str = "train",
+    status: str = "COMPLETED",
+    points: dict[str, list] | None = None,
+    multi_label: bool = False,
+) -> int:
+    """Store a whole run and return its id."""
+    newest = database.runs.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+    run_id = newest["_id"] + 1 if newest else 1
+    main = "mean_auc" if multi_label else "balanced_accuracy"
+    points = metrics(config, command, main) if points is None else points
+    rows = [
+        {
+            "run_id": run_id,
+            "name": name,
+            "steps": [float(step) for step in steps],
+            "values": [float(value) for value in values],
+            "timestamps": [0] * len(steps),
+            "count": len(steps),
+        }
+        for name, (steps, values) in points.items()
+    ]
+    if rows:
+        database.metrics.insert_many(rows)
+    fractions = [] if command == "pretrain" else config["evaluate"]["fractions"]
+    database.runs.insert_one(
+        {
+            "_id": run_id,
+            "command": command,
+            "status": status,
+            "config": config,
+            "artifacts": [],
+            "info": {
+                **identity(config, command),
+                "provenance": {"commit": "a1b2c3d4" * 5, "dirty": False, "device": "x86_64"},
+                "data": data(config, multi_label),
+                "label_subsets": [{"fraction": f, "images": round(7007 * f), "sha256": ""} for f in fractions],
+                "expected": {"metrics": {name: len(steps) for name, (steps, _) in points.items()}, "artifacts": {}},
+                "timings": {},
+            },
+        }
+    )
+    return run_id
+
+
+def add_study(database: Database, methods: tuple[str, ...] = METHODS, seeds: int = 3, **other: Any) -> list[int]:
+    """Store a run of every method and seed."""
+    return [add(database, config(method, seed, **other)) for method in methods for seed in range(seeds)]
+
+
+def _digest(value: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,153 @@
+import os
+import shutil
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+
+from figures.__main__ import main
+from repro.errors import front_door
+from tests.figures.synthetic import METHODS, add, add_study, config
+
+ROOT = Path(__file__).parents[2]
+
+
+class Page(HTMLParser):
+    """Collects what a page refers to and what it says of its images."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.alts: list[str | None] = []
+        self.ids: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [value for key, value in attrs if key == "id" and value]
+        self.links += [value for key, value in attrs if key == "href" and value]
+        self.sources += [value for key, value in attrs if key in ("src", "srcset") and value]
+        self.alts += [found.get("alt")] if tag == "img" else []
+
+
+def command(*arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "figures", *arguments],
+        cwd=cwd, env={**os.environ, **environment}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_two_draws_in_two_processes_give_identical_bytes(database, tmp_path) -> None:
+    add_study(database, METHODS, seeds=2, evaluate__fractions=[0.1, 1.0])
+    add(database, config("byol", 9), status="FAILED")
+    first = command("--out", str(tmp_path / "one"), PYTHONHASHSEED="1")
+    second = command(REPRO_RESULTS=str(tmp_path / "two"), PYTHONHASHSEED="2")
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    one, two = contents(tmp_path / "one"), contents(tmp_path / "two")
+    kinds = {"figure": ("pdf", "png", "csv", "json"), "table": ("csv", "tex", "md", "json")}
+    study = "dermamnist-official-28px-smoke"
+    names = {f"{study}/semi_supervised.{kind}" for kind in kinds["table"]}
+    for figure in ("label_efficiency", "training_curves", "partner_quality"):
+        names |= {f"{study}/{figure}.{kind}" for kind in kinds["figure"]}
+        names |= {f"{study}/{figure}-column.{kind}" for kind in ("pdf", "png")}
+    assert set(one) == {*names, "index.html"}
+    assert [name for name in one if one[name] != two[name]] == []
+
+
+def test_page_needs_nothing_but_the_files_beside_it(database, draw) -> None:
+    add_study(database, ("byol", "byol_tracin"), seeds=1)
+    add_study(database, ("byol",), seeds=1, data__name="phantom")
+    folder = draw()
+    page = Page((folder / "index.html").read_text())
+    assert "script" not in page.tags
+    assert page.sources
+    assert all(source.startswith("data:") for source in page.sources)
+    assert len(page.ids) == len(set(page.ids))
+    for link in page.links:
+        if link.startswith("#"):
+            assert link[1:] in page.ids
+        elif not link.startswith("data:"):
+            assert (folder / unquote(link)).is_file(), link
+    linked = {unquote(link) for link in page.links if "/" in link}
+    assert linked == set(contents(folder)) - {"index.html"}
+    assert all(alt and len(alt) > 40 for alt in page.alts)
+    text = (folder / "index.html").read_text()
+    assert "url(http" not in text
+    assert "@import" not in text
+
+
+def test_figures_embed_their_fonts_and_carry_no_date(database, draw) -> None:
+    add_study(database, ("byol",), seeds=1)
+    for path in draw().rglob("*.pdf"):
+        pdf = path.read_bytes()
+        assert b"/FontFile2" in pdf
+        assert b"/Type3" not in pdf
+        assert b"/CreationDate" not in pdf
+
+
+def test_draws_where_the_training_code_is_absent(database, tmp_path) -> None:
+    add_study(database, ("byol",), seeds=1)
+    bare = tmp_path / "bare"
+    shutil.copytree(ROOT / "figures", bare / "figures", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(ROOT / "repro" / "store", bare / "repro" / "store", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("__init__.py", "errors.py"):
+        shutil.copy(ROOT / "repro" / name, bare / "repro" / name)
+    done = command("--out", "out", cwd=bare, PYTHONPATH="")
+    assert done.returncode == 0, done.stderr
+    assert (bare / "out" / "index.html").is_file()
+
+
+def refused(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> str:
+    """Return the one line that the front door says on its way out with code 2."""
+    monkeypatch.setattr(sys, "argv", ["figures", *arguments])
+    with pytest.raises(SystemExit) as end:
+        front_door(main)
+    said = capsys.readouterr().err.splitlines()
+    assert end.value.code == 2
+    assert [line for line in said if line.startswith("error: ")] == said[-1:]
+    return said[-1]
+
+
+def test_results_folder_that_cannot_be_written_is_refused(database, tmp_path, capsys, monkeypatch) -> None:
+    add_study(database, ("byol",), seeds=1)
+    (tmp_path / "file").write_text("")
+    said = refused(capsys, monkeypatch, "--out", str(tmp_path / "file" / "x"))
+    assert said.startswith("error: results: cannot write to")
+
+
+def test_study_folder_that_cannot_be_written_is_refused(database, tmp_path, capsys, monkeypatch) -> None:
+    add_study(database, ("byol",), seeds=1)
+    (tmp_path / "dermamnist-official-28px-smoke").write_text("in the way")
+    assert "cannot write to" in refused(capsys, monkeypatch, "semi_supervised", "--out", str(tmp_path))
+
+
+def test_unknown_artefact_is_refused_with_a_suggestion(tmp_path, capsys, monkeypatch) -> None:
+    said = refused(capsys, monkeypatch, "semi_supervized", "--out", str(tmp_path))
+    assert "Did you mean 'semi_supervised'?" in said
+
+
+@pytest.mark.parametrize("status", [None, "FAILED"])
+def test_nothing_to_draw_says_how_to_make_runs(database, tmp_path, capsys, monkeypatch, status) -> None:
+    if status:
+        add(database, config("byol", 0), status=status)
+    assert "make demo" in refused(capsys, monkeypatch, "--out", str(tmp_path / "out"))
+    assert contents(tmp_path / "out") == {}
+
+
+def test_named_artefact_alone_is_drawn(database, draw) -> None:
+    add_study(database, ("byol",), seeds=1)
+    folder = draw("label_efficiency")
+    assert {Path(name).name.split(".")[0] for name in contents(folder)} == {
+        "label_efficiency",
+        "label_efficiency-column",
+    }

@@ -1,0 +1,74 @@
+import json
+
+from figures import records
+from tests.figures.synthetic import add, add_study, config
+
+STUDY = "dermamnist-official-28px-smoke"
+
+
+def test_damaged_and_unfinished_runs_are_left_out_and_named(database, draw, capsys) -> None:
+    add_study(database, ("byol", "byol_tracin"), seeds=2)
+    damaged = add(database, config("byol", 5))
+    database.metrics.update_one({"run_id": damaged, "name": "test/knn/accuracy"}, {"$pop": {"values": 1}})
+    running = add(database, config("byol", 6), status="RUNNING")
+    folder = draw()
+    page, said = (folder / "index.html").read_text(), capsys.readouterr().err
+    sidecar = json.loads((folder / STUDY / "semi_supervised.json").read_text())
+    assert f"Run {damaged}, train byol dermamnist seed 5: metric test/knn/accuracy has steps" in page
+    assert f"left out: run {running}, train byol dermamnist seed 6: status is RUNNING" in said
+    assert [run["run"] for run in sidecar["left_out"]] == [damaged, running]
+    assert not {damaged, running} & set(sidecar["runs"])
+    assert "2 runs of this study are left out." in sidecar["caption"]
+
+
+def test_failed_attempt_that_was_repeated_is_no_hole(database) -> None:
+    failed = add(database, config("byol", 0), status="FAILED")
+    whole = add(database, config("byol", 0))
+    (left_out,) = records.read(database).left_out
+    assert (left_out.run, left_out.replaced_by) == (failed, whole)
+
+
+def test_random_encoder_is_not_shown_under_a_pretrained_method(database) -> None:
+    add(database, config("byol", 0))
+    wrong = add(database, config("byol_tracin", 0), command="evaluate")
+    right = add(database, config("byol_tracin", 0, evaluate__pretraining=1), command="evaluate")
+    found = records.read(database)
+    assert [run.run for run in found.left_out] == [wrong]
+    assert right in [run["_id"] for run in found.studies[0].runs]
+
+
+def test_studies_that_may_not_be_compared_have_folders_of_their_own(database) -> None:
+    add_study(database, ("byol",), seeds=2)
+    add_study(database, ("byol",), seeds=1, data__size=64)
+    add_study(database, ("byol",), seeds=1, pretrain__epochs=21)
+    add_study(database, ("byol",), seeds=3, data__name="phantom")
+    studies = records.read(database).studies
+    keys = {len(s.runs): s.key for s in studies if s.folder.startswith(STUDY)}
+    assert [s.folder for s in studies] == [
+        f"{STUDY}-{keys[2]}",
+        f"{STUDY}-{keys[1]}",
+        "dermamnist-official-64px-smoke",
+        "phantom-official-28px-smoke",
+    ]
+
+
+def test_sidecar_query_finds_the_runs_and_metrics_drawn(database, draw) -> None:
+    add_study(database, ("byol", "byol_tracin"), seeds=2)
+    for path in sorted((draw() / STUDY).glob("*.json")):
+        sidecar = json.loads(path.read_text())
+        query = sidecar["query"]
+        assert [run["_id"] for run in database.runs.find(query["runs"]).sort("_id", 1)] == sidecar["runs"]
+        assert {row["name"] for row in database.metrics.find(query["metrics"])} == set(query["metrics"]["name"]["$in"])
+        assert sidecar["commits"] == [{"commit": "a1b2c3d4" * 5, "dirty": False, "runs": sidecar["runs"]}]
+        assert all((path.parent / name).exists() for name in sidecar["files"])
+
+
+def test_phantom_images_are_marked_in_every_caption(database, draw) -> None:
+    add_study(database, ("byol", "byol_tracin"), seeds=1, data__name="phantom", data__stands_in_for="dermamnist")
+    folder = draw()
+    sidecars = sorted(folder.glob("*/*.json"))
+    assert len(sidecars) == 4
+    for path in sidecars:
+        caption = json.loads(path.read_text())["caption"]
+        assert "PHANTOM images standing in for DermaMNIST: no medical claim." in caption
+        assert "too short to rank methods" in caption

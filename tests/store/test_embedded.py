@@ -1,0 +1,84 @@
+"""The embedded server: shared, stopped by the last user, whatever happens to the others."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from pymongo import MongoClient
+
+from repro.store import embedded, open_database
+from tests.conftest import ROOT
+
+HOLD = "import sys\nfrom repro.store import open_database\nwith open_database() as db:\n    print(db.client.address[1], flush=True)\n    sys.stdin.read()\n"  # fmt: skip
+
+
+def user() -> tuple[subprocess.Popen, int]:
+    """Start another process that holds the database open; return it and the port it uses."""
+    process = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", HOLD], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    return process, int(process.stdout.readline())
+
+
+def server_lives() -> bool:
+    return embedded._alive(Path(os.environ["REPRO_RUNS"]) / "db")
+
+
+def test_processes_share_one_server_and_the_last_one_stops_it():
+    (first, port), (second, same) = user(), user()
+    assert port == same
+    first.communicate()
+    assert server_lives()
+    second.communicate()
+    assert not server_lives()
+
+
+def test_a_user_that_is_killed_does_not_keep_the_server_from_stopping():
+    (killed, _), (other, _) = user(), user()
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert server_lives()
+    other.communicate()
+    assert not server_lives()
+
+
+def test_what_was_written_is_there_after_server_and_client_were_killed():
+    with open_database() as database:
+        database.runs.insert_one({"_id": 1, "word": "kept"})
+        process, _ = user()
+        process.kill()
+        process.wait()
+        pid = embedded.json.loads((Path(os.environ["REPRO_RUNS"]) / "db" / "server.json").read_text())["pid"]
+        os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while server_lives() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    with open_database() as database:
+        assert database.runs.find_one({"_id": 1})["word"] == "kept"
+
+
+def test_many_processes_starting_at_once_get_the_same_server():
+    processes = [
+        subprocess.Popen([sys.executable, "-W", "ignore", "-c", HOLD], cwd=ROOT, stdin=subprocess.PIPE,
+                         stdout=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]  # fmt: skip
+    ports = {process.stdout.readline() for process in processes if process.stdout}
+    for process in processes:
+        process.communicate()
+    assert len(ports) == 1
+    assert not server_lives()
+
+
+def test_server_answers_on_this_machine_only():
+    with open_database() as database:
+        host, port = database.client.address
+        assert host == "127.0.0.1"
+        listening = Path("/proc/net/tcp").read_text() if Path("/proc/net/tcp").exists() else f"0100007F:{port:04X}"
+        assert f"0100007F:{port:04X}" in listening
+        assert f"00000000:{port:04X}" not in listening
+        assert MongoClient(host, port).admin.command("ping")["ok"] == 1

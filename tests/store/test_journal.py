@@ -1,0 +1,74 @@
+"""The journal: what was appended is there, in order, whatever happens to the process."""
+
+import os
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from bson import ObjectId
+
+from repro.store.journal import Journal
+from tests.conftest import ROOT
+
+ENTRY = {"run": 3, "values": [1.5, float("inf"), 2**40], "when": datetime(2026, 1, 2, 3, 4, 5), "id": ObjectId()}
+
+
+def test_entries_come_back_as_they_were(tmp_path: Path):
+    journal = Journal(tmp_path)
+    journal.append(ENTRY, {"run": 4})
+    assert [entry for entry, _ in journal.entries()] == [ENTRY, {"run": 4}]
+
+
+def test_offsets_continue_where_a_reader_stopped(tmp_path: Path):
+    journal = Journal(tmp_path)
+    journal.append({"n": 1}, {"n": 2})
+    (_, after_first), (_, end) = journal.entries()
+    journal.append({"n": 3})
+    assert [e["n"] for e, _ in journal.entries(after_first)] == [2, 3]
+    assert [e["n"] for e, _ in journal.entries(end)] == [3]
+
+
+def test_a_line_half_written_by_a_dying_process_is_no_entry(tmp_path: Path):
+    journal = Journal(tmp_path)
+    journal.append({"n": 1})
+    with (tmp_path / "journal.jsonl").open("a") as file:
+        file.write('{"n": 2')
+    assert [e["n"] for e, _ in journal.entries()] == [1]
+
+
+def test_one_process_owns_a_journal_until_it_dies(tmp_path: Path):
+    code = f"import os\nfrom pathlib import Path\nfrom repro.store.journal import Journal\nj = Journal(Path({str(tmp_path)!r}))\nj.append({{'n': 1}})\nprint('open', flush=True)\ninput()"  # fmt: skip
+    other = subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == "open\n"
+    with pytest.raises(BlockingIOError):
+        Journal(tmp_path)
+    other.kill()
+    other.wait()
+    assert [e["n"] for e, _ in Journal(tmp_path).entries()] == [1]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_entries_that_found_the_disk_full_are_written_once_when_there_is_room(tmp_path: Path):
+    journal = Journal(tmp_path)
+    journal.append({"n": 1})
+    good, journal._file = journal._file, Path("/dev/full").open("ab")
+    with pytest.raises(OSError, match="No space left"):
+        journal.append({"n": 2})
+    good.close()
+    journal.append({"n": 3})
+    assert [e["n"] for e, _ in journal.entries()] == [1, 2, 3]
+
+
+def test_files_are_kept_under_their_hash(tmp_path: Path):
+    source = tmp_path / "weights"
+    source.write_bytes(os.urandom(1000))
+    journal = Journal(tmp_path / "journal")
+    sha256 = journal.keep_file(source)
+    assert (tmp_path / "journal" / "files" / sha256).read_bytes() == source.read_bytes()
+    expected = subprocess.run(["sha256sum", source], capture_output=True, text=True, check=True).stdout.split()[0]
+    assert sha256 == expected
