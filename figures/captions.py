@@ -1,6 +1,6 @@
 """What every caption has to say: which images, how many seeds, what the interval is, and what cannot be concluded."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from figures.records import Study
@@ -65,10 +65,17 @@ def about(study: Study) -> str:
 
 
 def seeds(runs: Sequence[Run]) -> str:
-    """Return the seeds of runs: "3 seeds (0, 1, 2)"."""
+    """Return the seeds of runs: "seed 0" or "3 seeds (0, 1, 2)"."""
     numbers = sorted({run["config"]["seed"] for run in runs})
+    if len(numbers) == 1:
+        return f"seed {numbers[0]}"
     listed = ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
     return f"{_count(len(numbers), 'seed')} ({listed})"
+
+
+def seeds_averaged(runs: Sequence[Run], counts: Iterable[int]) -> str:
+    """Return the seeds of runs, with "up to" where not every mean is over all: `counts` has how many each is over."""
+    return ("up to " if len(set(counts) - {0}) > 1 else "") + seeds(runs)
 
 
 def listing(words: Sequence[str]) -> str:

@@ -72,6 +72,9 @@ def draw(axes: Axes, curves: pd.DataFrame, strokes: Mapping[str, Stroke], by: st
         if rows.empty:
             continue
         steps = rows["step"].to_numpy(float)
+        if len(rows) == 1 and not stroke.marker:
+            axes.axhline(factor * rows["mean"].iloc[0], linestyle=stroke.line, color=stroke.colour, zorder=3)
+            continue
         every = max(1, len(rows) // MARKS)
         axes.plot(
             steps, factor * rows["mean"].to_numpy(float), linestyle=stroke.line, color=stroke.colour,

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from repro.errors import InputError
@@ -44,7 +44,7 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
 
 
 @contextlib.contextmanager
-def _told(folder: Path):  # type: ignore[no-untyped-def]
+def _told(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

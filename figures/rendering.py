@@ -35,7 +35,7 @@ def render(draw: Callable[[float], Figure], width: float) -> Rendered:
         matplotlib.rcParams.update(style.RC)
         figure = draw(width)
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # the layout is found; every format has the same
+        figure.set_layout_engine(None)  # the layout is found, and the same for every format
         svg = _saved(figure, "svg").decode()
         return Rendered(width, _saved(figure, "pdf"), _saved(figure, "png"), svg, _dark(svg))
 

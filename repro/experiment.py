@@ -100,7 +100,7 @@ def execute(
     device_of(config)
     images_of(config)  # bad input is found before a run is on record
     experiment = build(database)
-    observer = DurableObserver(database)
+    observer = DurableObserver(database, identity(config, command))
     experiment.observers.append(observer)
     with Checkpoint(checkpoint_folder(config)).owned() as checkpoint:
         try:

@@ -73,8 +73,8 @@ def _caption(study: Study, shown: pd.DataFrame) -> str:
     runs = [run for series in study.series if series.tested for run in series.runs]
     sentences = [f"{metric} on the test split against the share of training labels used (log scale)."]
     if shown["seeds"].max() > 1:
-        up_to = "up to " if shown["seeds"].nunique() > 1 else ""
-        sentences.append(f"Points: mean over {up_to}{captions.seeds(runs)}; bars: 95 % t-interval, drawn side by side.")
+        over = captions.seeds_averaged(runs, shown["seeds"])
+        sentences.append(f"Points: mean over {over}; bars: 95 % t-interval, drawn side by side.")
         if (shown["seeds"] == 1).any():
             sentences.append("Points of one seed have no bar.")
     else:

@@ -3,7 +3,6 @@
 import functools
 
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import captions, style
@@ -17,9 +16,6 @@ PREFERRED = "byol_tracin"
 """In whose training partners are measured, if there is such a run: every run measures several selectors."""
 
 VIEWS = {"": "all images", "_macro": "mean over classes"}
-
-TOP = 0.94
-"""A selector that is always above this (the oracle) is told in words, so that the others are seen apart."""
 
 
 def make(study: Study, points: pd.DataFrame) -> Drawing | None:
@@ -46,7 +42,8 @@ def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], rows: list[Series], 
         for (ending, view), panel in zip(VIEWS.items(), axes, strict=True):
             names = [f"partners/chance{ending}", *(f"partners/{name}/same_label{ending}" for name in strokes)]
             mine = curves[curves["metric"].isin(names) & (curves["series"] == series.key)]
-            _panel(panel, mine, strokes)
+            draw(panel, mine, strokes, "selector", 100)
+            ticks(panel, epochs=True)
             panel.set_title(
                 f"{view[0].upper()}{view[1:]}" + (f"\n{series.label}" if len(rows) > 1 else ""), linespacing=1.1
             )
@@ -55,25 +52,6 @@ def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], rows: list[Series], 
             if columns == 2 or panel is axes[-1]:
                 panel.set_xlabel("Epoch")
     return figure
-
-
-def _panel(axes: Axes, curves: pd.DataFrame, strokes: dict[str, Stroke]) -> None:
-    lowest = curves.groupby("selector")["lowest"].min()
-    above = [name for name in strokes if name in lowest.index and lowest[name] > TOP]
-    if len(above) == len(lowest):
-        above = []
-    draw(axes, curves[~curves["selector"].isin(above)], strokes, "selector", 100)
-    ticks(axes, epochs=True)
-    axes.margins(y=0.12)
-    for line, name in enumerate(above):
-        value = 100 * curves.loc[curves["selector"] == name, "mean"].mean()
-        axes.annotate(
-            f"{strokes[name].label}: {value:.1f} %, off the scale ↑", (1, 1), (-2, -2 - 10 * line), "axes fraction",
-            "offset points", ha="right", va="top", fontsize=8, color=strokes[name].colour,
-        )  # fmt: skip
-    if above:
-        low, high = axes.get_ylim()
-        axes.set_ylim(low, high + 0.16 * len(above) * (high - low))
 
 
 def _endings() -> list[str]:
@@ -98,7 +76,7 @@ def _rank(selector: str) -> tuple[bool, tuple[int, str]]:
 
 def _caption(study: Study, curves: pd.DataFrame, rows: list[Series]) -> str:
     runs = [run for series in rows for run in series.runs]
-    over = f"Lines: mean over {captions.seeds(runs)}; bands: lowest to highest seed."
+    over = f"Lines: mean over {captions.seeds_averaged(runs, curves['seeds'])}; bands: lowest to highest seed."
     if curves["seeds"].max() < 2:
         over = f"One seed per line ({captions.seeds(runs)})."
     return (

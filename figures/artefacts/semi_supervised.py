@@ -49,18 +49,17 @@ def _ends(numbers: Sequence[int]) -> list[int]:
 
 def _caption(study: Study, scores: pd.DataFrame) -> str:
     counts = set(scores["seeds"]) - {0}
-    most = captions.seeds([run for series in study.series if series.tested for run in series.runs])
+    tested = [run for series in study.series if series.tested for run in series.runs]
     sentences = [
         f"{captions.METRICS[captions.main_metric(study)]} (%) on the test split by share of training labels.",
         captions.label_counts(study),
     ]
     if max(counts, default=0) > 1:
-        up_to = "up to " if len(counts) > 1 else ""
-        sentences.append(f"Mean ± half-width of the 95 % t-interval over {up_to}{most}.")
+        sentences.append(f"Mean ± half-width of the 95 % t-interval over {captions.seeds_averaged(tested, counts)}.")
         if 1 in counts:
             sentences.append("Cells of one seed have no interval.")
     else:
-        sentences.append(f"One seed per cell ({most}), so there is no interval.")
+        sentences.append(f"One seed per cell ({captions.seeds(tested)}), so there is no interval.")
     if (scores["seeds"] + scores["undefined"]).eq(0).any():
         sentences.append(f"{MISSING}: no stored run gives this number.")
     if scores["undefined"].any():

@@ -77,7 +77,8 @@ def _caption(study: Study, curves: pd.DataFrame, metric: str) -> str:
             f"Fine-tuning by optimiser step: {metric[0].lower()}{metric[1:]} on the validation split, per label share."
         )
     if curves["seeds"].max() > 1:
-        sentences.append(f"Lines: mean over {captions.seeds(study.runs)}; bands: lowest to highest seed.")
+        over = captions.seeds_averaged(study.runs, curves["seeds"])
+        sentences.append(f"Lines: mean over {over}; bands: lowest to highest seed.")
     else:
         sentences.append(f"One seed per line ({captions.seeds(study.runs)}).")
     without = [s.label for s in study.series if s.runs and s.key not in set(curves.loc[pretrained, "series"])]

@@ -71,6 +71,8 @@ BASE = {
         "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: a random one.", low=1, optional=True, kind=int),
         "protocols": S(["knn", "linear", "finetune"], "[us]", "Which protocols to run.", choices=("knn", "linear", "finetune")),
         "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", low=1e-6, high=1.0),
+        "class_weights": S("balanced", "[us]", "balanced: classes count alike in the linear and fine-tuning losses, as in balanced accuracy; none.",
+                           choices=("balanced", "none")),
         "knn": {
             "k": S(20, "[us]", "Neighbours.", low=1),
             "temperature": S(0.07, "[us]", "A neighbour's vote is exp(cosine / temperature).", low=1e-3),

@@ -48,7 +48,7 @@ def resolve(named: Iterable[str] = (), updates: Mapping[str, Any] | None = None)
     for key, value in (updates or {}).items():
         put(config, key, value)
     check(config)
-    return config
+    return _canonical(config)
 
 
 def check_name(name: str) -> None:
@@ -109,6 +109,15 @@ def put(tree: dict[str, Any], key: str, value: Any) -> None:
             raise InputError(f"no setting '{key}': '{group}' is a single value")
         tree = branch
     tree[last] = value
+
+
+def _canonical(config: dict[str, Any]) -> dict[str, Any]:
+    """Return the config in plain JSON types, with 1 written as 1.0 where a number is meant: one config, one hash."""
+    config = plain(config)
+    for key, setting in settings():
+        if isinstance(setting.value, float):
+            put(config, key, float(dict(flat(config))[key]))
+    return config
 
 
 def _check_value(key: str, value: Any, setting: Setting) -> None:

@@ -27,15 +27,15 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
         rng: draws everything, in an order that does not depend on the labels.
 
     Returns:
-        float32 arrays `[N, 1, 1]` (or `[N, 1, 1, K]`), keys as `draw` and the camera use them.
+        float64 arrays `[N, 1, 1]` (or `[N, 1, 1, K]`), keys as `draw` and the camera use them.
     """
     n = len(labels)
 
     def own(low: float, high: float, *k: int) -> np.ndarray:
-        return rng.uniform(low, high, (n, 1, 1, *k)).astype(np.float32)
+        return rng.uniform(low, high, (n, 1, 1, *k))
 
     def shared(low: float, high: float, *k: int) -> np.ndarray:
-        return rng.uniform(low, high, (n, 1, 1, *k)).astype(np.float32)[patients]
+        return rng.uniform(low, high, (n, 1, 1, *k))[patients]
 
     def where(label: int, there: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
         mask = (labels == label).reshape(n, *[1] * (there.ndim - 1))
@@ -43,7 +43,7 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
 
     # Harmonics of the outline. Two lobes only make an ellipse, which every class may have: these begin at 3.
     lobes = rng.permuted(np.tile(np.arange(3, 9), (n, 1)), axis=1)[:, None, None, :_LOBES]
-    skin, hairy = shared(0, 1, 1), shared(0, 1, 1)
+    skin, hairy = shared(0, 1, 1), shared(0, 1, 1) < 0.35
     return {
         "x": own(-0.25, 0.25),
         "y": own(-0.25, 0.25),
@@ -51,7 +51,7 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
         "stretch": own(0.8, 1.0),
         "radius": own(0.42, 0.68),
         "softness": own(0.03, 0.09),
-        "lobes": lobes.astype(np.float32),
+        "lobes": lobes,
         "lobe_depth": where(_IRREGULAR, own(0.03, 0.13, _LOBES), own(0.0, 0.035, _LOBES)),
         "lobe_phase": own(0, 2 * np.pi, _LOBES),
         "warp": own(0, 2 * np.pi, 4),
@@ -59,18 +59,18 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
         "core_depth": own(0.3, 1.0),
         "core_softness": own(0.06, 0.16),
         "mottle_wave": where(_GLOBULAR, own(16.0, 22.0, _WAVES), own(2.5, 5.0, _WAVES)),
-        "mottle_turn": (np.linspace(0, np.pi, _WAVES, endpoint=False) + own(-0.3, 0.3, _WAVES)).astype(np.float32),
+        "mottle_turn": np.linspace(0, np.pi, _WAVES, endpoint=False) + own(-0.3, 0.3, _WAVES),
         "mottle_phase": own(0, 2 * np.pi, _WAVES),
         "mottle_depth": own(0.12, 0.35),
-        "body_pigment": np.array([0.5, 1.0, 1.1], np.float32) * shared(0.7, 1.3, 3),
-        "core_pigment": np.array([0.9, 1.0, 0.8], np.float32) * shared(0.8, 1.2, 3),
+        "body_pigment": np.array([0.5, 1.0, 1.1]) * shared(0.7, 1.3, 3),
+        "core_pigment": np.array([0.9, 1.0, 0.8]) * shared(0.8, 1.2, 3),
         "light": shared(-0.15, 0.15, 2) + own(-0.08, 0.08, 2),
         "vignette": shared(0.0, 0.2),
-        "hair": np.where(hairy < 0.35, shared(-0.4, 0.7, _HAIRS).clip(0), 0).astype(np.float32),
+        "hair": np.where(hairy, shared(-0.4, 0.7, _HAIRS).clip(0), 0),
         "hair_turn": shared(0, np.pi, 1) + own(-0.5, 0.5, _HAIRS),
         "hair_at": own(-0.9, 0.9, _HAIRS),
         "hair_bend": own(-0.25, 0.25, _HAIRS),
-        "mean": (_PALE + (_TAN - _PALE) * skin + shared(-0.03, 0.03, 3) + own(-0.04, 0.04, 1)).astype(np.float32),
+        "mean": _PALE + (_TAN - _PALE) * skin + shared(-0.03, 0.03, 3) + own(-0.04, 0.04, 1),
         "contrast": own(0.07, 0.17, 1) * shared(0.88, 1.12, 3),
         "blur": own(0.0, 0.02),
         "noise": own(0.005, 0.035),
@@ -85,9 +85,9 @@ def draw(p: dict[str, np.ndarray], size: int) -> np.ndarray:
         size: height and width in pixels.
 
     Returns:
-        float32 `[N, size, size, 3]`, reflected light in about 0..1.4.
+        float64 `[N, size, size, 3]`, reflected light in about 0..1.4.
     """
-    axis = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
+    axis = (np.arange(size) + 0.5) * (2 / size) - 1
     x, y = axis[None, None, :], axis[None, :, None]
     u, v = _turned(x - p["x"], y - p["y"], p["turn"])
     u, v = u * np.sqrt(p["stretch"]), v / np.sqrt(p["stretch"])
@@ -121,9 +121,9 @@ def draw(p: dict[str, np.ndarray], size: int) -> np.ndarray:
 
 
 def _hairs(p: dict[str, np.ndarray], x: np.ndarray, y: np.ndarray, size: int) -> np.ndarray:
-    """Return the light that bent hairs let through, float32 `[N, size, size]` in 0..1."""
+    """Return the light that bent hairs let through, float64 `[N, size, size]` in 0..1."""
     width = max(0.015, 0.9 / size)  # never thinner than half a pixel, or it breaks into dashes
-    through = np.ones((len(p["hair"]), size, size), np.float32)
+    through = np.ones((len(p["hair"]), size, size))
     for k in range(_HAIRS):
         along, across = _turned(x, y, p["hair_turn"][..., k])
         off = (across - p["hair_at"][..., k] + p["hair_bend"][..., k] * along**2) / width

@@ -27,22 +27,22 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
         rng: draws everything, in an order that does not depend on the labels.
 
     Returns:
-        float32 arrays `[N, 1, 1]` (or `[N, 1, 1, K]`), keys as `draw` and the camera use them.
+        float64 arrays `[N, 1, 1]` (or `[N, 1, 1, K]`), keys as `draw` and the camera use them.
     """
     n = len(labels)
 
     def own(low: float, high: float, *k: int) -> np.ndarray:
-        return rng.uniform(low, high, (n, 1, 1, *k)).astype(np.float32)
+        return rng.uniform(low, high, (n, 1, 1, *k))
 
     def shared(low: float, high: float, *k: int) -> np.ndarray:
-        return rng.uniform(low, high, (n, 1, 1, *k)).astype(np.float32)[patients]
+        return rng.uniform(low, high, (n, 1, 1, *k))[patients]
 
     def where(label: int, there: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
         mask = (labels == label).reshape(n, *[1] * (there.ndim - 1))
-        return np.where(mask, there, elsewhere).astype(np.float32)
+        return np.where(mask, there, elsewhere)
 
     def side() -> np.ndarray:
-        return np.where(own(-1, 1) < 0, -1, 1).astype(np.float32)
+        return np.where(own(-1, 1) < 0, -1, 1)
 
     # One lung hazy over twice the height, or both over the single height.
     haze_height, haze_side = own(0.25, 0.55), side()
@@ -92,9 +92,9 @@ def draw(p: dict[str, np.ndarray], size: int) -> np.ndarray:
         size: height and width in pixels.
 
     Returns:
-        float32 `[N, size, size, 1]`, about 0..1.5.
+        float64 `[N, size, size, 1]`, about 0..1.5.
     """
-    axis = (np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1
+    axis = (np.arange(size) + 0.5) * (2 / size) - 1
     x, y = axis[None, None, :], axis[None, :, None]
     dx, dy = (x - p["x"]) * p["zoom"], (y - p["y"]) * p["zoom"]
     u = dx * np.cos(p["tilt"]) + dy * np.sin(p["tilt"])
@@ -128,7 +128,7 @@ def draw(p: dict[str, np.ndarray], size: int) -> np.ndarray:
 
 
 def _lung(p: dict[str, np.ndarray], out: np.ndarray, v: np.ndarray, index: int) -> np.ndarray:
-    """Return where a lung is, float32 `[N, S, S]` in 0..1; `out`: distance from the midline, positive on its side."""
+    """Return where a lung is, float64 `[N, S, S]` in 0..1; `out`: distance from the midline, positive on its side."""
     across = (out - p["lung_x"] - 0.1 * np.minimum(v, 0)) / p["lung_width"]  # the apex leans to the neck
     upright = ((v + 0.05) / p["lung_height"]) ** 2
     inside = expit((1 - across**2 - upright**2) / 0.15)

@@ -28,6 +28,7 @@ def finetune(
     images: ImageSet,
     labelled: np.ndarray,
     settings: dict[str, Any],
+    class_weights: str,
     seed: int,
     device: torch.device,
     report: Report,
@@ -41,6 +42,8 @@ def finetune(
         images: the data set.
         labelled: indices of the images whose labels may be seen.
         settings: the `evaluate.finetune` settings.
+        class_weights: "balanced" (each class weighs the same in the loss) or "none"; several labels per image are
+            never weighted.
         seed: of order, augmentation and the classifier's weights.
         device: where to train.
         report: called with "val" (the main metric) and "train_loss" at each validation, step = optimiser step.
@@ -58,6 +61,7 @@ def finetune(
     augment = LightViews(images.images.shape[1]).to(device)
     pixels = torch.from_numpy(images.images[labelled])
     labels = torch.from_numpy(images.labels[labelled])
+    weight = _balance(labels, classes).to(device) if class_weights == "balanced" and labels.ndim == 1 else None
     steps, every = settings["steps"], max(1, math.ceil(settings["steps"] / settings["validations"]))
     truth = images.labels[images.indices("val")]
     metric = main_metric(images.multi_label)
@@ -67,7 +71,7 @@ def finetune(
         for step, index in enumerate(_batches(len(labelled), settings["batch_size"], steps), start=1):
             model.train()
             optim.set_lr(optimizer, optim.lr_at(step - 1, steps, 0, settings["lr"]))
-            loss = _loss(model(augment(to_input(pixels[index].to(device)))), labels[index].to(device))
+            loss = _loss(model(augment(to_input(pixels[index].to(device)))), labels[index].to(device), weight)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -87,10 +91,16 @@ def finetune(
     return lambda split: _scores(model, images, split, device)
 
 
-def _loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+def _loss(logits: torch.Tensor, labels: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:
     if labels.ndim == 2:
         return F.binary_cross_entropy_with_logits(logits, labels.float())
-    return F.cross_entropy(logits, labels)
+    return F.cross_entropy(logits, labels, weight)
+
+
+def _balance(labels: torch.Tensor, classes: int) -> torch.Tensor:
+    """Return scikit-learn's "balanced" weights N / (C n_c), `[C]`; 0 for a class without images."""
+    counts = torch.bincount(labels, minlength=classes).float()
+    return torch.where(counts > 0, len(labels) / ((counts > 0).sum() * counts), 0.0)
 
 
 def _batches(n: int, size: int, steps: int) -> list[torch.Tensor]:

@@ -19,6 +19,7 @@ def best_probe(
     classes: int,
     score: Callable[[Callable[[np.ndarray], np.ndarray]], float],
     settings: dict[str, Any],
+    class_weights: str,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Fit one probe per inverse L2 strength and return the one with the best validation score.
 
@@ -28,16 +29,19 @@ def best_probe(
         classes: C.
         score: maps a probe to its validation score; higher is better.
         settings: `c`, the strengths tried.
+        class_weights: "balanced" or "none"; several labels per image are never weighted.
 
     Returns:
         A function from features `[Q, D]` to scores `[Q, C]` in [0, 1].
     """
-    probes = [fit(features, labels, classes, c) for c in settings["c"]]
+    probes = [fit(features, labels, classes, c, class_weights) for c in settings["c"]]
     scores = [score(probe) for probe in probes]
     return probes[int(np.nanargmax(scores)) if not np.isnan(scores).all() else 0]
 
 
-def fit(features: np.ndarray, labels: np.ndarray, classes: int, c: float) -> Callable[[np.ndarray], np.ndarray]:
+def fit(
+    features: np.ndarray, labels: np.ndarray, classes: int, c: float, class_weights: str = "none"
+) -> Callable[[np.ndarray], np.ndarray]:
     """Fit one probe: softmax over classes, or one sigmoid per label.
 
     A class without a labelled image gets the score 0; a label that all or none of the images have, its rate.
@@ -45,7 +49,7 @@ def fit(features: np.ndarray, labels: np.ndarray, classes: int, c: float) -> Cal
     if labels.ndim == 2:
         columns = [_fit_one(features, labels[:, k], c) for k in range(classes)]
         return lambda queries: np.stack([column(queries) for column in columns], axis=1)
-    model = _fitted(features, labels, c)
+    model = _fitted(features, labels, c, None if class_weights == "none" else class_weights)
     known = model[-1].classes_
 
     def probabilities(queries: np.ndarray) -> np.ndarray:
@@ -64,8 +68,9 @@ def _fit_one(features: np.ndarray, label: np.ndarray, c: float) -> Callable[[np.
     return lambda queries: model.predict_proba(queries)[:, 1]
 
 
-def _fitted(features: np.ndarray, labels: np.ndarray, c: float) -> Any:
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=MAX_ITERATIONS))
+def _fitted(features: np.ndarray, labels: np.ndarray, c: float, class_weight: str | None = None) -> Any:
+    probe = LogisticRegression(C=c, max_iter=MAX_ITERATIONS, class_weight=class_weight)
+    model = make_pipeline(StandardScaler(), probe)
     with warnings.catch_warnings():
         # Not to have converged fully is one more regulariser; the validation split decides as ever.
         warnings.simplefilter("ignore", ConvergenceWarning)

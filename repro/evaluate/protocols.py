@@ -69,7 +69,8 @@ def evaluate(
             if protocol == "finetune":
                 curve = _prefixed(report, f"finetune/{percent:g}/")
                 budget = {**settings["finetune"], "steps": settings["finetune"]["steps"] + extra_steps}
-                predict = finetune(encoder, images, labelled, budget, config["seed"], device, curve)
+                weights = settings["class_weights"]
+                predict = finetune(encoder, images, labelled, budget, weights, config["seed"], device, curve)
             else:
                 predict = _frozen_predictor(protocol, features, images, labelled, settings)
             for split in ("val", "test"):
@@ -94,7 +95,7 @@ def _frozen_predictor(
     def score(probe: Callable[[np.ndarray], np.ndarray]) -> float:
         return measure(probe(features[val]), images.labels[val], images.class_names)[main_metric(images.multi_label)]
 
-    probe = linear.best_probe(known, labels, classes, score, settings["linear"])
+    probe = linear.best_probe(known, labels, classes, score, settings["linear"], settings["class_weights"])
     return lambda split: probe(features[images.indices(split)])
 
 

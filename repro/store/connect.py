@@ -66,7 +66,9 @@ def _client(uri: str) -> tuple[MongoClient, str]:
     """Return a client, and the servers it looks for, fit to be shown."""
     try:
         where = ", ".join(f"{host}:{port}" for host, port in parse_uri(uri)["nodelist"])
-        return MongoClient(uri, serverSelectionTimeoutMS=TIMEOUT_MS, connectTimeoutMS=TIMEOUT_MS, appname="repro"), where
+        return MongoClient(
+            uri, serverSelectionTimeoutMS=TIMEOUT_MS, connectTimeoutMS=TIMEOUT_MS, appname="repro"
+        ), where
     except (PyMongoError, ValueError) as error:
         # The driver's text can quote parts of the URI; only its kind is safe to repeat.
         raise InputError(

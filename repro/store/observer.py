@@ -31,11 +31,19 @@ CAPTURED_OUT_LIMIT = 1_000_000
 
 
 class DurableObserver(RunObserver):
-    """Records runs, one at a time, in `database`. No outage of it stops a run or loses any of its record."""
+    """Records one run in `database`. No outage of it stops the run or loses any of its record.
 
-    def __init__(self, database: Database, patience: float = PATIENCE_SECONDS) -> None:
+    Args:
+        database: the run database.
+        info: what the run's `info` holds from its first moment.
+        patience: seconds that `finish` waits for an absent database.
+    """
+
+    def __init__(
+        self, database: Database, info: dict[str, Any] | None = None, patience: float = PATIENCE_SECONDS
+    ) -> None:
         self.run_id: int | None = None
-        self._database, self._patience = database, patience
+        self._database, self._info, self._patience = database, info or {}, patience
         self._journal: Journal
         self._courier: Courier | None = None
         self._metrics: dict[str, tuple[ObjectId, int]] = {}
@@ -64,11 +72,10 @@ class DurableObserver(RunObserver):
             "resources": [],
             "artifacts": [],
             "captured_out": "",
-            "info": {},
+            "info": self._info,
             "heartbeat": start_time,
         }
         self.run_id = _reserve(self._database, doc)
-        self._metrics, self._sent = {}, {}
         self._journal = Journal(spool_folder() / f"{self.run_id}-{identity(self._database)}")
         self._append({"kind": "run", "doc": doc})
         for name, _ in ex_info["sources"]:

@@ -10,7 +10,7 @@ from repro.pretrain.byol import Byol, Outputs, distance, image_losses, partner_l
 from repro.pretrain.encoder import Encoder
 
 
-@pytest.fixture()
+@pytest.fixture
 def outputs() -> Outputs:
     torch.manual_seed(0)
     return Outputs(torch.randn(2, 6, 8), torch.randn(2, 6, 4), torch.randn(2, 6, 8))

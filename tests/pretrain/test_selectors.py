@@ -62,7 +62,9 @@ def test_random_partners_are_spread_evenly_over_the_others():
 def test_cosine_score_is_the_mean_over_the_four_pairs_of_views():
     batch = batch_of(6)
     t = batch.out.t
-    slow = torch.stack([torch.nn.functional.cosine_similarity(t[u][:, None], t[w][None], dim=-1) for u in (0, 1) for w in (0, 1)])
+    slow = torch.stack(
+        [torch.nn.functional.cosine_similarity(t[u][:, None], t[w][None], dim=-1) for u in (0, 1) for w in (0, 1)]
+    )
     torch.testing.assert_close(SELECTORS["cosine"](batch), slow.mean(dim=0), rtol=1e-5, atol=1e-6)
 
 

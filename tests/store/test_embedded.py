@@ -12,7 +12,13 @@ from pymongo import MongoClient
 from repro.store import embedded, open_database
 from tests.conftest import ROOT
 
-HOLD = "import sys\nfrom repro.store import open_database\nwith open_database() as db:\n    print(db.client.address[1], flush=True)\n    sys.stdin.read()\n"  # fmt: skip
+HOLD = """
+import sys
+from repro.store import open_database
+with open_database() as db:
+    print(db.client.address[1], flush=True)
+    sys.stdin.read()
+"""
 
 
 def user() -> tuple[subprocess.Popen, int]:

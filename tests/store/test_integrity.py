@@ -10,7 +10,7 @@ from repro.store.observer import DurableObserver
 from tests.store.test_observer import experiment, run_with
 
 
-@pytest.fixture()
+@pytest.fixture
 def stored(database: Database) -> Database:
     observer = DurableObserver(database)
     run_with(observer, experiment())
@@ -24,16 +24,19 @@ def problems(database: Database) -> list[str]:
     return problems_of(database, run)
 
 
+SERIES = ("steps", "values", "timestamps")
 DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
     "a lost point": (
-        lambda db: db.metrics.update_one({"name": "rate"}, {"$pop": {k: -1 for k in ("steps", "values", "timestamps")}}),
+        lambda db: db.metrics.update_one({"name": "rate"}, {"$pop": dict.fromkeys(SERIES, -1)}),
         "metric rate has 399 of 400 points",
     ),
     "a point too many": (
         lambda db: db.metrics.update_one({"name": "rate"}, {"$push": {"steps": 1, "values": 1, "timestamps": 1}}),
         "metric rate has 401 of 400 points",
     ),
-    "uneven columns": (lambda db: db.metrics.update_one({"name": "rate"}, {"$pop": {"values": 1}}), "different lengths"),
+    "uneven columns": (
+        lambda db: db.metrics.update_one({"name": "rate"}, {"$pop": {"values": 1}}), "different lengths",
+    ),
     "a lost metric": (lambda db: db.metrics.delete_one({"name": "loss"}), "metric loss has 0 of 400 points"),
     "a metric never logged": (
         lambda db: db.metrics.insert_one({"run_id": 1, "name": "x", "steps": [1], "values": [1], "timestamps": [1]}),
@@ -47,7 +50,9 @@ DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
     "an artifact no longer listed": (
         lambda db: db.runs.update_one({}, {"$set": {"artifacts": []}}), "artifact weights.safetensors is missing",
     ),
-    "no expectation": (lambda db: db.runs.update_one({}, {"$unset": {"info.expected": 1}}), "says not what it should hold"),
+    "no expectation": (
+        lambda db: db.runs.update_one({}, {"$unset": {"info.expected": 1}}), "says not what it should hold",
+    ),
     "not completed": (lambda db: db.runs.update_one({}, {"$set": {"status": "RUNNING"}}), "status is RUNNING"),
 }  # fmt: skip
 

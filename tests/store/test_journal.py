@@ -12,6 +12,14 @@ from bson import ObjectId
 from repro.store.journal import Journal
 from tests.conftest import ROOT
 
+HOLD = """
+from pathlib import Path
+from repro.store.journal import Journal
+journal = Journal(Path({folder!r}))
+journal.append(dict(n=1))
+print("open", flush=True)
+input()
+"""
 ENTRY = {"run": 3, "values": [1.5, float("inf"), 2**40], "when": datetime(2026, 1, 2, 3, 4, 5), "id": ObjectId()}
 
 
@@ -39,7 +47,7 @@ def test_a_line_half_written_by_a_dying_process_is_no_entry(tmp_path: Path):
 
 
 def test_one_process_owns_a_journal_until_it_dies(tmp_path: Path):
-    code = f"import os\nfrom pathlib import Path\nfrom repro.store.journal import Journal\nj = Journal(Path({str(tmp_path)!r}))\nj.append({{'n': 1}})\nprint('open', flush=True)\ninput()"  # fmt: skip
+    code = HOLD.format(folder=str(tmp_path))
     other = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -56,7 +64,7 @@ def test_one_process_owns_a_journal_until_it_dies(tmp_path: Path):
 def test_entries_that_found_the_disk_full_are_written_once_when_there_is_room(tmp_path: Path):
     journal = Journal(tmp_path)
     journal.append({"n": 1})
-    good, journal._file = journal._file, Path("/dev/full").open("ab")
+    good, journal._file = journal._file, Path("/dev/full").open("ab")  # noqa: SIM115
     with pytest.raises(OSError, match="No space left"):
         journal.append({"n": 2})
     good.close()

@@ -25,7 +25,7 @@ POINTS = 400
 SETTINGS.DISCOVER_SOURCES = "none"
 
 
-@pytest.fixture()
+@pytest.fixture
 def relay(database: Database) -> Iterator[Relay]:
     assert database.client.address is not None
     relay = Relay(database.client.address[1])
@@ -33,7 +33,7 @@ def relay(database: Database) -> Iterator[Relay]:
     relay.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def through(relay: Relay, database: Database) -> Iterator[Database]:
     """The same database, reached through the relay."""
     with MongoClient(

@@ -1,0 +1,105 @@
+"""Configs: data only, checked, and the same whether we or Sacred resolve them."""
+
+import pytest
+
+from repro.configs import NAMED
+from repro.configs.plans import PLANS
+from repro.configs.resolve import defaults, digest, flat, plain, put, resolve, settings
+from repro.configs.setting import SOURCES
+from repro.errors import InputError
+from repro.experiment import build, identity
+
+
+@pytest.mark.parametrize(
+    ("named", "updates"),
+    [
+        (["byol_tracin", "dermamnist", "smoke"], {"seed": 3, "pretrain.lr": 0.3}),
+        (["smoke", "supervised"], {"evaluate.fractions": [0.1]}),
+        (["smoke", "byol", "phantom"], {"encoder.width": 8}),
+        ([], {}),
+    ],
+)
+def test_sacred_resolves_to_the_same_config(named: list[str], updates: dict):
+    nested: dict = {}
+    for key, value in updates.items():
+        put(nested, key, value)
+    theirs = build()._create_run("train", nested, named).config
+    assert plain(theirs) == resolve(named, updates)
+
+
+def test_updates_win_over_named_configs_and_later_names_over_earlier():
+    assert resolve(["smoke"])["encoder"]["width"] == 16
+    assert resolve(["smoke"], {"encoder.width": 32})["encoder"]["width"] == 32
+    assert resolve(["byol_random", "byol_tracin"])["selector"]["name"] == "tracin"
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_every_named_config_resolves_and_says_what_it_is(name: str):
+    assert resolve([name]) != {}
+    assert len(NAMED[name].doc) > 40
+
+
+def test_every_setting_has_a_source_and_a_help_text_and_a_default_that_is_allowed():
+    for key, setting in settings():
+        assert setting.source in SOURCES, key
+        assert len(setting.help) > 10, key
+    resolve(updates=dict(flat(defaults())))
+
+
+@pytest.mark.parametrize(
+    ("updates", "complaint"),
+    [
+        ({"pretrain.learning_rate": 1}, "no setting 'pretrain.learning_rate'"),
+        ({"sed": 1}, "Did you mean 'seed'?"),
+        ({"pretrain": 3}, "It is a group: set pretrain.epochs"),
+        ({"seed.x": 3}, "'seed' is a single value"),
+        ({"data": {"name": "phantom"}}, "'data.size' is missing"),
+        ({"pretrain.epochs": 1.5}, "pretrain.epochs=1.5 must be a whole number"),
+        ({"pretrain.epochs": True}, "must be a whole number"),
+        ({"pretrain.lr": "fast"}, "pretrain.lr='fast' must be a number"),
+        ({"pretrain.lr": float("nan")}, "must lie in"),
+        ({"pretrain.compile": 1}, "must be True or False"),
+        ({"selector.name": "tracinn"}, "Did you mean 'tracin'?"),
+        ({"evaluate.fractions": [0.1, 0]}, "evaluate.fractions=0 must lie in"),
+        ({"evaluate.fractions": [2]}, "evaluate.fractions=2 must lie in"),
+        ({"evaluate.fractions": 0.1}, "must be a list"),
+        ({"evaluate.fractions": []}, "must be a list"),
+        ({"seed": None}, "must be a whole number"),
+    ],
+)
+def test_a_bad_setting_is_refused_in_one_line_that_helps(updates: dict, complaint: str):
+    with pytest.raises(InputError) as error:
+        resolve(updates=updates)
+    assert complaint in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_named_config_is_refused_with_the_nearest():
+    with pytest.raises(InputError, match="Did you mean 'byol_tracin'"):
+        resolve(["byol_tracing"])
+
+
+def test_the_hash_ignores_what_does_not_change_the_result_and_nothing_else():
+    base = resolve(["byol_tracin", "smoke"])
+    same = resolve(["byol_tracin", "smoke"], {"pretrain.checkpoint_every": 3, "device": "cpu", "scale": "x"})
+    assert digest(base) == digest(same)
+    for key, setting in settings():
+        if type(setting.value) is int and key != "pretrain.checkpoint_every":
+            assert digest(resolve(["byol_tracin", "smoke"], {key: setting.value + 1})) != digest(base), key
+        elif type(setting.value) is float:
+            assert digest(resolve(["byol_tracin", "smoke"], {key: setting.value * 0.9 + 0.05})) != digest(base), key
+
+
+def test_a_whole_number_given_for_a_number_is_the_same_config():
+    assert digest(resolve(updates={"pretrain.lr": 1})) == digest(resolve(updates={"pretrain.lr": 1.0}))
+
+
+def test_methods_and_seeds_of_a_plan_share_a_study_and_data_sets_do_not():
+    plan = PLANS["smoke"]
+    studies = {
+        identity(resolve([method, "dermamnist", "smoke"], {"seed": seed}), "train")["study"]
+        for method in plan.methods
+        for seed in plan.seeds
+    }
+    assert len(studies) == 1
+    assert identity(resolve(["byol", "phantom", "smoke"]), "train")["study"] not in studies

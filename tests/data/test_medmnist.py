@@ -1,0 +1,174 @@
+"""MedMNIST files: where they are looked for, what is refused, and what the real ones hold."""
+
+import logging
+from pathlib import Path
+
+import medmnist
+import numpy as np
+import pytest
+from medmnist import INFO
+
+from repro.data.medmnist import load
+from repro.errors import InputError
+
+SPLITS = ("train", "val", "test")
+
+
+def arrays(n: int = 12, channels: int = 3, classes: int = 7) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    shape = (n, 28, 28, 3) if channels == 3 else (n, 28, 28)
+    made = {f"{s}_images": rng.integers(0, 256, shape, dtype=np.uint8) for s in SPLITS}
+    return made | {f"{s}_labels": (np.arange(n) % classes).astype(np.uint8)[:, None] for s in SPLITS}
+
+
+def written(folder: Path, content: dict[str, np.ndarray], name: str = "dermamnist") -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(folder / f"{name}.npz", **content)
+    return folder / f"{name}.npz"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty `$REPRO_DATA/medmnist`, with medmnist's own cache out of sight."""
+    monkeypatch.setenv("REPRO_DATA", str(tmp_path))
+    monkeypatch.setattr(medmnist.info, "DEFAULT_ROOT", str(tmp_path / "cache"))
+    return tmp_path / "medmnist"
+
+
+def test_a_file_is_read_as_medmnist_itself_reads_it(folder: Path):
+    content = arrays()
+    written(folder, content)
+    ours = load("dermamnist", 28, "official")
+    for split in SPLITS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(medmnist.INFO["dermamnist"]["n_samples"], split, 12)
+            peer = medmnist.DermaMNIST(split=split, root=str(folder))
+        index = ours.indices(split)
+        assert np.array_equal(ours.images[index], peer.imgs)
+        assert np.array_equal(ours.labels[index], peer.labels[:, 0])
+    assert list(ours.class_names) == list(INFO["dermamnist"]["label"].values())
+
+
+def test_a_grey_file_gets_one_channel(folder: Path):
+    written(folder, arrays(channels=1, classes=2), "breastmnist")
+    assert load("breastmnist", 28, "official").images.shape == (36, 28, 28, 1)
+
+
+def test_several_labels_per_image_are_kept_as_columns(folder: Path):
+    content = arrays(channels=1)
+    labels = np.random.default_rng(1).integers(0, 2, (12, 14), dtype=np.uint8)
+    written(folder, content | {f"{s}_labels": labels for s in SPLITS}, "chestmnist")
+    images = load("chestmnist", 28, "official")
+    assert images.multi_label
+    assert np.array_equal(images.labels[images.indices("val")], labels)
+
+
+def test_our_folder_comes_before_medmnists_cache(folder: Path):
+    written(folder.parent / "cache", arrays(12))
+    assert len(load("dermamnist", 28, "official").images) == 36
+    written(folder, arrays(20))
+    assert len(load("dermamnist", 28, "official").images) == 60
+
+
+def test_a_file_that_is_not_the_official_one_is_read_with_a_warning_and_its_hash(folder: Path, caplog):
+    file = written(folder, arrays())
+    with caplog.at_level(logging.WARNING):
+        manifest = load("dermamnist", 28, "official").describe()
+    import hashlib
+
+    assert manifest["official"] is False
+    assert manifest["file_sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert "not the official file" in caplog.text
+    assert INFO["dermamnist"]["MD5"] in caplog.text
+
+
+def refusal(folder: Path, content: dict[str, np.ndarray]) -> str:
+    written(folder, content)
+    with pytest.raises(InputError) as error:
+        load("dermamnist", 28, "official")
+    assert str(folder / "dermamnist.npz") in str(error.value)
+    return str(error.value)
+
+
+def test_a_missing_array_is_named(folder: Path):
+    content = arrays()
+    del content["val_labels"]
+    assert "no array val_labels" in refusal(folder, content)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "complaint"),
+    [
+        ("train_labels", np.zeros(12, np.uint8), "train_labels is uint8 [12], not whole numbers [12, 1]"),
+        ("test_labels", np.zeros((11, 1), np.uint8), "test_labels is uint8 [11, 1], not whole numbers [12, 1]"),
+        ("test_labels", np.zeros((12, 1)), "test_labels is float64"),
+        ("val_labels", np.full((12, 1), 7, np.uint8), "outside 0..6"),
+        ("train_images", np.zeros((12, 28, 28), np.uint8), "not uint8 [N, 28, 28, 3]"),
+        ("train_images", np.zeros((12, 28, 28, 3), np.float32), "train_images is float32"),
+        ("train_images", np.zeros((12, 64, 64, 3), np.uint8), "not uint8 [N, 28, 28, 3]"),
+    ],
+)
+def test_an_array_of_the_wrong_shape_type_or_range_is_described(
+    folder: Path, name: str, array: np.ndarray, complaint: str
+):
+    assert complaint in refusal(folder, arrays() | {name: array})
+
+
+def test_pickled_arrays_are_never_loaded(folder: Path):
+    trap = np.array([{"a": 1}] * 12, dtype=object)
+    assert "cannot be read" in refusal(folder, arrays() | {"train_labels": trap})
+
+
+@pytest.mark.parametrize("keep", [0, 100, 0.5, 0.98])
+def test_a_truncated_file_is_named_wherever_it_ends(folder: Path, keep: float):
+    file = written(folder, arrays())
+    content = file.read_bytes()
+    file.write_bytes(content[: int(keep if keep > 1 else keep * len(content))])
+    with pytest.raises(InputError, match="truncated or damaged"):
+        load("dermamnist", 28, "official")
+
+
+def test_a_flipped_byte_inside_an_array_is_found(folder: Path):
+    file = written(folder, arrays())
+    content = bytearray(file.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    file.write_bytes(content)
+    with pytest.raises(InputError, match="truncated or damaged"):
+        load("dermamnist", 28, "official")
+
+
+def test_sizes_and_splits_that_do_not_exist_are_refused_with_those_that_do():
+    with pytest.raises(InputError, match="28, 64, 128, 224"):
+        load("dermamnist", 32, "official")
+    with pytest.raises(InputError, match="official and lesion"):
+        load("dermamnist", 28, "patient")
+    with pytest.raises(InputError, match="breastmnist has official"):
+        load("breastmnist", 28, "lesion")
+
+
+def test_a_lesion_split_without_index_map_says_what_is_needed(folder: Path):
+    written(folder, arrays())
+    with pytest.raises(InputError, match=r"dermamnist_index_map\.csv"):
+        load("dermamnist", 28, "lesion")
+
+
+def test_real_dermamnist_has_its_official_counts(real_data: Path):
+    images = load("dermamnist", 28, "official")
+    for split in SPLITS:
+        assert len(images.indices(split)) == INFO["dermamnist"]["n_samples"][split]
+    assert len(np.intersect1d(*(np.unique(images.groups[images.indices(s)]) for s in ("train", "test")))) == 641
+
+
+def test_real_lesion_split_shares_no_lesion_and_keeps_the_classes_in_proportion(real_data: Path):
+    import pandas as pd
+
+    images = load("dermamnist", 28, "lesion")
+    rows = pd.read_csv(real_data / "medmnist" / "dermamnist_index_map.csv")
+    rows["file_order"] = rows["split"].map({"train": 0, "val": 7007, "test": 8010}) + rows["index"]
+    lesion = rows.sort_values("file_order")["lesion_id"].to_numpy()
+    where = pd.DataFrame({"lesion": lesion, "split": images.split})
+    assert (where[where["split"] != ""].groupby("lesion")["split"].nunique() == 1).all()
+    assert (images.split == "").sum() == rows["ambiguous"].sum()
+    train, test = (np.array(images.counts(s)) / len(images.indices(s)) for s in ("train", "test"))
+    assert np.abs(train - test).max() < 0.01
+    assert len(images.indices("train")) == pytest.approx(0.7 * 10015, rel=0.02)

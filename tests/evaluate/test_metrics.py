@@ -1,0 +1,62 @@
+"""Metrics against their definitions, worked by hand or by plain loops."""
+
+import logging
+
+import numpy as np
+import pytest
+
+from repro.evaluate.metrics import measure
+
+RNG = np.random.default_rng(0)
+
+
+def auc_by_pairs(scores: np.ndarray, truth: np.ndarray) -> float:
+    """The chance that a positive scores higher than a negative: every pair counted."""
+    pairs = [(p > n) + 0.5 * (p == n) for p in scores[truth] for n in scores[~truth]]
+    return float(np.mean(pairs))
+
+
+def test_multi_class_metrics_equal_their_definitions():
+    labels = RNG.integers(0, 3, 60)
+    scores = RNG.random((60, 3)).round(1)
+    predicted = [max(range(3), key=lambda c: (scores[i, c], -c)) for i in range(60)]
+    values = measure(scores, labels, "abc")
+    recalls, f1s = [], []
+    for c in range(3):
+        hits = sum(p == c == t for p, t in zip(predicted, labels, strict=True))
+        recalls.append(hits / (labels == c).sum())
+        f1s.append(2 * hits / ((labels == c).sum() + predicted.count(c)))
+    assert values["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert values["macro_f1"] == pytest.approx(np.mean(f1s))
+    assert values["accuracy"] == pytest.approx(np.mean(np.array(predicted) == labels))
+    assert values["macro_auc"] == pytest.approx(np.mean([auc_by_pairs(scores[:, c], labels == c) for c in range(3)]))
+
+
+def test_multi_label_metrics_equal_their_definitions():
+    labels = RNG.integers(0, 2, (40, 2))
+    scores = RNG.random((40, 2))
+    values = measure(scores, labels, ("mass", "pleural effusion"))
+    aucs = [auc_by_pairs(scores[:, c], labels[:, c] == 1) for c in range(2)]
+    assert values["mean_auc"] == pytest.approx(np.mean(aucs))
+    assert values["auc_pleural_effusion"] == pytest.approx(aucs[1])
+    precisions = []
+    for c in range(2):
+        order = np.argsort(-scores[:, c])
+        hits = labels[order, c]
+        precisions.append((hits * hits.cumsum() / np.arange(1, 41)).sum() / hits.sum())
+    assert values["mean_average_precision"] == pytest.approx(np.mean(precisions))
+
+
+def test_a_label_without_positives_gives_nan_and_a_warning_that_names_it(caplog):
+    labels = np.array([[1, 0], [0, 0], [1, 0]])
+    with caplog.at_level(logging.WARNING):
+        values = measure(np.array([[0.9, 0.1], [0.2, 0.3], [0.8, 0.4]]), labels, ("mass", "hernia"))
+    assert values["auc_mass"] == 1.0
+    assert np.isnan(values["auc_hernia"])
+    assert np.isnan(values["mean_auc"])
+    assert "'hernia' has no positives" in caplog.text
+
+
+def test_a_class_absent_from_the_split_does_not_enter_balanced_accuracy():
+    values = measure(np.eye(3)[[0, 1, 2]], np.array([0, 1, 1]), "abc")
+    assert values["balanced_accuracy"] == pytest.approx((1 + 0.5) / 2)

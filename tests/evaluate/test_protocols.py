@@ -1,0 +1,168 @@
+"""The protocols against slow or independent computations, and on images that can be told apart."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.utils.class_weight import compute_class_weight
+
+from repro.configs.resolve import resolve
+from repro.data import ImageSet
+from repro.data.subsets import label_subset
+from repro.evaluate import knn, linear
+from repro.evaluate.features import extract
+from repro.evaluate.finetune import _balance, _batches, finetune
+from repro.evaluate.metrics import measure
+from repro.evaluate.protocols import evaluate
+from repro.pretrain.encoder import Encoder, normalized, to_input
+
+CPU = torch.device("cpu")
+RNG = np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_knn_equals_a_loop_over_queries(multi_label: bool):
+    features, queries = RNG.normal(size=(50, 6)), RNG.normal(size=(9, 6))
+    labels = RNG.integers(0, 2, (50, 3)) if multi_label else RNG.integers(0, 3, 50)
+    scores = knn.predict(features, labels, 3, queries, {"k": 7, "temperature": 0.1})
+    for q, query in enumerate(queries):
+        cosine = [float(query @ f / np.linalg.norm(query) / np.linalg.norm(f)) for f in features]
+        nearest = sorted(range(50), key=lambda i: -cosine[i])[:7]
+        votes = np.zeros(3)
+        for i in nearest:
+            votes += np.exp(cosine[i] / 0.1) * (labels[i] if multi_label else np.eye(3)[labels[i]])
+        total = sum(np.exp(cosine[i] / 0.1) for i in nearest)
+        np.testing.assert_allclose(scores[q], votes / total, rtol=1e-9)
+
+
+def test_knn_with_fewer_labelled_images_than_neighbours_lets_all_vote():
+    scores = knn.predict(np.eye(3), np.array([0, 1, 1]), 2, np.eye(3)[:1], {"k": 20, "temperature": 0.1})
+    assert scores[0].argmax() == 0
+    assert scores.sum() == pytest.approx(1.0)
+
+
+def test_linear_probe_is_logistic_regression_on_standardised_features():
+    features, labels = RNG.normal(3, 5, (200, 4)), RNG.integers(0, 3, 200)
+    features[labels == 1] += 4
+    standard = (features - features.mean(axis=0)) / features.std(axis=0)
+    peer = LogisticRegression(C=0.5, max_iter=500, class_weight="balanced").fit(standard, labels)
+    np.testing.assert_allclose(linear.fit(features, labels, 3, 0.5, "balanced")(features), peer.predict_proba(standard))
+
+
+def test_linear_probe_gives_a_class_without_images_the_score_zero():
+    scores = linear.fit(RNG.normal(size=(40, 3)), np.repeat([0, 2], 20), 4, 1.0)(RNG.normal(size=(5, 3)))
+    assert scores[:, [1, 3]].max() == 0
+    np.testing.assert_allclose(scores.sum(axis=1), 1)
+
+
+def test_linear_probe_scores_a_label_that_nobody_has_with_its_rate():
+    labels = np.stack([RNG.integers(0, 2, 40), np.zeros(40, int)], axis=1)
+    scores = linear.fit(RNG.normal(size=(40, 3)), labels, 2, 1.0)(RNG.normal(size=(5, 3)))
+    assert scores[:, 1].tolist() == [0.0] * 5
+
+
+def test_validation_chooses_the_strength_of_the_linear_probe():
+    features, labels = RNG.normal(size=(60, 5)), RNG.integers(0, 2, 60)
+    wanted = linear.fit(features, labels, 2, 0.1)(features)
+    best = linear.best_probe(
+        features,
+        labels,
+        2,
+        lambda probe: -float(np.abs(probe(features) - wanted).max()),
+        {"c": [10.0, 0.1, 0.001]},
+        "none",
+    )
+    np.testing.assert_allclose(best(features), wanted)
+
+
+def test_features_of_an_image_do_not_depend_on_the_others(tiny: ImageSet):
+    encoder = Encoder(width=4)
+    together = extract(encoder, tiny, CPU)
+    encoder.eval()
+    with torch.no_grad():
+        for i in (0, 50, 95):
+            alone = encoder(normalized(to_input(torch.from_numpy(tiny.images[i : i + 1]))))[0].numpy()
+            np.testing.assert_allclose(together[i], alone, rtol=1e-4, atol=1e-5)
+
+
+def test_class_weights_are_scikit_learns():
+    labels = np.array([0] * 8 + [2] * 2)
+    expected = compute_class_weight("balanced", classes=np.array([0, 2]), y=labels)
+    assert _balance(torch.from_numpy(labels), 3).tolist() == pytest.approx([expected[0], 0, expected[1]])
+
+
+def test_batches_go_through_all_images_before_one_comes_again():
+    batches = _batches(10, 3, 7)
+    assert [len(b) for b in batches] == [3] * 7
+    assert len(set(torch.cat(batches[:3]).tolist())) == 9
+    assert [len(b) for b in _batches(2, 64, 5)] == [2] * 5
+
+
+SETTINGS = {"steps": 40, "batch_size": 16, "lr": 0.05, "weight_decay": 1e-4, "validations": 4}
+
+
+def tuned(images: ImageSet, encoder: Encoder, labelled: np.ndarray) -> tuple[object, list]:
+    seen: list[tuple[str, float, float]] = []
+    predict = finetune(encoder, images, labelled, SETTINGS, "balanced", 0, CPU, lambda *point: seen.append(point))
+    return predict, seen
+
+
+def test_fine_tuning_learns_what_can_be_learnt_and_leaves_the_encoder_as_it_was(tiny: ImageSet):
+    torch.manual_seed(0)
+    encoder = Encoder(width=4)
+    before = {k: v.clone() for k, v in encoder.state_dict().items()}
+    predict, seen = tuned(tiny, encoder, tiny.indices("train"))
+    test = tiny.labels[tiny.indices("test")]
+    assert measure(predict("test"), test, tiny.class_names)["balanced_accuracy"] > 0.9
+    assert all(torch.equal(before[k], v) for k, v in encoder.state_dict().items())
+    assert [step for name, _, step in seen if name == "val"] == [10, 20, 30, 40]
+
+
+def test_the_model_kept_is_the_best_on_validation_not_the_last(tiny: ImageSet):
+    # Validation labels are turned round: the better the network learns, the worse it validates.
+    turned = replace(tiny, labels=np.where(tiny.split == "val", 1 - tiny.labels, tiny.labels))
+    torch.manual_seed(0)
+    predict, seen = tuned(turned, Encoder(width=4), turned.indices("train"))
+    values = [value for name, value, _ in seen if name == "val"]
+    val = turned.labels[turned.indices("val")]
+    assert measure(predict("val"), val, tiny.class_names)["balanced_accuracy"] == max(values)
+    assert max(values) > values[-1]
+
+
+def test_fine_tuning_sees_no_label_of_the_images_it_was_not_given(tiny: ImageSet):
+    labelled = label_subset(tiny, 0.25, 0)
+    labels = tiny.labels.copy()
+    hidden = np.setdiff1d(np.concatenate([tiny.indices("train"), tiny.indices("test")]), labelled)
+    labels[hidden] = 1 - labels[hidden]
+    torch.manual_seed(0)
+    encoder = Encoder(width=4)
+    one, other = (tuned(images, encoder, labelled)[0]("test") for images in (tiny, replace(tiny, labels=labels)))
+    assert np.array_equal(one, other)
+
+
+def test_evaluation_reports_what_its_stored_scores_give(tiny: ImageSet):
+    config = resolve(updates={"evaluate.fractions": [0.5, 1.0], "evaluate.finetune.steps": 4, "evaluate.knn.k": 3})
+    torch.manual_seed(0)
+    points: dict[tuple[str, float], float] = {}
+    result = evaluate(Encoder(width=4), tiny, config, 0, CPU, lambda n, v, s: points.__setitem__((n, s), v))
+    for protocol in ("knn", "linear", "finetune"):
+        for percent in (50, 100):
+            again = measure(result.scores[f"{protocol}/{percent}"], result.scores["labels"], tiny.class_names)
+            for metric, value in again.items():
+                assert points[f"test/{protocol}/{metric}", percent] == pytest.approx(value, nan_ok=True)
+    assert [s["images"] for s in result.label_subsets] == [32, 64]
+
+
+def test_several_labels_per_image_go_through_every_protocol(tiny: ImageSet):
+    columns = np.stack([tiny.labels, 1 - tiny.labels, RNG.integers(0, 2, 96)], axis=1).astype(np.uint8)
+    both = replace(tiny, labels=columns, class_names=("down", "up", "noise"))
+    updates = {"evaluate.fractions": [1.0], "evaluate.finetune.steps": 30, "evaluate.finetune.lr": 0.05}
+    config = resolve(updates=updates)
+    torch.manual_seed(0)
+    points: dict[str, float] = {}
+    evaluate(Encoder(width=4), both, config, 0, CPU, lambda n, v, s: points.__setitem__(n, v))
+    for protocol in ("knn", "linear", "finetune"):
+        assert points[f"test/{protocol}/auc_up"] > 0.85, protocol
+        assert np.isfinite(points[f"test/{protocol}/mean_auc"])

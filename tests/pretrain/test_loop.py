@@ -1,0 +1,189 @@
+"""The pretraining loop: resumable bit for bit, comparable across methods, and it learns."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load
+
+from repro.configs.resolve import resolve
+from repro.data import ImageSet
+from repro.errors import InputError
+from repro.pretrain.checkpoint import Checkpoint
+from repro.pretrain.loop import Pretrained, new_encoder, pretrain
+from repro.store import find_runs, metric_points, open_database, problems_of, read_artifact
+from tests.conftest import ROOT
+
+SMALL = {
+    "encoder.width": 4,
+    "heads.hidden": 16,
+    "heads.out": 8,
+    "pretrain.batch_size": 16,
+    "pretrain.epochs": 4,
+    "pretrain.warmup_epochs": 1,
+    "pretrain.checkpoint_every": 1,
+}
+
+
+def train(images: ImageSet, folder: Path, method: str = "byol_tracin", **changes: Any) -> tuple[Pretrained, list]:
+    config = resolve([method], {**SMALL, **{k.replace("__", "."): v for k, v in changes.items()}})
+    reported: list[tuple[str, float, float]] = []
+
+    def report(name: str, value: float, step: float) -> None:
+        reported.append((name, value, step))
+
+    with Checkpoint(folder).owned() as checkpoint:
+        return pretrain(images, config, torch.device("cpu"), checkpoint, report), reported
+
+
+def same_weights(a: torch.nn.Module, b: torch.nn.Module) -> bool:
+    return all(torch.equal(x, y) for x, y in zip(a.state_dict().values(), b.state_dict().values(), strict=True))
+
+
+class StoppedError(Exception):
+    pass
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lars"])
+@pytest.mark.parametrize("method", ["byol_tracin", "byol_random"])
+def test_a_resumed_run_is_the_run_that_was_never_interrupted(
+    tiny: ImageSet, tmp_path: Path, method: str, optimizer: str
+):
+    whole, reported = train(tiny, tmp_path / "whole", method, pretrain__optimizer=optimizer)
+
+    config = resolve([method], {**SMALL, "pretrain.optimizer": optimizer})
+
+    def stop_in_third_epoch(name: str, value: float, step: float) -> None:
+        if step == 3:
+            raise StoppedError
+
+    with Checkpoint(tmp_path / "cut").owned() as checkpoint, pytest.raises(StoppedError):
+        pretrain(tiny, config, torch.device("cpu"), checkpoint, stop_in_third_epoch)
+    resumed, reported_again = train(tiny, tmp_path / "cut", method, pretrain__optimizer=optimizer)
+
+    assert resumed.history.interruptions == 1
+    assert same_weights(whole.encoder, resumed.encoder)
+    assert sorted(reported_again) == sorted(reported)
+    for name, rows in whole.history.batches.items():
+        assert torch.equal(rows, resumed.history.batches[name]), name
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny: ImageSet, tmp_path: Path):
+    first, again, other = (train(tiny, tmp_path / str(n), seed=s)[0] for n, s in enumerate((0, 0, 1)))
+    assert same_weights(first.encoder, again.encoder)
+    assert not same_weights(first.encoder, other.encoder)
+
+
+def test_every_method_starts_from_the_same_weights():
+    for method in ("byol", "byol_tracin", "random_init", "supervised"):
+        assert same_weights(new_encoder(resolve([method], SMALL)), new_encoder(resolve(["byol_oracle"], SMALL)))
+
+
+def test_a_weight_of_zero_is_plain_byol(tiny: ImageSet, tmp_path: Path):
+    byol, _ = train(tiny, tmp_path / "a", "byol")
+    unweighted, _ = train(tiny, tmp_path / "b", "byol_tracin", selector__weight=0.0)
+    weighted, _ = train(tiny, tmp_path / "c", "byol_tracin", selector__weight=1.0)
+    assert same_weights(byol.encoder, unweighted.encoder)
+    assert not same_weights(byol.encoder, weighted.encoder)
+
+
+def test_labels_reach_no_weight_unless_the_selector_is_the_oracle(tiny: ImageSet, tmp_path: Path):
+    from dataclasses import replace
+
+    relabelled = replace(tiny, labels=1 - tiny.labels.copy() * 0)
+    for method, changed in (("byol_tracin", False), ("byol_cosine", False), ("byol_oracle", True)):
+        a, _ = train(tiny, tmp_path / f"{method}1", method)
+        b, _ = train(relabelled, tmp_path / f"{method}2", method)
+        assert same_weights(a.encoder, b.encoder) != changed, method
+
+
+def test_every_metric_is_reported_once_per_epoch_and_the_loss_is_the_sum_of_its_terms(tiny: ImageSet, tmp_path: Path):
+    _, reported = train(tiny, tmp_path, selector__weight=0.5, selector__warmup_epochs=1)
+    names = {name for name, _, _ in reported}
+    for name in names:
+        assert [step for n, _, step in reported if n == name] == [1, 2, 3, 4], name
+    value = {(name, step): v for name, v, step in reported}
+    for epoch in (1, 2, 3, 4):
+        expected = (
+            value["pretrain/loss_byol", epoch] + value["pretrain/lambda", epoch] * value["pretrain/loss_partner", epoch]
+        )
+        assert value["pretrain/loss", epoch] == pytest.approx(expected, rel=1e-5)
+    assert [value["pretrain/lambda", e] for e in (1, 2, 3, 4)] == [0.0, 0.5, 0.5, 0.5]
+
+
+def test_byol_learns_to_predict_its_target(tiny: ImageSet, tmp_path: Path):
+    _, reported = train(tiny, tmp_path, "byol", pretrain__epochs=12, pretrain__lr=0.5)
+    loss = [v for name, v, _ in reported if name == "pretrain/loss_byol"]
+    assert loss[-1] < 0.8 * loss[0]
+
+
+def test_a_batch_larger_than_the_data_is_refused(tiny: ImageSet, tmp_path: Path):
+    with pytest.raises(InputError, match="only 64 training images"):
+        train(tiny, tmp_path, pretrain__batch_size=65)
+
+
+def test_a_diverged_loss_stops_with_advice(tiny: ImageSet, tmp_path: Path):
+    with pytest.raises(InputError, match=r"lower pretrain\.lr"):
+        train(tiny, tmp_path, pretrain__lr=1e30, pretrain__warmup_epochs=0)
+
+
+def test_two_processes_cannot_train_the_same_thing_at_once(tmp_path: Path):
+    with Checkpoint(tmp_path).owned(), pytest.raises(InputError, match="another process"), Checkpoint(tmp_path).owned():
+        pass
+
+
+def test_a_damaged_checkpoint_is_named(tiny: ImageSet, tmp_path: Path):
+    train(tiny, tmp_path, pretrain__epochs=1)
+    file = tmp_path / "latest.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match="damaged"):
+        train(tiny, tmp_path, pretrain__epochs=1)
+
+
+RUN = ["byol_tracin", "phantom", "smoke", "data.limit=256", "pretrain.epochs=6", "pretrain.batch_size=64"]
+
+
+def command(runs: Path) -> tuple[list[str], dict[str, str]]:
+    settings = [*RUN, *(f"{k}={v}" for k, v in SMALL.items() if not k.startswith("pretrain"))]
+    environment = {**os.environ, "REPRO_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
+    return [sys.executable, "-W", "ignore", "-m", "repro.run", "pretrain", "with", *settings], environment
+
+
+@pytest.mark.slow
+def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_record(tmp_path: Path, monkeypatch):
+    line, environment = command(tmp_path / "whole")
+    subprocess.run(line, cwd=ROOT, env=environment, check=True, capture_output=True)
+
+    line, environment = command(tmp_path / "killed")
+    process = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list((tmp_path / "killed").glob("checkpoints/*/latest.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    again = subprocess.run(line, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    assert "is stored whole" in again.stderr
+
+    runs, weights, points = [], [], []
+    for name in ("whole", "killed"):
+        monkeypatch.setenv("REPRO_RUNS", str(tmp_path / name))
+        with open_database() as database:
+            found = find_runs(database)
+            assert problems_of(database, found[-1]) == []
+            runs.append(found)
+            weights.append(load(read_artifact(database, found[-1], "encoder.safetensors")))
+            points.append(metric_points(database, [found[-1]["_id"]]).drop(columns="run_id"))
+    assert [run["status"] for run in runs[1]] == ["INTERRUPTED", "COMPLETED"]
+    assert runs[1][0]["info"]["continued_by"] == 2
+    assert runs[1][1]["info"]["timings"]["interruptions"] == 1
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert points[0].equals(points[1])
+    assert not list((tmp_path / "killed" / "checkpoints").glob("*"))
+    shutil.rmtree(tmp_path)
