@@ -148,6 +148,9 @@ class _Cell:
         run_id = self.config["evaluate"]["pretraining"]
         if run_id is not None:
             encoder.load_state_dict(_stored_weights(database, run_id, encoder))
+        elif self.config["method"]["objective"] == "byol":
+            name = self.config["method"]["name"]
+            raise InputError(f"evaluate needs a stored encoder of {name}: give evaluate.pretraining=RUN_ID")
         return self._evaluated(encoder)
 
     def _pretrained(self) -> Encoder:
@@ -187,11 +190,11 @@ class _Cell:
 def identity(config: dict[str, Any], command: str) -> dict[str, str]:
     """Return the hashes that say what a run is: `cell` (everything), `series` (all but the seed), `study` (what
     runs that may be compared share: all but seed and method)."""  # fmt: skip
-    method = ("method", "selector", "tracin", "evaluate.protocols", "evaluate.pretraining")
+    method = ("method", "selector", "tracin", "evaluate.protocols")
     return {
         "cell": f"{command}-{digest(config)}",
-        "series": f"{command}-{digest(config, without=('seed',))}",
-        "study": digest(config, without=("seed", *method)),
+        "series": f"{command}-{digest(config, without=('seed', 'evaluate.pretraining'))}",
+        "study": digest(config, without=("seed", "evaluate.pretraining", *method)),
     }
 
 

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import medmnist
 import numpy as np
 import pytest
 import torch
@@ -55,6 +56,14 @@ def real_data(monkeypatch: pytest.MonkeyPatch) -> Path:
         pytest.skip(f"no real images in {REAL_DATA}; set REPRO_DATA")
     monkeypatch.setenv("REPRO_DATA", str(REAL_DATA))
     return REAL_DATA
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty `$REPRO_DATA/medmnist`, with medmnist's own cache out of sight."""
+    monkeypatch.setenv("REPRO_DATA", str(tmp_path))
+    monkeypatch.setattr(medmnist.info, "DEFAULT_ROOT", str(tmp_path / "cache"))
+    return tmp_path / "medmnist"
 
 
 @pytest.fixture

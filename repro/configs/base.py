@@ -68,7 +68,7 @@ BASE = {
         "compile": S(False, "[us]", "torch.compile the networks (GPU; pays after some minutes)."),
     },
     "evaluate": {
-        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: a random one.", low=1, optional=True, kind=int),
+        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (random_init, supervised).", low=1, optional=True, kind=int),
         "protocols": S(["knn", "linear", "finetune"], "[us]", "Which protocols to run.", choices=("knn", "linear", "finetune")),
         "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", low=1e-6, high=1.0),
         "class_weights": S("balanced", "[us]", "balanced: classes count alike in the linear and fine-tuning losses, as in balanced accuracy; none.",

@@ -1,5 +1,7 @@
 """Which images a label fraction, or a limited study, consists of: seeded, stratified, nested."""
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +37,9 @@ def limited(images: ImageSet, limit: int) -> ImageSet:
     split = np.full(len(images.split), "", dtype=images.split.dtype)
     for name in SPLITS:
         total = len(images.indices(name))
-        chosen = images.indices(name) if total <= limit else _draw(images, name, limit / total, seed=0)
+        chosen = (
+            images.indices(name) if total <= limit else _draw(images, name, limit / total, seed=0, count=math.floor)
+        )
         split[chosen] = name
     return replace(images, split=split, manifest={**images.manifest, "limit": limit})
 
@@ -52,12 +56,14 @@ def strata(labels: np.ndarray) -> np.ndarray:
     return np.where(labels.any(axis=1), rarest, labels.shape[1])
 
 
-def _draw(images: ImageSet, split: str, fraction: float, seed: int) -> np.ndarray:
+def _draw(
+    images: ImageSet, split: str, fraction: float, seed: int, count: Callable[[float], int] = round
+) -> np.ndarray:
     pool = images.indices(split)
     stratum = strata(images.labels[pool])
     chosen = []
     for number in np.unique(stratum):
         members = pool[stratum == number]
         order = np.random.default_rng([seed, int(number)]).permutation(len(members))
-        chosen.append(members[order[: max(1, round(fraction * len(members)))]])
+        chosen.append(members[order[: max(1, count(fraction * len(members)))]])
     return np.sort(np.concatenate(chosen))

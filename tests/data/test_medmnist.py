@@ -27,14 +27,6 @@ def written(folder: Path, content: dict[str, np.ndarray], name: str = "dermamnis
     return folder / f"{name}.npz"
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty `$REPRO_DATA/medmnist`, with medmnist's own cache out of sight."""
-    monkeypatch.setenv("REPRO_DATA", str(tmp_path))
-    monkeypatch.setattr(medmnist.info, "DEFAULT_ROOT", str(tmp_path / "cache"))
-    return tmp_path / "medmnist"
-
-
 def test_a_file_is_read_as_medmnist_itself_reads_it(folder: Path):
     content = arrays()
     written(folder, content)

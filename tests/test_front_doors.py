@@ -1,0 +1,199 @@
+"""What a person meets at the front doors: results, and one-line errors with exit code 2."""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pymongo.database import Database
+
+from repro import db, run
+from repro.data import __main__ as data
+from repro.errors import front_door
+from repro.reproduce import __main__ as reproduce
+from repro.store import find_runs, metric_points, problems_of
+from tests.conftest import ROOT
+from tests.data.test_medmnist import arrays, written
+from tests.pretrain.test_loop import SMALL
+
+QUICK = [
+    *(f"{key}={value}" for key, value in SMALL.items()),
+    "pretrain.epochs=2",
+    "pretrain.batch_size=32",
+    "data.limit=64",
+    "evaluate.fractions=[0.5,1.0]",
+    "evaluate.finetune.steps=4",
+]
+
+
+def at(main: Callable[[list[str]], None], *arguments: str) -> int:
+    """Call a front door as its command line would; return the exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["x", *arguments])
+        try:
+            front_door(main)
+        except SystemExit as stop:
+            return int(stop.code or 0)
+    return 0
+
+
+def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *arguments: str) -> str:
+    """Call a front door with bad input; return its one line."""
+    assert at(main, *arguments) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error:")]
+    assert len(lines) == 1
+    return lines[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["with", "byol_tracing", "smoke"], "no named config 'byol_tracing'. Did you mean 'byol_tracin'?"),
+        (["with", "byol", "pretrain.epoch=3"], "no setting 'pretrain.epoch'. Did you mean 'pretrain.epochs'?"),
+        (["with", "byol", "evaluate.fractions=[0]"], "evaluate.fractions=0 must lie in"),
+        (["with", "byol", "evaluate.fractions=[2]"], "evaluate.fractions=2 must lie in"),
+        (["trian", "with", "byol"], "no command 'trian'. Did you mean 'train'?"),
+        (["--no-such-option"], "cannot read the command line"),
+        (["with", "data.name=dermamist"], "no data set 'dermamist'. Did you mean 'dermamnist'?"),
+        (["with", "phantom", "data.size=9"], "data.size=9"),
+        (["evaluate", "with", "phantom", "evaluate.pretraining=99", *QUICK], "no completed run 99"),
+        (["evaluate", "with", "phantom", "byol", *QUICK], "give evaluate.pretraining=RUN_ID"),
+        (["pretrain", "with", "phantom", "random_init", *QUICK], "has nothing to pretrain"),
+        (["with", "phantom", "device=cuda"], "torch sees no CUDA device"),
+    ],
+)
+def test_bad_input_gets_one_line_and_exit_code_2(database: Database, capsys, arguments: list[str], complaint: str):
+    if "device=cuda" in arguments and __import__("torch").cuda.is_available():
+        pytest.skip("there is a CUDA device here")
+    assert complaint in refused(capsys, run.main, *arguments)
+    assert [r for r in find_runs(database) if r["status"] in ("COMPLETED", "RUNNING")] == []
+
+
+@pytest.mark.parametrize("damage", ["missing", "truncated", "shape"])
+def test_a_damaged_file_leaves_no_run_on_record(database: Database, capsys, folder: Path, damage: str):
+    content = arrays()
+    if damage == "missing":
+        del content["test_images"]
+    if damage == "shape":
+        content["train_labels"] = content["train_labels"][:, 0]
+    file = written(folder, content)
+    if damage == "truncated":
+        file.write_bytes(file.read_bytes()[:5000])
+    line = refused(capsys, run.main, "with", "byol", "dermamnist", "smoke")
+    assert str(file) in line
+    assert find_runs(database) == []
+
+
+def test_an_unreachable_database_stops_before_anything_is_computed(capsys, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    monkeypatch.setenv("REPRO_MONGO_URI", f"mongodb://me:hunter2@127.0.0.1:{port}/")
+    line = refused(capsys, run.main, "with", "byol", "phantom", "smoke")
+    assert f"no run database answers at 127.0.0.1:{port}" in line
+    assert "hunter2" not in line
+
+
+def test_a_run_is_recorded_whole_with_all_that_its_numbers_rest_on(database: Database, caplog):
+    with caplog.at_level(logging.INFO):
+        assert at(run.main, "with", "byol_tracin", "phantom", "smoke", "seed=3", *QUICK) == 0
+    (stored,) = find_runs(database)
+    assert stored["status"] == "COMPLETED"
+    assert problems_of(database, stored) == []
+    assert f"run {stored['_id']} is stored whole" in caplog.text
+    assert stored["config"]["seed"] == 3
+    assert {a["name"] for a in stored["artifacts"]} == {"encoder.safetensors", "selection.npz", "test_scores.npz"}
+    info = stored["info"]
+    assert info["provenance"]["versions"]["torch"] == __import__("torch").__version__.split("+")[0]
+    assert info["data"]["images"] == {"train": 62, "val": 62, "test": 62}
+    assert [s["images"] for s in info["label_subsets"]] == [31, 62]
+    assert info["timings"]["pretrain_s"] > 0
+    names = set(metric_points(database, [stored["_id"]])["name"])
+    assert {"pretrain/loss", "partners/chance", "partners/tracin_cosine/same_label", "partners/tracin_dot/same_label",
+            "test/finetune/balanced_accuracy", "val/knn/accuracy", "finetune/50/val"} <= names  # fmt: skip
+
+
+def test_a_stored_encoder_is_evaluated_on_other_images(database: Database, capsys):
+    small = ["phantom", "smoke", *QUICK]
+    assert at(run.main, "pretrain", "with", "byol", *small) == 0
+    assert at(run.main, "evaluate", "with", "byol", "phantom_xray", *small[1:], "evaluate.pretraining=1") == 0
+    pretraining, evaluation = find_runs(database)
+    assert problems_of(database, pretraining) == problems_of(database, evaluation) == []
+    assert evaluation["info"]["data"]["name"] == "phantom_xray"
+    assert evaluation["result"].keys() == {f"{p}/{f}" for p in ("knn", "linear", "finetune") for f in (50, 100)}
+    assert "give the same encoder.* settings" in refused(
+        capsys, run.main, "evaluate", "with", "byol", *small, "evaluate.pretraining=1", "encoder.width=8"
+    )
+
+
+def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: Database, capsys, folder: Path):
+    study = ["--scale", "smoke", "--methods", "random_init", "byol", "--seeds", "0", "--fallback", "phantom"]
+    assert at(reproduce.main, "run", *study, "--set", *QUICK) == 0
+    printed = capsys.readouterr()
+    assert "PHANTOM IMAGES STAND IN" in printed.err
+    assert "2 cells: 2 done" in printed.out
+    assert [r["info"]["data"]["stands_in_for"] for r in find_runs(database)] == ["dermamnist"] * 2
+    assert at(reproduce.main, "run", *study, "--set", *QUICK) == 0
+    assert len(find_runs(database)) == 2
+    database.metrics.delete_one({"run_id": 1})
+    assert at(reproduce.main, "status", *study, "--set", *QUICK) == 0
+    assert "2 cells: 1 damaged, 1 done" in capsys.readouterr().out
+    too_big = [*QUICK, "pretrain.batch_size=65"]
+    assert at(reproduce.main, "run", *study, "--set", *too_big) == 1
+    printed = capsys.readouterr()
+    assert "only 62 training images" in printed.err
+    assert "1 of 2 cells failed" in printed.err
+    assert find_runs(database)[-1]["status"] == "FAILED"
+
+
+def test_the_database_check_names_the_damaged_run(database: Database, capsys):
+    assert at(run.main, "with", "random_init", "phantom", "smoke", *QUICK) == 0
+    assert at(db.main, "check") == 0
+    assert "run 1 (train, random_init, seed 0): whole" in capsys.readouterr().out
+    database.fs.chunks.delete_many({})
+    assert at(db.main, "check") == 1
+    assert "artifact test_scores.npz cannot be read" in capsys.readouterr().out
+
+
+def test_data_sets_are_listed_and_described(capsys):
+    assert at(data.main, "list") == 0
+    assert "dermamnist" in capsys.readouterr().out
+    assert at(data.main, "check", "phantom") == 0
+    printed = capsys.readouterr().out
+    assert '"train": 3000' in printed
+    assert "0 in both train and test" in printed
+    assert "Did you mean 'phantom'" in refused(capsys, data.main, "check", "phantomm")
+
+
+@pytest.mark.slow
+def test_a_module_run_from_the_command_line_exits_with_code_2_and_one_line():
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, "-W", "ignore", "-m", "repro.run", "with", "no_such_config"]
+    result = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert result.stderr.startswith("error: no named config 'no_such_config'")
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stdout == ""
+
+
+@pytest.mark.slow
+def test_partners_on_real_dermamnist_share_the_label_more_often_than_chance(database: Database, real_data: Path):
+    """Three epochs; three standard errors over the batches of the last. Dot scores are reported beside."""
+    import io
+
+    from repro.store import read_artifact
+
+    arguments = ["byol_tracin", "dermamnist", "smoke", "pretrain.epochs=3", "evaluate.protocols=['knn']"]
+    assert at(run.main, "with", *arguments, "evaluate.fractions=[1.0]") == 0
+    (stored,) = find_runs(database)
+    with np.load(io.BytesIO(read_artifact(database, stored, "selection.npz")), allow_pickle=False) as rows:
+        excess = {name: rows[f"{name}/same_label"][-1] - rows["chance"][-1] for name in ("tracin_cosine", "tracin_dot")}
+    for name, values in excess.items():
+        error = values.std(ddof=1) / len(values) ** 0.5
+        print(f"{name}: {values.mean():+.3f} over chance, {values.mean() / error:.1f} standard errors")
+    cosine = excess["tracin_cosine"]
+    assert cosine.mean() > 3 * cosine.std(ddof=1) / len(cosine) ** 0.5

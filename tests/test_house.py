@@ -1,0 +1,84 @@
+"""The house: imports point down, and the rooms that must not know something do not."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+FLOORS = [
+    "figures",
+    "repro.run",
+    "repro.reproduce",
+    "repro.db",
+    "repro.experiment",
+    "repro.evaluate",
+    "repro.pretrain",
+    "repro.data",
+    "repro.store",
+]
+ANYONES = ("repro.errors", "repro.progress", "repro.configs", "repro.provenance", "repro.recorder", "repro")
+MAY_GO_UP = {("repro.reproduce", "repro.run"), ("repro.db", "repro.run")}
+"""Front doors share how a stop signal is taken."""
+
+
+def imports_of(file: Path) -> set[str]:
+    """Every module that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def module_of(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__").removesuffix(".__main__")
+
+
+def floor_of(module: str) -> str | None:
+    return next((floor for floor in FLOORS if module == floor or module.startswith(floor + ".")), None)
+
+
+FILES = [file for room in ("repro", "figures") for file in sorted((ROOT / room).rglob("*.py"))]
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: module_of(f))
+def test_imports_point_down(file: Path):
+    own = floor_of(module_of(file))
+    for name in imports_of(file):
+        other = floor_of(name)
+        if own and other and own != other and (own, other) not in MAY_GO_UP:
+            assert FLOORS.index(other) > FLOORS.index(own), f"{module_of(file)} imports {name}"
+
+
+def test_figures_read_the_store_and_nothing_else_of_the_kit():
+    for file in FILES:
+        if module_of(file).startswith("figures"):
+            ours = {n for n in imports_of(file) if n.split(".")[0] == "repro"}
+            assert all(n.startswith(("repro.store", "repro.errors")) for n in ours), (file, ours)
+
+
+def test_learning_and_judging_know_neither_sacred_nor_mongodb():
+    for file in FILES:
+        if module_of(file).startswith(("repro.pretrain", "repro.evaluate", "repro.data")):
+            tops = {n.split(".")[0] for n in imports_of(file)}
+            assert not tops & {"sacred", "pymongo", "gridfs", "bson"}, file
+
+
+def test_configs_are_data_without_logic():
+    for file in sorted((ROOT / "repro" / "configs").glob("*.py")):
+        if file.name in ("resolve.py", "setting.py"):
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            assert not isinstance(node, ast.If | ast.For | ast.While | ast.FunctionDef | ast.IfExp), file
+
+
+def test_nothing_unpickles():
+    for file in FILES:
+        text = file.read_text()
+        assert "import pickle" not in text, file
+        assert "torch.load(" not in text, file
+        assert "allow_pickle=True" not in text, file
