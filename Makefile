@@ -22,8 +22,9 @@ $(READY): pyproject.toml uv.lock
 	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv sync --active --locked --inexact --all-extras --no-extra cluster
 	@touch $@
 
+DEMO   ?=
 demo: setup      ## a small study, end to end: results/index.html
-	$(BIN)/python -m repro.reproduce run --scale smoke --fallback phantom
+	$(BIN)/python -m repro.reproduce run --scale smoke --fallback phantom $(DEMO)
 	$(BIN)/python -m figures
 
 test: setup      ## the whole test suite

@@ -5,14 +5,11 @@
 """
 
 import argparse
-import logging
 import signal
-import sys
 
 from pymongo.database import Database
 
-from repro.errors import StorageError, front_door
-from repro.run import as_interrupt
+from repro.errors import StorageError, front_door, log_to_stderr
 from repro.store import find_runs, open_database, problems_of
 from repro.store.delivery import deliver_left_over
 
@@ -28,8 +25,7 @@ def main(arguments: list[str]) -> None:
         "check", help="list every run and what is wrong with it; exit code 1 if a completed one is damaged"
     )
     options = parser.parse_args(arguments)
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
-    signal.signal(signal.SIGTERM, as_interrupt)
+    log_to_stderr()
     with open_database() as database:
         for run_id in deliver_left_over(database):
             print(f"run {run_id}: what was left of its record has been delivered")

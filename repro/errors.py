@@ -1,8 +1,12 @@
 """What the kit tells a person who gave it something it cannot work with."""
 
 import difflib
+import logging
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
+from types import FrameType
 
 BAD_INPUT = 2
 """Exit code of every front door when the input, not the kit, is at fault."""
@@ -26,8 +30,9 @@ def front_door(main: Callable[[list[str]], None]) -> None:
     """Call a command's main function with the command line, turning errors for people into one line.
 
     Exit codes: 0 done, 1 a bug (with its traceback) or a run that could not be stored, 2 bad input,
-    130 stopped with Ctrl-C.
+    130 stopped with Ctrl-C or SIGTERM (as a container is).
     """
+    signal.signal(signal.SIGTERM, _as_interrupt)
     try:
         main(sys.argv[1:])
     except InputError as error:
@@ -37,6 +42,17 @@ def front_door(main: Callable[[list[str]], None]) -> None:
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         sys.exit(130)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def log_to_stderr() -> None:
+    """Show the kit's messages on standard error, from INFO on."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+
+
+def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _one_line(error: Exception, code: int) -> int:

@@ -28,12 +28,11 @@ from repro.store import find_runs, read_artifact, runs_folder
 from repro.store.delivery import deliver_left_over
 from repro.store.observer import DurableObserver
 
-COMMANDS = ("train", "pretrain", "evaluate", "print_config")
 NAME = "additional_positive"
 WEIGHTS = "encoder.safetensors"
 
 log = logging.getLogger("repro")
-quiet: Any = logging.getLogger("repro.sacred")  # Sacred's own messages; `--loglevel` shows them
+quiet: Any = logging.getLogger("repro.sacred")  # Sacred's own messages
 quiet.setLevel(logging.WARNING)
 
 SETTINGS.CAPTURE_MODE = "sys"  # "fd" hides the terminal from progress bars
@@ -81,7 +80,6 @@ def execute(
     config: dict[str, Any],
     named: list[str],
     updates: dict[str, Any],
-    options: dict[str, Any] | None = None,
 ) -> int:
     """Run one command of the experiment, recorded in `database`, and return its run id.
 
@@ -89,7 +87,6 @@ def execute(
         database: the run database.
         command: "train", "pretrain" or "evaluate".
         config: the resolved config; `named` and `updates` are what it was resolved from.
-        options: Sacred's command line options.
 
     Raises:
         InputError: the data, the settings together or the device are not to be had.
@@ -104,7 +101,7 @@ def execute(
     experiment.observers.append(observer)
     with Checkpoint(checkpoint_folder(config)).owned() as checkpoint:
         try:
-            run = experiment.run(command, updates, named, options=options)
+            run = experiment.run(command, updates, named)
         except KeyboardInterrupt:
             log.warning("stopped; the same command continues from the last checkpoint")
             raise

@@ -1,57 +1,79 @@
-"""python -m repro.run [train|pretrain|evaluate|print_config] with NAMED... key=value...
+"""One experiment from named configs, recorded in the run database.
 
-One Sacred experiment from named configs; `train`, the default, pretrains and then evaluates. For example
-`python -m repro.run with byol_tracin dermamnist smoke seed=3`. The same command again after an interruption
-continues from the last checkpoint.
+    python -m repro.run with byol_tracin dermamnist smoke seed=3
+
+The same command again after an interruption continues from the last checkpoint.
 """
 
-import logging
-import signal
-import sys
-from types import FrameType
-from typing import Any
+import argparse
+import textwrap
 
-from docopt import DocoptExit, docopt
 from sacred.arg_parser import get_config_updates
 
+from repro.configs import DATASETS, METHODS, SCALES
 from repro.configs.resolve import check_name, flat, resolve
-from repro.errors import InputError, did_you_mean, front_door
-from repro.experiment import COMMANDS, build, execute
-from repro.store import open_database
+from repro.configs.show import lines
+from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
+
+COMMANDS = {
+    "train": "pretrain, then evaluate (the default)",
+    "pretrain": "only pretrain; the encoder is stored with the run",
+    "evaluate": "only evaluate a stored encoder: evaluate.pretraining=RUN_ID, on any data set",
+    "print_config": "print every setting, its value, where that comes from, and what it means",
+}
 
 
 def main(arguments: list[str]) -> None:
     """Run the command line."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
-    signal.signal(signal.SIGTERM, as_interrupt)
-    experiment = build()
-    _, usage, internal_usage = experiment.get_usage("python -m repro.run")
-    try:
-        options = docopt(internal_usage, arguments, default_help=False)
-    except DocoptExit:
-        raise InputError(
-            f"cannot read the command line {' '.join(arguments)!r}; see python -m repro.run --help"
-        ) from None
-    if options["help"] or options["--help"]:
-        print(usage)
+    command, updates, named = _understood(_parser().parse_args(arguments).words)
+    config = resolve(named, dict(flat(updates)))
+    if command == "print_config":
+        print("\n".join(lines(config)))
         return
-    command = options["COMMAND"] or "train"
-    if command not in dict(experiment.gather_commands()):
+    log_to_stderr()
+    # Imported late: torch takes seconds, and a typo should not wait for it.
+    from repro.experiment import execute
+    from repro.store import open_database
+
+    with open_database() as database:
+        execute(database, command, config, named, updates)
+
+
+def _understood(words: list[str]) -> tuple[str, dict, list[str]]:
+    """Return (command, nested updates, named configs) of `[COMMAND] [with NAME... KEY=VALUE...]`."""
+    command = "train" if not words or words[0] == "with" else words[0]
+    rest = words if words[:1] == ["with"] else words[1:]
+    if command not in COMMANDS:
         raise InputError(f"no command '{command}'.{did_you_mean(command, COMMANDS)} Commands: {', '.join(COMMANDS)}")
-    updates, named = get_config_updates(options["UPDATE"])
+    if rest and rest[0] != "with":
+        raise InputError(f"'{rest[0]}' after '{command}': say `{command} with {' '.join(rest)}`")
+    updates, named = get_config_updates(rest[1:])
     for name in named:
         check_name(name)
-    config = resolve(named, dict(flat(updates)))
-    if command not in COMMANDS or options["--unobserved"]:
-        experiment.run(command, updates, named, options=options)
-        return
-    with open_database() as database:
-        execute(database, command, config, named, updates, options)
+    return command, updates, named
 
 
-def as_interrupt(_signal: int, _frame: FrameType | None) -> Any:
-    """Treat SIGTERM (a container that stops) as Ctrl-C: the run is recorded as interrupted."""
-    raise KeyboardInterrupt
+def _parser() -> argparse.ArgumentParser:
+    tables = {"commands": COMMANDS} | {
+        title: {name: config.doc for name, config in named.items()}
+        for title, named in (("methods", METHODS), ("data sets", DATASETS), ("scales", SCALES))
+    }
+    parser = argparse.ArgumentParser(
+        prog="python -m repro.run",
+        usage="%(prog)s [COMMAND] [with NAMED... KEY=VALUE...]",
+        description=__doc__,
+        epilog="\n\n".join(f"{title}\n{_columns(table)}" for title, table in tables.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("words", nargs="*", metavar="WORD", help="a command, then `with`, named configs and settings")
+    return parser
+
+
+def _columns(table: dict[str, str]) -> str:
+    indent = " " * 17
+    return "\n".join(
+        textwrap.fill(f"  {name:14} {what}", 100, subsequent_indent=indent) for name, what in table.items()
+    )
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         (["with", "byol", "evaluate.fractions=[0]"], "evaluate.fractions=0 must lie in"),
         (["with", "byol", "evaluate.fractions=[2]"], "evaluate.fractions=2 must lie in"),
         (["trian", "with", "byol"], "no command 'trian'. Did you mean 'train'?"),
-        (["--no-such-option"], "cannot read the command line"),
+        (["train", "byol"], "say `train with byol`"),
         (["with", "data.name=dermamist"], "no data set 'dermamist'. Did you mean 'dermamnist'?"),
         (["with", "phantom", "data.size=9"], "data.size=9"),
         (["evaluate", "with", "phantom", "evaluate.pretraining=99", *QUICK], "no completed run 99"),
@@ -109,8 +109,10 @@ def test_a_run_is_recorded_whole_with_all_that_its_numbers_rest_on(database: Dat
     assert {a["name"] for a in stored["artifacts"]} == {"encoder.safetensors", "selection.npz", "test_scores.npz"}
     info = stored["info"]
     assert info["provenance"]["versions"]["torch"] == __import__("torch").__version__.split("+")[0]
-    assert info["data"]["images"] == {"train": 62, "val": 62, "test": 62}
-    assert [s["images"] for s in info["label_subsets"]] == [31, 62]
+    sizes = info["data"]["images"]
+    assert all(60 < n <= 64 for n in sizes.values())
+    assert [s["fraction"] for s in info["label_subsets"]] == [0.5, 1.0]
+    assert info["label_subsets"][1]["images"] == sizes["train"]
     assert info["timings"]["pretrain_s"] > 0
     names = set(metric_points(database, [stored["_id"]])["name"])
     assert {"pretrain/loss", "partners/chance", "partners/tracin_cosine/same_label", "partners/tracin_dot/same_label",
@@ -145,7 +147,7 @@ def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: 
     too_big = [*QUICK, "pretrain.batch_size=65"]
     assert at(reproduce.main, "run", *study, "--set", *too_big) == 1
     printed = capsys.readouterr()
-    assert "only 62 training images" in printed.err
+    assert "training images; take a smaller batch" in printed.err
     assert "1 of 2 cells failed" in printed.err
     assert find_runs(database)[-1]["status"] == "FAILED"
 

@@ -6,14 +6,13 @@ patients or lesions.
 
 import argparse
 import json
-import logging
 
 import numpy as np
 
 from repro.configs import DATASETS
 from repro.configs.resolve import check_name, resolve
 from repro.data import SPLITS, ImageSet, load
-from repro.errors import front_door
+from repro.errors import front_door, log_to_stderr
 
 
 def main(arguments: list[str]) -> None:
@@ -28,7 +27,7 @@ def main(arguments: list[str]) -> None:
     check.add_argument("--size", type=int, help="pixels (default: the named config's)")
     check.add_argument("--split", help="which division into train, val and test (default: the named config's)")
     options = parser.parse_args(arguments)
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr()
     if options.verb == "list":
         for name, config in DATASETS.items():
             print(f"{name:16} {config.doc}")

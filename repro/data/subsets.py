@@ -36,11 +36,8 @@ def limited(images: ImageSet, limit: int) -> ImageSet:
     """Return the data set with at most `limit` images in each split, stratified; the rest is in no split."""
     split = np.full(len(images.split), "", dtype=images.split.dtype)
     for name in SPLITS:
-        total = len(images.indices(name))
-        chosen = (
-            images.indices(name) if total <= limit else _draw(images, name, limit / total, seed=0, count=math.floor)
-        )
-        split[chosen] = name
+        pool = images.indices(name)
+        split[pool if len(pool) <= limit else _draw(images, name, limit / len(pool), seed=0, count=math.floor)] = name
     return replace(images, split=split, manifest={**images.manifest, "limit": limit})
 
 

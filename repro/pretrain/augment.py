@@ -36,14 +36,15 @@ def _chain(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
     # BYOL blurs 224 px images with a kernel of 23 and a sigma up to 2; smaller images in proportion. [us]
     kernel, sigma = max(3, 2 * math.ceil(size / 20) - 1), (0.1 * size / 224, 2.0 * size / 224)
     low, high = settings["crop"]
-    return nn.Sequential(
+    steps = [
         K.RandomResizedCrop((size, size), scale=(low, high), cropping_mode="resample"),
         K.RandomHorizontalFlip(settings["flip"]),
         K.ColorJitter(brightness, contrast, saturation, hue, p=settings["jitter_prob"]),
         K.RandomGrayscale(LUMA, p=settings["grey"]),
         K.RandomGaussianBlur((kernel, kernel), sigma, p=settings["blur"][view]),
         K.RandomSolarize((0.5, 0.5), (0.0, 0.0), p=settings["solarize"][view]),
-    )
+    ]
+    return nn.Sequential(*(step for step in steps if step.p > 0))  # one that never happens still costs time
 
 
 class LightViews(nn.Module):

@@ -4,8 +4,6 @@ The whole study: `plan` prints its cells, `status` where each stands, `run` runs
 """
 
 import argparse
-import logging
-import signal
 import sys
 from collections import Counter
 
@@ -14,19 +12,17 @@ from sacred.arg_parser import get_config_updates
 from repro.configs import DATASETS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat, resolve
-from repro.errors import InputError, StorageError, front_door
+from repro.errors import InputError, StorageError, front_door, log_to_stderr
 from repro.experiment import images_of
 from repro.reproduce.local import run_missing
 from repro.reproduce.plan import Cell, cells, standing
-from repro.run import as_interrupt
 from repro.store import open_database
 
 
 def main(arguments: list[str]) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
-    signal.signal(signal.SIGTERM, as_interrupt)
+    log_to_stderr()
     study = _study(options)
     if options.verb == "plan":
         print(PLANS[options.scale].doc)

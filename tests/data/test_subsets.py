@@ -64,7 +64,8 @@ def test_every_label_keeps_a_positive_when_several_labels_are_drawn():
 
 def test_a_limited_set_keeps_the_pixels_and_says_its_limit(tiny: ImageSet):
     small = limited(tiny, 20)
-    assert {s: len(small.indices(s)) for s in ("train", "val", "test")} == {"train": 20, "val": 16, "test": 16}
+    assert 18 <= len(small.indices("train")) <= 20
+    assert {s: len(small.indices(s)) for s in ("val", "test")} == {"val": 16, "test": 16}
     assert small.describe()["limit"] == 20
     assert small.images is tiny.images
 
