@@ -13,6 +13,7 @@ FLOORS = [
     "repro.reproduce",
     "repro.db",
     "repro.experiment",
+    "repro.procedure",
     "repro.evaluate",
     "repro.pretrain",
     "repro.data",

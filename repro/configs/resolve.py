@@ -1,16 +1,12 @@
-"""From named configs and single updates to one checked config, and to the hash that names it."""
+"""From named configs and single updates to one checked config."""
 
 import copy
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from repro.configs import BASE, NAMED, Setting
 from repro.errors import InputError, did_you_mean
-
-VOLATILE = ("scale", "device", "pretrain.checkpoint_every")
-"""Keys that do not change what a run computes; they are left out of its hash."""
 
 
 def settings(tree: Mapping[str, Any] = BASE, prefix: str = "") -> Iterator[tuple[str, Setting]]:
@@ -77,18 +73,6 @@ def check(config: Mapping[str, Any]) -> None:
 def plain(config: Any) -> Any:
     """Return `config` as plain JSON types (Sacred hands out read-only containers), fit for hashing."""
     return json.loads(json.dumps(config))
-
-
-def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
-    """Return the SHA-256 (first 16 hex digits) of a config's canonical JSON.
-
-    Args:
-        config: nested plain config.
-        without: dotted keys, or groups, left out beside the volatile ones.
-    """
-    left_out = (*VOLATILE, *without)
-    kept = {k: v for k, v in flat(config) if not any(k == o or k.startswith(o + ".") for o in left_out)}
-    return hashlib.sha256(json.dumps(plain(kept), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

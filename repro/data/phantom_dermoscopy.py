@@ -7,6 +7,8 @@ how they are arranged, so that colour histograms stay alike. All numbers are [us
 import numpy as np
 from scipy.special import expit
 
+from repro.data.phantom_draws import Draws
+
 CLASS_NAMES = ("smooth border", "irregular border", "globular texture", "asymmetric lobe")
 CLASS_SHARES = (0.55, 0.20, 0.15, 0.10)
 CHANNELS = 3
@@ -29,17 +31,8 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
     Returns:
         float64 arrays `[N, 1, 1]` (or `[N, 1, 1, K]`), keys as `draw` and the camera use them.
     """
-    n = len(labels)
-
-    def own(low: float, high: float, *k: int) -> np.ndarray:
-        return rng.uniform(low, high, (n, 1, 1, *k))
-
-    def shared(low: float, high: float, *k: int) -> np.ndarray:
-        return rng.uniform(low, high, (n, 1, 1, *k))[patients]
-
-    def where(label: int, there: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
-        mask = (labels == label).reshape(n, *[1] * (there.ndim - 1))
-        return np.where(mask, there, elsewhere)
+    n, draws = len(labels), Draws(labels, patients, rng)
+    own, shared, where = draws.own, draws.shared, draws.where
 
     # Harmonics of the outline. Two lobes only make an ellipse, which every class may have: these begin at 3.
     lobes = rng.permuted(np.tile(np.arange(3, 9), (n, 1)), axis=1)[:, None, None, :_LOBES]

@@ -8,6 +8,8 @@ All numbers are [us].
 import numpy as np
 from scipy.special import expit
 
+from repro.data.phantom_draws import Draws
+
 CLASS_NAMES = ("clear", "diffuse texture", "focal nodule", "one-sided opacity")
 CLASS_SHARES = (0.50, 0.20, 0.15, 0.15)
 CHANNELS = 1
@@ -29,17 +31,8 @@ def sample(labels: np.ndarray, patients: np.ndarray, rng: np.random.Generator) -
     Returns:
         float64 arrays `[N, 1, 1]` (or `[N, 1, 1, K]`), keys as `draw` and the camera use them.
     """
-    n = len(labels)
-
-    def own(low: float, high: float, *k: int) -> np.ndarray:
-        return rng.uniform(low, high, (n, 1, 1, *k))
-
-    def shared(low: float, high: float, *k: int) -> np.ndarray:
-        return rng.uniform(low, high, (n, 1, 1, *k))[patients]
-
-    def where(label: int, there: np.ndarray, elsewhere: np.ndarray) -> np.ndarray:
-        mask = (labels == label).reshape(n, *[1] * (there.ndim - 1))
-        return np.where(mask, there, elsewhere)
+    draws = Draws(labels, patients, rng)
+    own, shared, where = draws.own, draws.shared, draws.where
 
     def side() -> np.ndarray:
         return np.where(own(-1, 1) < 0, -1, 1)

@@ -13,7 +13,7 @@ from repro.configs import DATASETS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat, resolve
 from repro.errors import InputError, StorageError, front_door, log_to_stderr
-from repro.experiment import images_of
+from repro.procedure import images_of
 from repro.reproduce.local import run_missing
 from repro.reproduce.plan import Cell, cells, standing
 from repro.store import open_database

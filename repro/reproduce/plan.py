@@ -6,10 +6,10 @@ from typing import Any
 
 from pymongo.database import Database
 
+from repro.configs.identity import identity
 from repro.configs.plans import PLANS
 from repro.configs.resolve import resolve
 from repro.errors import InputError
-from repro.experiment import identity
 from repro.store import find_runs, problems_of
 
 

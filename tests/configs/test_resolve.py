@@ -3,11 +3,12 @@
 import pytest
 
 from repro.configs import NAMED
+from repro.configs.identity import digest, identity
 from repro.configs.plans import PLANS
-from repro.configs.resolve import defaults, digest, flat, plain, put, resolve, settings
+from repro.configs.resolve import defaults, flat, plain, put, resolve, settings
 from repro.configs.setting import SOURCES
 from repro.errors import InputError
-from repro.experiment import build, identity
+from repro.experiment import build
 
 
 @pytest.mark.parametrize(
