@@ -36,6 +36,7 @@ def _draw(shown: pd.DataFrame, strokes: dict[str, Stroke], label: str, width: fl
     figure, (axes,) = panels([len(protocols)], columns, width, list(strokes.values()), [True])
     for panel, protocol in zip(axes, protocols, strict=True):
         _panel(panel, shown[shown["protocol"] == protocol], strokes)
+        panel.set_ylim(*_limits(shown))
         panel.set_title(style.PROTOCOLS.get(protocol, protocol))
         if columns == 1 or panel is axes[0]:
             panel.set_ylabel(label)
@@ -68,6 +69,14 @@ def _panel(axes: Axes, scores: pd.DataFrame, strokes: dict[str, Stroke]) -> None
     axes.set_xlim(min(percents) / 1.4, max(percents) * 1.4)
 
 
+def _limits(shown: pd.DataFrame) -> tuple[float, float]:
+    """Return the range of the vertical axis, in percent: the points and as much again, so that two seeds' intervals,
+    which can be wider than the scale itself, do not flatten what there is to see."""  # fmt: skip
+    low, high = 100 * shown["mean"].min(), 100 * shown["mean"].max()
+    margin = max(5.0, (high - low) / 2)
+    return max(0.0, low - margin), min(100.0, high + margin)
+
+
 def _caption(study: Study, shown: pd.DataFrame) -> str:
     metric = captions.METRICS[captions.main_metric(study)]
     runs = [run for series in study.series if series.tested for run in series.runs]
@@ -77,6 +86,9 @@ def _caption(study: Study, shown: pd.DataFrame) -> str:
         sentences.append(f"Points: mean over {over}; bars: 95 % t-interval, drawn side by side.")
         if (shown["seeds"] == 1).any():
             sentences.append("Points of one seed have no bar.")
+        low, high = _limits(shown)
+        if (100 * shown["low"] < low).any() or (100 * shown["high"] > high).any():
+            sentences.append("Bars that reach the panel's edge go on beyond it; the CSV has their ends.")
     else:
         sentences.append(f"One seed per point ({captions.seeds(runs)}), so there is no interval.")
     if len(shown) < len(shown.drop_duplicates("series")) * shown["protocol"].nunique() * shown["percent"].nunique():

@@ -10,7 +10,7 @@ SCALES = {
             "scale": "smoke",
             "encoder": {"arch": "resnet18", "stem": "imagenet", "width": 16},
             "heads": {"hidden": 512, "out": 128},
-            "pretrain": {"epochs": 4, "lr": 0.2, "warmup_epochs": 1, "checkpoint_every": 1},
+            "pretrain": {"epochs": 3, "lr": 0.2, "warmup_epochs": 1, "checkpoint_every": 1},
             "evaluate": {"linear": {"c": [0.1]}, "finetune": {"steps": 60, "batch_size": 64, "validations": 5}},
         },
     ),

@@ -142,10 +142,10 @@ class _Trainer:
             self.model.update_target(tau_at(step, steps, settings["tau"]))
             totals += torch.stack([loss, byol, additional, feature_std(out.t[0])]).detach()
             progress.advance()
-        loss_, byol_, additional_, spread = (totals / self.batches).tolist()
-        values = {"loss": loss_, "loss_byol": byol_, "loss_partner": additional_, "feature_std": spread}
+        means = (totals / self.batches).tolist()
+        values = dict(zip(("loss", "loss_byol", "loss_partner", "feature_std"), means, strict=True))
         values |= {"lambda": weight, "lr": self.optimizer.param_groups[0]["lr"]}
-        logged = {f"pretrain/{name}": value for name, value in values.items()}
+        logged = {f"pretrain/{k}": value for k, value in values.items() if partners.used or k != "loss_partner"}
         return logged | {f"partners/{name}": value for name, value in partners.means().items()}, partners.by_batch()
 
     def _batch(self, index: torch.Tensor, out: Outputs, generator: torch.Generator) -> Batch:
