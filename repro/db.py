@@ -1,16 +1,18 @@
-"""python -m repro.db serve|check
+"""python -m repro.db serve|check|weights RUN FILE
 
 `serve` keeps the run database open and prints its address, for Omniboard or mongosh.
 `check` holds every stored run against what it counted while it ran.
+`weights` writes a run's encoder to a safetensors file that plain torchvision loads.
 """
 
 import argparse
 import signal
+from pathlib import Path
 
 from pymongo.database import Database
 
-from repro.errors import StorageError, front_door, log_to_stderr
-from repro.store import find_runs, open_database, problems_of
+from repro.errors import InputError, StorageError, front_door, log_to_stderr
+from repro.store import ENCODER, find_runs, open_database, problems_of, read_artifact
 from repro.store.delivery import deliver_left_over
 
 
@@ -24,12 +26,21 @@ def main(arguments: list[str]) -> None:
     verbs.add_parser(
         "check", help="list every run and what is wrong with it; exit code 1 if a completed one is damaged"
     )
+    weights = verbs.add_parser("weights", help="write a run's encoder to a file")
+    weights.add_argument("run", type=int, help="run id")
+    weights.add_argument("file", type=Path, help="file to write, e.g. encoder.safetensors")
     options = parser.parse_args(arguments)
     log_to_stderr()
     with open_database() as database:
         for run_id in deliver_left_over(database):
             print(f"run {run_id}: what was left of its record has been delivered")
-        {"serve": _serve, "check": _check}[options.verb](database)
+        match options.verb:
+            case "serve":
+                _serve(database)
+            case "check":
+                _check(database)
+            case "weights":
+                _weights(database, options.run, options.file)
 
 
 def _serve(database: Database) -> None:
@@ -48,6 +59,21 @@ def _check(database: Database) -> None:
         print(f"{name}: {'; '.join(problems) or 'whole'}")
     if damaged:
         raise StorageError(f"{damaged} finished runs are damaged; see above. Figures leave them out")
+
+
+def _weights(database: Database, run_id: int, file: Path) -> None:
+    found = find_runs(database, _id=run_id)
+    if not found or ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
+        raise InputError(f"run {run_id} is not in the run database, or stored no encoder; `check` lists the runs")
+    content = read_artifact(database, found[0], ENCODER)
+    partial = file.with_name(file.name + ".partial")
+    try:
+        partial.write_bytes(content)
+        partial.rename(file)
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}. Name a place you may write to") from None
+    encoder = found[0]["config"]["encoder"]
+    print(f"{file}: {encoder['arch']}, stem {encoder['stem']}, width {encoder['width']}; keys as in torchvision, no fc")
 
 
 if __name__ == "__main__":

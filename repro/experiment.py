@@ -93,12 +93,20 @@ def execute(
             log.warning("stopped; the same command continues from the last checkpoint")
             raise
         finally:
+            _last_heartbeat(experiment)
             observer.finish()
         checkpoint.delete()
     assert observer.run_id is not None
     _mark_continued(database, observer.run_id)
     log.info("run %d is stored whole: %s", observer.run_id, _summary(run.result))
     return observer.run_id
+
+
+def _last_heartbeat(experiment: Experiment) -> None:
+    """Wait for the beat that carries a run's last metrics: Sacred itself waits two seconds, whatever the disk does."""
+    run = experiment.current_run
+    if run is not None and run._heartbeat is not None:
+        run._heartbeat.join()
 
 
 def _mark_continued(database: Database, run_id: int) -> None:

@@ -22,9 +22,7 @@ from repro.pretrain.encoder import Encoder
 from repro.pretrain.loop import new_encoder, pretrain
 from repro.provenance import provenance
 from repro.recorder import Recorder
-from repro.store import find_runs, read_artifact, runs_folder
-
-WEIGHTS = "encoder.safetensors"
+from repro.store import ENCODER, find_runs, read_artifact, runs_folder
 
 
 class Procedure:
@@ -77,7 +75,7 @@ class Procedure:
         if self.config["method"]["objective"] != "byol":
             return new_encoder(self.config)
         result = pretrain(self.images, self.config, self.device, self.checkpoint, self.recorder.metric)
-        self.recorder.weights(WEIGHTS, result.encoder.state_dict())
+        self.recorder.weights(ENCODER, result.encoder.state_dict())
         self.recorder.arrays("selection.npz", {name: rows.numpy() for name, rows in result.history.batches.items()})
         self.timings |= {
             "pretrain_s": round(result.history.seconds, 3),
@@ -144,9 +142,9 @@ def _stored_weights(database: Database, run_id: int, encoder: Encoder) -> dict[s
     if not found or found[0]["status"] != "COMPLETED":
         raise InputError(f"evaluate.pretraining={run_id}: the run database has no completed run {run_id}")
     stored, own = found[0]["config"]["encoder"], {"features": encoder.features}
-    if WEIGHTS not in {artifact["name"] for artifact in found[0]["artifacts"]}:
+    if ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
         raise InputError(f"evaluate.pretraining={run_id}: run {run_id} stored no encoder; it was {found[0]['command']}")
-    weights = load_weights(read_artifact(database, found[0], WEIGHTS))
+    weights = load_weights(read_artifact(database, found[0], ENCODER))
     if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in encoder.state_dict().items()}:
         raise InputError(
             f"evaluate.pretraining={run_id}: its encoder is {stored}, not {own}; give the same encoder.* settings"

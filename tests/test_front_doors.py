@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+import torchvision
 from pymongo.database import Database
+from safetensors.torch import load_file
 
 from repro import db, run
 from repro.data import __main__ as data
@@ -68,7 +71,7 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(database: Database, capsys, arguments: list[str], complaint: str):
-    if "device=cuda" in arguments and __import__("torch").cuda.is_available():
+    if "device=cuda" in arguments and torch.cuda.is_available():
         pytest.skip("there is a CUDA device here")
     assert complaint in refused(capsys, run.main, *arguments)
     assert [r for r in find_runs(database) if r["status"] in ("COMPLETED", "RUNNING")] == []
@@ -108,7 +111,7 @@ def test_a_run_is_recorded_whole_with_all_that_its_numbers_rest_on(database: Dat
     assert stored["config"]["seed"] == 3
     assert {a["name"] for a in stored["artifacts"]} == {"encoder.safetensors", "selection.npz", "test_scores.npz"}
     info = stored["info"]
-    assert info["provenance"]["versions"]["torch"] == __import__("torch").__version__.split("+")[0]
+    assert info["provenance"]["versions"]["torch"] == torch.__version__.split("+")[0]
     sizes = info["data"]["images"]
     assert all(60 < n <= 64 for n in sizes.values())
     assert [s["fraction"] for s in info["label_subsets"]] == [0.5, 1.0]
@@ -150,6 +153,19 @@ def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: 
     assert "training images; take a smaller batch" in printed.err
     assert "1 of 2 cells failed" in printed.err
     assert find_runs(database)[-1]["status"] == "FAILED"
+
+
+def test_a_stored_encoder_is_written_for_plain_torchvision(database: Database, capsys, tmp_path: Path):
+    standard = [word for word in QUICK if not word.startswith("encoder")]
+    assert at(run.main, "pretrain", "with", "byol", "phantom", *standard, "pretrain.epochs=1") == 0
+    assert at(db.main, "weights", "1", str(tmp_path / "encoder.safetensors")) == 0
+    network = torchvision.models.resnet18()
+    loaded = network.load_state_dict(load_file(tmp_path / "encoder.safetensors"), strict=False)
+    assert loaded.missing_keys == ["fc.weight", "fc.bias"]
+    assert loaded.unexpected_keys == []
+    assert "stored no encoder" in refused(capsys, db.main, "weights", "7", str(tmp_path / "x"))
+    assert "cannot write" in refused(capsys, db.main, "weights", "1", "/proc/x/encoder.safetensors")
+    assert [file.name for file in tmp_path.glob("*encoder*")] == ["encoder.safetensors"]
 
 
 def test_the_database_check_names_the_damaged_run(database: Database, capsys):

@@ -6,6 +6,6 @@ imports the training code, so records can be read where it is not installed.
 
 from repro.store.connect import open_database, runs_folder
 from repro.store.integrity import problems_of
-from repro.store.queries import find_runs, metric_points, read_artifact
+from repro.store.queries import ENCODER, find_runs, metric_points, read_artifact
 
-__all__ = ["find_runs", "metric_points", "open_database", "problems_of", "read_artifact", "runs_folder"]
+__all__ = ["ENCODER", "find_runs", "metric_points", "open_database", "problems_of", "read_artifact", "runs_folder"]

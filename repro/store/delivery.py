@@ -82,7 +82,7 @@ class Courier:
         self._journal, self._database = journal, database
         self._offset = 0
         self._wake, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
-        self._outage = False
+        self.outage = False
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
         self._thread.start()
 
@@ -102,7 +102,7 @@ class Courier:
         self._given_up.set()
         self._wake.set()
         self._thread.join()
-        return not self._outage
+        return not self.outage
 
     def _run(self) -> None:
         tries = 0
@@ -124,18 +124,18 @@ class Courier:
             self._wake.wait()
 
     def _note_outage(self, error: Exception) -> None:
-        if not self._outage:
+        if not self.outage:
             # Only the kind of error: a driver's text can quote the address it was given.
             log.warning(
                 "the run database does not take the record (%s); the run goes on, its record waits in %s",
                 type(error).__name__, self._journal.folder,
             )  # fmt: skip
-        self._outage = True
+        self.outage = True
 
     def _note_recovery(self) -> None:
-        if self._outage:
+        if self.outage:
             log.warning("the run database takes the record again; what waited has been delivered")
-        self._outage = False
+        self.outage = False
 
 
 def spool_folder() -> Path:

@@ -138,6 +138,8 @@ class DurableObserver(RunObserver):
         """
         if self._courier is None:
             return  # no run was begun
+        if self._courier.outage:
+            log.warning("waiting up to %g s for the run database", self._patience)
         delivered = self._courier.finish(self._patience)
         self._journal.close(delete=delivered)
         if not delivered:

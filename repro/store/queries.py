@@ -12,6 +12,9 @@ from pymongo.database import Database
 
 from repro.errors import StorageError
 
+ENCODER = "encoder.safetensors"
+"""Name of the artifact that holds a run's pretrained encoder."""
+
 # Captured output and host details are long, and no question here needs them.
 LEFT_OUT = {"captured_out": 0, "host": 0, "experiment": 0}
 
