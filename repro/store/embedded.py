@@ -56,9 +56,7 @@ def _start(folder: Path) -> None:
             "no run database: REPRO_MONGO_URI is not set and the embedded server is not installed. "
             "Run `make setup`, or set REPRO_MONGO_URI to a MongoDB"
         )
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = _free_port(folder)
     command = [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(port), "--standalone"]
     command += ["--storage-path", str(folder / "data"), "--sync-on-commit", "--log-level", "WARNING"]
     log = folder / "server.log"
@@ -75,6 +73,17 @@ def _start(folder: Path) -> None:
             process.kill()
             raise InputError(f"the embedded run database did not start; its log is {log}")
         time.sleep(0.05)
+
+
+def _free_port(folder: Path) -> int:
+    """Return the last server's port if it is free, so that whoever lost that server finds the new one; else any."""
+    known = folder / "server.json"
+    for port in (json.loads(known.read_text())["port"] if known.exists() else 0, 0):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a dead server linger
+            probe.bind(("127.0.0.1", port))
+            return probe.getsockname()[1]
+    raise InputError("this machine has no free port on 127.0.0.1 for the embedded run database")
 
 
 def _answers(port: int) -> bool:

@@ -67,6 +67,18 @@ def test_what_was_written_is_there_after_server_and_client_were_killed():
         assert database.runs.find_one({"_id": 1})["word"] == "kept"
 
 
+def test_a_client_whose_server_was_killed_goes_on_with_the_one_that_replaces_it():
+    with open_database() as database:
+        database.runs.insert_one({"_id": 1})
+        os.kill(embedded.json.loads((Path(os.environ["REPRO_RUNS"]) / "db" / "server.json").read_text())["pid"], 9)
+        while server_lives():
+            time.sleep(0.02)
+        process, port = user()
+        assert port == database.client.address[1]
+        assert database.runs.count_documents({}) == 1
+        process.communicate()
+
+
 def test_many_processes_starting_at_once_get_the_same_server():
     processes = [
         subprocess.Popen([sys.executable, "-W", "ignore", "-c", HOLD], cwd=ROOT, stdin=subprocess.PIPE,
