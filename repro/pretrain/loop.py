@@ -1,6 +1,7 @@
 """The pretraining loop: BYOL, and the pull towards an additional positive."""
 
 import contextlib
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from repro.pretrain.diagnostics import PartnerStatistics, feature_std
 from repro.pretrain.encoder import Encoder, to_input
 from repro.pretrain.selectors import Batch
 from repro.progress import Progress
+
+log = logging.getLogger("repro.pretrain")
 
 Report = Callable[[str, float, float], None]
 """Takes (metric name, value, step)."""
@@ -67,6 +70,8 @@ def pretrain(
     settings = config["pretrain"]
     trainer = _Trainer(images, config, device)
     done, history = checkpoint.load(trainer.model, trainer.optimizer)
+    if done:
+        log.info("continuing from the checkpoint after epoch %d of %d", done, settings["epochs"])
     for name, logged in history.metrics.items():
         for epoch, value in enumerate(logged, start=1):
             report(name, value, epoch)

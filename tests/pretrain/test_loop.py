@@ -169,6 +169,7 @@ def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_rec
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
     again = subprocess.run(line, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
+    assert "continuing from the checkpoint after epoch" in again.stderr
     assert "is stored whole" in again.stderr
 
     runs, weights, points = [], [], []
