@@ -6,13 +6,14 @@
 """
 
 import argparse
+import os
 import signal
 from pathlib import Path
 
 from pymongo.database import Database
 
 from repro.errors import InputError, StorageError, front_door, log_to_stderr
-from repro.store import ENCODER, find_runs, open_database, problems_of, read_artifact
+from repro.store import ENCODER, find_runs, open_database, problems_of, read_artifact, runs_folder
 from repro.store.delivery import deliver_left_over
 
 
@@ -51,9 +52,13 @@ def _serve(database: Database) -> None:
 
 
 def _check(database: Database) -> None:
-    damaged = 0
-    for run in find_runs(database):
-        name = f"run {run['_id']} ({run['command']}, {run['config']['method']['name']}, seed {run['config']['seed']})"
+    damaged, runs = 0, find_runs(database)
+    if not runs:
+        print(f"no runs in {(os.environ.get('REPRO_MONGO_URI') and 'REPRO_MONGO_URI') or runs_folder() / 'db'}")
+    for run in runs:
+        config = run["config"]
+        method = config.get("method", {}).get("name", "of another experiment")
+        name = f"run {run['_id']} ({run['command']}, {method}, seed {config.get('seed')})"
         problems = problems_of(database, run)
         damaged += bool(problems) and run["status"] in ("COMPLETED", "INCOMPLETE")
         print(f"{name}: {'; '.join(problems) or 'whole'}")

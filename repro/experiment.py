@@ -10,9 +10,18 @@ from sacred.run import Run
 from repro.configs import NAMED
 from repro.configs.identity import identity
 from repro.configs.resolve import defaults
+from repro.errors import StorageError
 from repro.pretrain.checkpoint import Checkpoint
-from repro.procedure import Procedure, checkpoint_folder, device_of, images_of
+from repro.procedure import (
+    Procedure,
+    checkpoint_folder,
+    device_of,
+    images_of,
+    needs_pretraining,
+    stored_pretraining,
+)
 from repro.provenance import ROOT
+from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
 from repro.store.observer import DurableObserver
 
@@ -28,12 +37,14 @@ SETTINGS.DISCOVER_DEPENDENCIES = "none"  # the provenance has the versions and t
 SETTINGS.HOST_INFO.INCLUDE_CPU_INFO = False
 
 
-def build(database: Database | None = None) -> Experiment:
+def build(database: Database | None = None, facts: dict[str, str] | None = None) -> Experiment:
     """Return the experiment with its commands and named configs.
 
     Args:
         database: the run database; only `evaluate` of a stored pretraining reads from it.
+        facts: what every run's `info` says from its first moment.
     """
+    facts = facts or {}
     experiment = Experiment(NAME, base_dir=str(ROOT), save_git_info=False)
     experiment.logger = quiet
     experiment.add_config(defaults())
@@ -45,18 +56,18 @@ def build(database: Database | None = None) -> Experiment:
     @experiment.main
     def train(_run: Run) -> dict[str, float]:
         """Pretrain, then evaluate: the default."""
-        return Procedure(_run, "train").train()
+        return Procedure(_run, facts).train()
 
     @experiment.command
     def pretrain(_run: Run) -> None:
         """Only pretrain; the encoder is stored with the run."""
-        Procedure(_run, "pretrain").pretrain_only()
+        Procedure(_run, facts).pretrain_only()
 
     @experiment.command
     def evaluate(_run: Run) -> dict[str, float]:
         """Only evaluate a stored encoder: evaluate.pretraining=RUN_ID, on any data set."""
         assert database is not None
-        return Procedure(_run, "evaluate").evaluate_stored(database)
+        return Procedure(_run, facts).evaluate_stored(database)
 
     return experiment
 
@@ -81,20 +92,33 @@ def execute(
     """
     for run_id in deliver_left_over(database):
         log.info("delivered what was left of the record of run %d", run_id)
+    # Bad input is found before a run is on record.
     device_of(config)
-    images_of(config)  # bad input is found before a run is on record
-    experiment = build(database)
-    observer = DurableObserver(database, identity(config, command))
+    facts = {**identity(config, command), "runs_folder": runs_folder_id()}
+    if command == "pretrain":
+        needs_pretraining(config)
+    if command == "evaluate":
+        pretraining = stored_pretraining(database, config)
+        facts["series"] += "" if pretraining is None else f"-{pretraining['info']['series']}"
+    log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))
+    images_of(config)
+    experiment = build(database, facts)
+    observer = DurableObserver(database, facts)
     experiment.observers.append(observer)
     with Checkpoint(checkpoint_folder(config)).owned() as checkpoint:
         try:
             run = experiment.run(command, updates, named)
-        except KeyboardInterrupt:
-            log.warning("stopped; the same command continues from the last checkpoint")
-            raise
-        finally:
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and checkpoint.exists:
+                log.warning("stopped; the same command continues from the last checkpoint")
             _last_heartbeat(experiment)
-            observer.finish()
+            try:
+                observer.finish()
+            except StorageError as storage:  # it must not hide why the run ended
+                log.error("%s", storage)
+            raise
+        _last_heartbeat(experiment)
+        observer.finish()
         checkpoint.delete()
     assert observer.run_id is not None
     _mark_continued(database, observer.run_id)
@@ -110,15 +134,11 @@ def _last_heartbeat(experiment: Experiment) -> None:
 
 
 def _mark_continued(database: Database, run_id: int) -> None:
-    """Close the records of earlier attempts at this cell on this machine; we own its checkpoint, so they are dead."""
-    run = database.runs.find_one({"_id": run_id}, {"info.cell": 1, "host.hostname": 1})
+    """Close the records of earlier attempts at this cell: we owned its checkpoint in this folder, so they are dead."""
+    run = database.runs.find_one({"_id": run_id}, {"info.cell": 1, "info.runs_folder": 1})
     assert run is not None
-    dead = {
-        "_id": {"$lt": run_id},
-        "status": "RUNNING",
-        "info.cell": run["info"]["cell"],
-        "host.hostname": run["host"]["hostname"],
-    }
+    same = {f"info.{key}": run["info"][key] for key in ("cell", "runs_folder")}
+    dead = {"_id": {"$lt": run_id}, "status": "RUNNING", **same}
     database.runs.update_many(dead, {"$set": {"status": "INTERRUPTED", "info.continued_by": run_id}})
 
 

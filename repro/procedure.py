@@ -12,7 +12,7 @@ from pymongo.database import Database
 from sacred.run import Run
 from safetensors.torch import load as load_weights
 
-from repro.configs.identity import digest, identity
+from repro.configs.identity import digest
 from repro.configs.resolve import plain
 from repro.data import ImageSet, load
 from repro.errors import InputError
@@ -22,53 +22,42 @@ from repro.pretrain.encoder import Encoder
 from repro.pretrain.loop import new_encoder, pretrain
 from repro.provenance import provenance
 from repro.recorder import Recorder
-from repro.store import ENCODER, find_runs, read_artifact, runs_folder
+from repro.store import ENCODER, find_runs, problems_of, read_artifact, runs_folder
 
 
 class Procedure:
     """One run: its data, its device, and its record."""
 
-    def __init__(self, run: Run, command: str) -> None:
+    def __init__(self, run: Run, facts: dict[str, str]) -> None:
         self.config = plain(run.config)
         self.images = images_of(self.config)
         self.device = device_of(self.config)
         self.recorder = Recorder(run)
         self.checkpoint = Checkpoint(checkpoint_folder(self.config))
         self.recorder.info(
-            **identity(self.config, command),
+            **facts,
             provenance=provenance(self.device),
             data={**self.images.describe(), "stands_in_for": self.config["data"]["stands_in_for"]},
         )
         self.timings: dict[str, Any] = {}
+        if self.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(self.device)
 
     def train(self) -> dict[str, float]:
         """Pretrain, then evaluate; return the main metric per protocol and label percent."""
         return self._evaluated(self._pretrained())
 
     def pretrain_only(self) -> None:
-        """Pretrain, and store the encoder.
-
-        Raises:
-            InputError: the method has no pretraining.
-        """
-        if self.config["method"]["objective"] != "byol":
-            raise InputError(f"method {self.config['method']['name']} has nothing to pretrain")
+        """Pretrain, and store the encoder."""
         self._pretrained()
         self._complete()
 
     def evaluate_stored(self, database: Database) -> dict[str, float]:
-        """Evaluate the encoder of the run that `evaluate.pretraining` names; return as `train` does.
-
-        Raises:
-            InputError: there is no such run, it stored no encoder, or one of another shape.
-        """
+        """Evaluate the encoder of the run that `evaluate.pretraining` names; return as `train` does."""
         encoder = new_encoder(self.config)
-        run_id = self.config["evaluate"]["pretraining"]
-        if run_id is not None:
-            encoder.load_state_dict(_stored_weights(database, run_id, encoder))
-        elif self.config["method"]["objective"] == "byol":
-            name = self.config["method"]["name"]
-            raise InputError(f"evaluate needs a stored encoder of {name}: give evaluate.pretraining=RUN_ID")
+        pretraining = stored_pretraining(database, self.config)
+        if pretraining is not None:
+            encoder.load_state_dict(load_weights(read_artifact(database, pretraining, ENCODER)))
         return self._evaluated(encoder)
 
     def _pretrained(self) -> Encoder:
@@ -87,7 +76,7 @@ class Procedure:
     def _evaluated(self, encoder: Encoder) -> dict[str, float]:
         start = time.monotonic()
         supervised = self.config["method"]["objective"] == "supervised"
-        extra = self._pretraining_steps() if supervised else 0
+        extra = self._pretraining_as_steps() if supervised else 0
         result = evaluate(encoder, self.images, self.config, extra, self.device, self.recorder.metric)
         self.recorder.arrays("test_scores.npz", result.scores)
         self.recorder.info(label_subsets=result.label_subsets)
@@ -95,12 +84,14 @@ class Procedure:
         self._complete()
         return result.main
 
-    def _pretraining_steps(self) -> int:
-        pretraining = self.config["pretrain"]
-        return pretraining["epochs"] * (len(self.images.indices("train")) // pretraining["batch_size"])
+    def _pretraining_as_steps(self) -> int:
+        """Return how many fine-tuning steps see as many images as pretraining would."""
+        pretraining, size = self.config["pretrain"], self.config["evaluate"]["finetune"]["batch_size"]
+        batches = len(self.images.indices("train")) // pretraining["batch_size"]
+        return pretraining["epochs"] * batches * pretraining["batch_size"] // size
 
     def _complete(self) -> None:
-        self.timings["peak_memory_mb"] = round(_peak_memory(self.device) / 2**20)
+        self.timings |= _peak_memory(self.device)
         self.recorder.info(timings=self.timings)
         self.recorder.complete()
 
@@ -126,8 +117,8 @@ def device_of(config: dict[str, Any]) -> torch.device:
         raise InputError("device=cuda, but torch sees no CUDA device here; use device=cpu or device=auto")
     if config["deterministic"]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-        torch.use_deterministic_algorithms(True)
         torch.backends.cudnn.benchmark = False
+    torch.use_deterministic_algorithms(config["deterministic"])
     cuda = config["device"] != "cpu" and torch.cuda.is_available()
     return torch.device("cuda" if cuda else "cpu")
 
@@ -137,24 +128,56 @@ def checkpoint_folder(config: dict[str, Any]) -> Path:
     return runs_folder() / "checkpoints" / digest(config)
 
 
-def _stored_weights(database: Database, run_id: int, encoder: Encoder) -> dict[str, torch.Tensor]:
-    found = find_runs(database, _id=run_id)
-    if not found or found[0]["status"] != "COMPLETED":
-        raise InputError(f"evaluate.pretraining={run_id}: the run database has no completed run {run_id}")
-    stored, own = found[0]["config"]["encoder"], {"features": encoder.features}
-    if ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
-        raise InputError(f"evaluate.pretraining={run_id}: run {run_id} stored no encoder; it was {found[0]['command']}")
-    weights = load_weights(read_artifact(database, found[0], ENCODER))
-    if {k: v.shape for k, v in weights.items()} != {k: v.shape for k, v in encoder.state_dict().items()}:
+def needs_pretraining(config: dict[str, Any]) -> None:
+    """Raise InputError if the config's method has nothing to pretrain."""
+    if config["method"]["objective"] != "byol":
+        raise InputError(f"method {config['method']['name']} has nothing to pretrain")
+
+
+def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the whole run whose encoder `evaluate` is to judge; None for a method without pretraining.
+
+    Raises:
+        InputError: no such run, a damaged one, or one that does not fit the config: another method or seed, another
+            encoder, or the same images divided otherwise (its training images could be test images here).
+    """
+    run_id, own = config["evaluate"]["pretraining"], config
+    where = f"evaluate.pretraining={run_id}"
+    if run_id is None:
+        if config["method"]["objective"] == "byol":
+            raise InputError(f"evaluate needs a stored encoder of {own['method']['name']}: evaluate.pretraining=RUN_ID")
+        return None
+    run = next(iter(find_runs(database, _id=run_id)), None)
+    if run is None or run["status"] != "COMPLETED":
         raise InputError(
-            f"evaluate.pretraining={run_id}: its encoder is {stored}, not {own}; give the same encoder.* settings"
+            f"{where}: the run database has no completed run {run_id}; `python -m repro.db check` lists them"
         )
-    return weights
+    problems = problems_of(database, run)
+    if problems:
+        raise InputError(f"{where}: run {run_id} is damaged: {'; '.join(problems)}")
+    if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
+        raise InputError(
+            f"{where}: run {run_id} ({run['command']}, {run['config']['method']['name']}) stored no encoder"
+        )
+    theirs = run["config"]
+    if (theirs["method"]["name"], theirs["seed"]) != (own["method"]["name"], own["seed"]):
+        says = f"{theirs['method']['name']} seed={theirs['seed']}"
+        raise InputError(f"{where}: run {run_id} is {says}; say `evaluate with {says} ...`, so that the record is true")
+    if theirs["encoder"] != own["encoder"]:
+        raise InputError(
+            f"{where}: its encoder is {theirs['encoder']}, not {own['encoder']}; give the same encoder.* settings"
+        )
+    if theirs["data"]["name"] == own["data"]["name"] and theirs["data"]["split"] != own["data"]["split"]:
+        raise InputError(
+            f"{where}: it was pretrained on data.split={theirs['data']['split']}, whose training images can be test "
+            f"images of data.split={own['data']['split']}"
+        )
+    return run
 
 
-def _peak_memory(device: torch.device) -> int:
-    """Return the most memory used so far, in bytes: of the GPU, else of this process."""
+def _peak_memory(device: torch.device) -> dict[str, int]:
+    """Return the most memory used, in MB: by this run on a GPU, else by the process, earlier runs included."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
+        return {"peak_memory_mb": round(torch.cuda.max_memory_allocated(device) / 2**20)}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if os.uname().sysname == "Darwin" else peak * 1024
+    return {"process_peak_memory_mb": round(peak / (2**20 if os.uname().sysname == "Darwin" else 2**10))}

@@ -10,7 +10,7 @@ import textwrap
 
 from sacred.arg_parser import get_config_updates
 
-from repro.configs import DATASETS, METHODS, SCALES
+from repro.configs import DATASETS, METHODS, NAMED, SCALES
 from repro.configs.resolve import check_name, flat, resolve
 from repro.configs.show import lines
 from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
@@ -43,6 +43,8 @@ def _understood(words: list[str]) -> tuple[str, dict, list[str]]:
     """Return (command, nested updates, named configs) of `[COMMAND] [with NAME... KEY=VALUE...]`."""
     command = "train" if not words or words[0] == "with" else words[0]
     rest = words if words[:1] == ["with"] else words[1:]
+    if command in NAMED or "=" in command:
+        raise InputError(f"say `with` before named configs and settings: `with {' '.join(words)}`")
     if command not in COMMANDS:
         raise InputError(f"no command '{command}'.{did_you_mean(command, COMMANDS)} Commands: {', '.join(COMMANDS)}")
     if rest and rest[0] != "with":

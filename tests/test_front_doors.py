@@ -58,14 +58,20 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
     [
         (["with", "byol_tracing", "smoke"], "no named config 'byol_tracing'. Did you mean 'byol_tracin'?"),
         (["with", "byol", "pretrain.epoch=3"], "no setting 'pretrain.epoch'. Did you mean 'pretrain.epochs'?"),
-        (["with", "byol", "evaluate.fractions=[0]"], "evaluate.fractions=0 must lie in"),
-        (["with", "byol", "evaluate.fractions=[2]"], "evaluate.fractions=2 must lie in"),
+        (["with", "byol", "evaluate.fractions=[0]"], "evaluate.fractions=0 must be above 0"),
+        (["with", "byol", "evaluate.fractions=[2]"], "evaluate.fractions=2 must be above 0"),
         (["trian", "with", "byol"], "no command 'trian'. Did you mean 'train'?"),
         (["train", "byol"], "say `train with byol`"),
         (["with", "data.name=dermamist"], "no data set 'dermamist'. Did you mean 'dermamnist'?"),
         (["with", "phantom", "data.size=9"], "data.size=9"),
+        (["byol", "dermamnist"], "say `with` before named configs and settings: `with byol dermamnist`"),
+        (["with", "phantom", "byol", "pretrain.epochs=2", "pretrain.warmup_epochs=3"], "warmup_epochs=3 is more than"),
+        (["with", "phantom", "byol", "augment.crop=[1.0,0.2]"], "must be [smallest, largest] area"),
         (["evaluate", "with", "phantom", "evaluate.pretraining=99", *QUICK], "no completed run 99"),
-        (["evaluate", "with", "phantom", "byol", *QUICK], "give evaluate.pretraining=RUN_ID"),
+        (
+            ["evaluate", "with", "phantom", "byol", *QUICK],
+            "needs a stored encoder of byol: evaluate.pretraining=RUN_ID",
+        ),
         (["pretrain", "with", "phantom", "random_init", *QUICK], "has nothing to pretrain"),
         (["with", "phantom", "device=cuda"], "torch sees no CUDA device"),
     ],
@@ -75,6 +81,7 @@ def test_bad_input_gets_one_line_and_exit_code_2(database: Database, capsys, arg
         pytest.skip("there is a CUDA device here")
     assert complaint in refused(capsys, run.main, *arguments)
     assert [r for r in find_runs(database) if r["status"] in ("COMPLETED", "RUNNING")] == []
+    assert not list((Path(os.environ["REPRO_RUNS"]) / "checkpoints").glob("*"))
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "shape"])
@@ -130,9 +137,18 @@ def test_a_stored_encoder_is_evaluated_on_other_images(database: Database, capsy
     assert problems_of(database, pretraining) == problems_of(database, evaluation) == []
     assert evaluation["info"]["data"]["name"] == "phantom_xray"
     assert evaluation["result"].keys() == {f"{p}/{f}" for p in ("knn", "linear", "finetune") for f in (50, 100)}
-    assert "give the same encoder.* settings" in refused(
-        capsys, run.main, "evaluate", "with", "byol", *small, "evaluate.pretraining=1", "encoder.width=8"
-    )
+    stored = [*small, "evaluate.pretraining=1"]
+    for change, complaint in (
+        (["byol", "encoder.width=8"], "give the same encoder.* settings"),
+        (["byol_tracin"], "run 1 is byol seed=0"),
+        (["byol", "seed=1"], "run 1 is byol seed=0"),
+    ):
+        assert complaint in refused(capsys, run.main, "evaluate", "with", *stored, *change)
+    database.runs.update_one({"_id": 1}, {"$set": {"config.data.split": "lesion"}})
+    assert "can be test images" in refused(capsys, run.main, "evaluate", "with", "byol", *stored)
+    database.metrics.delete_one({"run_id": 1})
+    assert "run 1 is damaged" in refused(capsys, run.main, "evaluate", "with", "byol", *stored)
+    assert len(find_runs(database)) == 2
 
 
 def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: Database, capsys, folder: Path):

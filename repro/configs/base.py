@@ -6,7 +6,7 @@ The paper's body is not available to us. A value marked [us] is our choice, neve
 from repro.configs.setting import Setting as S
 
 BASE = {
-    "seed": S(0, "[us]", "Seed of everything random: initial weights, order, augmentation, label subsets.", low=0),
+    "seed": S(0, "[us]", "Seed of everything random: initial weights, order, augmentation, label subsets.", low=0, high=2**32 - 1),
     "scale": S("custom", "[us]", "Name of the scale, for tables; set by smoke, medmnist and paper."),
     "deterministic": S(False, "[us]", "On a GPU, use deterministic kernels (slower). A CPU always repeats its bits."),
     "device": S("auto", "[us]", "cpu, cuda, or auto: cuda when there is one.", choices=("auto", "cpu", "cuda")),
@@ -28,13 +28,13 @@ BASE = {
         "out": S(256, "[BYOL]", "Size of a projection.", low=4),
     },
     "augment": {
-        "crop": S([0.2, 1.0], "[us]", "Area of the random crop, as a fraction; BYOL's 0.08 loses small lesions.", low=0.01, high=1.0),
+        "crop": S([0.2, 1.0], "[us]", "Area of the random crop, as a fraction; BYOL's 0.08 loses small lesions.", positive=True, high=1.0, length=2),
         "flip": S(0.5, "[BYOL]", "Probability of a horizontal flip.", low=0.0, high=1.0),
-        "jitter": S([0.2, 0.2, 0.1, 0.02], "[us]", "Strength of brightness, contrast, saturation, hue. BYOL: 0.4, 0.4, 0.2, 0.1; in medical images colour tells.", low=0.0, high=1.0),
+        "jitter": S([0.2, 0.2, 0.1, 0.02], "[us]", "Strength of brightness, contrast, saturation, hue. BYOL: 0.4, 0.4, 0.2, 0.1; in medical images colour tells.", low=0.0, high=1.0, length=4),
         "jitter_prob": S(0.8, "[BYOL]", "Probability of colour jitter.", low=0.0, high=1.0),
         "grey": S(0.0, "[us]", "Probability of dropping colour. BYOL: 0.2; in dermoscopy colour tells.", low=0.0, high=1.0),
-        "blur": S([1.0, 0.1], "[BYOL]", "Probability of Gaussian blur, for view 1 and view 2; its width is in proportion to the image.", low=0.0, high=1.0),
-        "solarize": S([0.0, 0.2], "[BYOL]", "Probability of solarisation, for view 1 and view 2.", low=0.0, high=1.0),
+        "blur": S([1.0, 0.1], "[BYOL]", "Probability of Gaussian blur, for view 1 and view 2; its width is in proportion to the image.", low=0.0, high=1.0, length=2),
+        "solarize": S([0.0, 0.2], "[BYOL]", "Probability of solarisation, for view 1 and view 2.", low=0.0, high=1.0, length=2),
     },
     "method": {
         "name": S("byol", "[us]", "Name in tables; set by the method configs."),
@@ -70,15 +70,15 @@ BASE = {
     "evaluate": {
         "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (random_init, supervised).", low=1, optional=True, kind=int),
         "protocols": S(["knn", "linear", "finetune"], "[us]", "Which protocols to run.", choices=("knn", "linear", "finetune")),
-        "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", low=1e-6, high=1.0),
+        "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", positive=True, high=1.0),
         "class_weights": S("balanced", "[us]", "balanced: classes count alike in the linear and fine-tuning losses, as in balanced accuracy; none.",
                            choices=("balanced", "none")),
         "knn": {
             "k": S(20, "[us]", "Neighbours.", low=1),
-            "temperature": S(0.07, "[us]", "A neighbour's vote is exp(cosine / temperature).", low=1e-3),
+            "temperature": S(0.07, "[us]", "A neighbour's vote is exp(cosine / temperature).", positive=True),
         },
         "linear": {
-            "c": S([0.01, 0.1, 1.0], "[us]", "Inverse L2 strengths tried; the validation split chooses.", low=1e-9),
+            "c": S([0.01, 0.1, 1.0], "[us]", "Inverse L2 strengths tried; the validation split chooses.", positive=True),
         },
         "finetune": {
             "steps": S(1000, "[us]", "Optimiser steps, at every label fraction.", low=1),

@@ -8,8 +8,8 @@ METHODS = {
         {"method": {"name": "random_init", "objective": "none"}},
     ),
     "supervised": Named(
-        "No pretraining: the network learns from the labelled fraction alone, for as many steps as pretraining "
-        "and fine-tuning take together, so that nobody can call it starved. Fine-tune protocol only. [us]",
+        "No pretraining: the network learns from the labelled fraction alone, and sees as many images as "
+        "pretraining and fine-tuning see together, so that nobody can call it starved. Fine-tune protocol only. [us]",
         {
             "method": {"name": "supervised", "objective": "supervised"},
             "evaluate": {"protocols": ["finetune"]},

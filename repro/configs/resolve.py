@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from repro.configs import BASE, NAMED, Setting
+from repro.configs import BASE, DATASETS, METHODS, NAMED, SCALES, Setting
 from repro.errors import InputError, did_you_mean
 
 
@@ -27,7 +27,7 @@ def defaults() -> dict[str, Any]:
 
 
 def resolve(named: Iterable[str] = (), updates: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the checked config of `with NAMED... key=value...`; later names win, updates win over names.
+    """Return the checked config of `with NAMED... key=value...`; updates win over names.
 
     Args:
         named: names of named configs.
@@ -36,7 +36,11 @@ def resolve(named: Iterable[str] = (), updates: Mapping[str, Any] | None = None)
     Raises:
         InputError: an unknown name or key, a value of the wrong type or out of range.
     """
-    config = defaults()
+    config, named = defaults(), list(named)
+    for table in (METHODS, DATASETS, SCALES):
+        same = [name for name in named if name in table]
+        if len(same) > 1:
+            raise InputError(f"{' and '.join(same)} exclude each other: a run has one method, one data set, one scale")
     for name in named:
         check_name(name)
         for key, value in flat(NAMED[name].values):
@@ -62,7 +66,7 @@ def check(config: Mapping[str, Any]) -> None:
         if key not in known:
             # A value where a group of settings belongs, or a key that no setting has.
             inside = [k for k in known if k.startswith(key + ".")]
-            hint = f" It is a group: set {', '.join(inside)}" if inside else did_you_mean(key, known)
+            hint = f" It is a group: set {', '.join(inside)}." if inside else did_you_mean(key, known)
             raise InputError(f"no setting '{key}'.{hint} `python -m repro.run print_config` lists them all")
     for key, setting in known.items():
         if key not in given:
@@ -108,8 +112,12 @@ def _check_value(key: str, value: Any, setting: Setting) -> None:
     if value is None and setting.optional:
         return
     many = isinstance(setting.value, list)
+    if many and isinstance(value, str) and value.startswith("["):
+        raise InputError(f'{key}={value}: the shell took the quotes; type it as "{key}={setting.value}"')
     if many and (not isinstance(value, list | tuple) or not value):
         raise InputError(f"{key}={value!r} must be a list, such as {setting.value}")
+    if many and setting.length is not None and len(value) != setting.length:
+        raise InputError(f"{key}={value!r} must have {setting.length} elements, such as {setting.value}")
     example = setting.value[0] if many else setting.value
     kind = setting.kind or type(example)
     for element in value if many else [value]:
@@ -120,10 +128,13 @@ def _check_value(key: str, value: Any, setting: Setting) -> None:
             raise InputError(
                 f"{key}={element!r} is not one of: {allowed}.{did_you_mean(str(element), allowed.split(', '))}"
             )
-        if (setting.low is not None and not setting.low <= element) or (
-            setting.high is not None and not element <= setting.high
-        ):
-            raise InputError(f"{key}={element!r} must lie in {_range(setting)}")
+        if not _in_range(element, setting):
+            raise InputError(f"{key}={element!r} must {_range(setting)}")
+
+
+def _in_range(value: float, setting: Setting) -> bool:
+    above = value > 0 if setting.positive else setting.low is None or value >= setting.low
+    return above and (setting.high is None or value <= setting.high)
 
 
 def _is_a(value: Any, kind: type) -> bool:
@@ -137,6 +148,5 @@ def _names(kind: type) -> str:
 
 
 def _range(setting: Setting) -> str:
-    low = "-inf" if setting.low is None else f"{setting.low:g}"
-    high = "inf" if setting.high is None else f"{setting.high:g}"
-    return f"[{low}, {high}]"
+    low = "above 0" if setting.positive else f"at least {setting.low:g}"
+    return f"be {low}" if setting.high is None else f"be {low} and at most {setting.high:g}"

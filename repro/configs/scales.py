@@ -11,7 +11,7 @@ SCALES = {
             "encoder": {"arch": "resnet18", "stem": "imagenet", "width": 16},
             "heads": {"hidden": 512, "out": 128},
             "pretrain": {"epochs": 3, "lr": 0.2, "warmup_epochs": 1, "checkpoint_every": 1},
-            "evaluate": {"linear": {"c": [0.1]}, "finetune": {"steps": 60, "batch_size": 64, "validations": 5}},
+            "evaluate": {"linear": {"c": [0.1]}, "finetune": {"steps": 50, "batch_size": 128, "validations": 5}},
         },
     ),
 }

@@ -17,6 +17,8 @@ class Setting:
         help: what it is, and when to change it.
         choices: the values allowed, if they are few.
         low, high: the closed range allowed, for numbers (for lists: of every element).
+        positive: whether 0 itself is not allowed.
+        length: how many elements a list must have; None for any number from 1.
         optional: whether None is allowed beside the type of `kind`.
         kind: the accepted type where the default is None.
     """
@@ -27,6 +29,8 @@ class Setting:
     choices: tuple[Any, ...] = ()
     low: float | None = None
     high: float | None = None
+    positive: bool = False
+    length: int | None = None
     optional: bool = False
     kind: type | None = None
 

@@ -10,9 +10,9 @@ import json
 import numpy as np
 
 from repro.configs import DATASETS
-from repro.configs.resolve import check_name, resolve
+from repro.configs.resolve import resolve
 from repro.data import SPLITS, ImageSet, load
-from repro.errors import front_door, log_to_stderr
+from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
 
 
 def main(arguments: list[str]) -> None:
@@ -32,7 +32,9 @@ def main(arguments: list[str]) -> None:
         for name, config in DATASETS.items():
             print(f"{name:16} {config.doc}")
         return
-    check_name(options.name)
+    if options.name not in DATASETS:
+        hint = did_you_mean(options.name, DATASETS)
+        raise InputError(f"no data set '{options.name}'.{hint} Known: {', '.join(DATASETS)}")
     given = {f"data.{key}": getattr(options, key) for key in ("size", "split") if getattr(options, key) is not None}
     data = resolve([options.name], given)["data"]
     images = load(data["name"], data["size"], data["split"], data["limit"])

@@ -85,7 +85,7 @@ def _find(name: str, size: int, info: dict[str, Any]) -> Path:
     file = name + ("" if size == 28 else f"_{size}") + ".npz"
     ours = data_folder() / "medmnist"
     for folder in (ours, Path(DEFAULT_ROOT)):
-        if (folder / file).is_file():
+        if (folder / file).exists():
             return folder / file
     return _download(_key(info, "url", size), _key(info, "MD5", size), ours, file)
 

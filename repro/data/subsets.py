@@ -37,7 +37,11 @@ def limited(images: ImageSet, limit: int) -> ImageSet:
     split = np.full(len(images.split), "", dtype=images.split.dtype)
     for name in SPLITS:
         pool = images.indices(name)
-        split[pool if len(pool) <= limit else _draw(images, name, limit / len(pool), seed=0, count=math.floor)] = name
+        if len(pool) > limit:
+            pool = _draw(images, name, limit / len(pool), seed=0, count=math.floor)
+            # One image of every rare class can be too many; then chance decides.
+            pool = np.random.default_rng(0).permutation(pool)[:limit]
+        split[pool] = name
     return replace(images, split=split, manifest={**images.manifest, "limit": limit})
 
 

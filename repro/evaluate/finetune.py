@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from repro.data import ImageSet
 from repro.errors import InputError
-from repro.evaluate.metrics import main_metric, measure
+from repro.evaluate.metrics import measure, selection_score
 from repro.pretrain import optimizer as optim
 from repro.pretrain.augment import LightViews
 from repro.pretrain.encoder import Encoder, normalized, to_input
@@ -46,7 +46,7 @@ def finetune(
             never weighted.
         seed: of order, augmentation and the classifier's weights.
         device: where to train.
-        report: called with "val" (the main metric) and "train_loss" at each validation, step = optimiser step.
+        report: called with "val" (what chooses the model) and "train_loss" at each validation, step = optimiser step.
 
     Returns:
         A function from a split's name to its scores, float32 `[N, C]`: softmax, or sigmoids.
@@ -64,7 +64,6 @@ def finetune(
     weight = _balance(labels, classes).to(device) if class_weights == "balanced" and labels.ndim == 1 else None
     steps, every = settings["steps"], max(1, math.ceil(settings["steps"] / settings["validations"]))
     truth = images.labels[images.indices("val")]
-    metric = main_metric(images.multi_label)
     best, best_state, losses = -math.inf, copy.deepcopy(model.state_dict()), []
 
     with Progress(f"fine-tune on {len(labelled)} labels", steps) as progress:
@@ -81,7 +80,8 @@ def finetune(
                 mean_loss = float(torch.stack(losses).mean())
                 if not math.isfinite(mean_loss):
                     raise InputError(f"the loss is {mean_loss} while fine-tuning: take a lower evaluate.finetune.lr")
-                value = measure(_scores(model, images, "val", device), truth, images.class_names)[metric]
+                values = measure(_scores(model, images, "val", device), truth, images.class_names)
+                value = selection_score(values, images.multi_label)
                 report("train_loss", mean_loss, step)
                 report("val", value, step)
                 losses = []

@@ -6,12 +6,28 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn import metrics as sk
 
+from repro.errors import InputError
+
 log = logging.getLogger("repro.evaluate")
 
 
 def main_metric(multi_label: bool) -> str:
     """Return the metric that chooses models and fills tables: balanced accuracy is ISIC 2019's own."""
     return "mean_auc" if multi_label else "balanced_accuracy"
+
+
+def selection_score(values: dict[str, float], multi_label: bool) -> float:
+    """Return what chooses a model on the validation split: the main metric, over the labels for which it is defined.
+
+    Raises:
+        InputError: it is defined for none.
+    """
+    if not multi_label:
+        return values["balanced_accuracy"]
+    defined = [value for name, value in values.items() if name.startswith("auc_") and not np.isnan(value)]
+    if not defined:
+        raise InputError("no label has both positives and negatives in the validation split: it can choose no model")
+    return float(np.mean(defined))
 
 
 def measure(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:

@@ -13,7 +13,7 @@ from repro.data.subsets import label_subset
 from repro.evaluate import knn, linear
 from repro.evaluate.features import extract
 from repro.evaluate.finetune import finetune
-from repro.evaluate.metrics import main_metric, measure
+from repro.evaluate.metrics import main_metric, measure, selection_score
 from repro.pretrain.encoder import Encoder
 
 Report = Callable[[str, float, float], None]
@@ -93,7 +93,8 @@ def _frozen_predictor(
     val = images.indices("val")
 
     def score(probe: Callable[[np.ndarray], np.ndarray]) -> float:
-        return measure(probe(features[val]), images.labels[val], images.class_names)[main_metric(images.multi_label)]
+        values = measure(probe(features[val]), images.labels[val], images.class_names)
+        return selection_score(values, images.multi_label)
 
     probe = linear.best_probe(known, labels, classes, score, settings["linear"], settings["class_weights"])
     return lambda split: probe(features[images.indices(split)])

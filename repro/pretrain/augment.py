@@ -7,6 +7,7 @@ import torch
 from kornia import augmentation as K
 from torch import nn
 
+from repro.errors import InputError
 from repro.pretrain.encoder import normalized
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
@@ -36,6 +37,8 @@ def _chain(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
     # BYOL blurs 224 px images with a kernel of 23 and a sigma up to 2; smaller images in proportion. [us]
     kernel, sigma = max(3, 2 * math.ceil(size / 20) - 1), (0.1 * size / 224, 2.0 * size / 224)
     low, high = settings["crop"]
+    if low > high:
+        raise InputError(f"augment.crop={settings['crop']} must be [smallest, largest] area")
     steps = [
         K.RandomResizedCrop((size, size), scale=(low, high), cropping_mode="resample"),
         K.RandomHorizontalFlip(settings["flip"]),

@@ -64,16 +64,30 @@ class Checkpoint:
                 raise InputError(
                     f"another process trains exactly this now ({self._folder}); wait for it or stop it"
                 ) from None
-            yield self
+            try:
+                yield self
+            finally:
+                if not self.exists:
+                    self.delete()  # nothing was saved
 
-    def save(self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, history: History) -> None:
-        """Write the state after `epoch` epochs; until it is whole on the disk the previous one stays."""
+    @property
+    def exists(self) -> bool:
+        """Whether there is something to continue from."""
+        return self._file.exists()
+
+    def save(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, history: History, images: str
+    ) -> None:
+        """Write the state after `epoch` epochs; until it is whole on the disk the previous one stays.
+
+        `images` is the hash of what it was trained on.
+        """
         tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{number}/{name}": value for name, value in state.items() if value is not None}
         tensors |= {f"metrics/{name}": torch.tensor(v, dtype=torch.float64) for name, v in history.metrics.items()}
         tensors |= {f"batches/{name}": values for name, values in history.batches.items()}
-        about = {"epoch": epoch, "seconds": history.seconds, "interruptions": history.interruptions}
+        about = {"images": images, "epoch": epoch, "seconds": history.seconds, "interruptions": history.interruptions}
         partial = self._file.with_suffix(".partial")
         save_file(
             {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
@@ -84,13 +98,13 @@ class Checkpoint:
             os.fsync(written.fileno())
         partial.rename(self._file)
 
-    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[int, History]:
+    def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, images: str) -> tuple[int, History]:
         """Restore model and optimiser, and return (epochs done, history); (0, empty) if there is no checkpoint.
 
         Raises:
-            InputError: there is one, but it is damaged.
+            InputError: there is one, but it is damaged, or was trained on other images.
         """
-        if not self._file.exists():
+        if not self.exists:
             return 0, History()
         try:
             with safe_open(self._file, "pt") as archive:
@@ -98,6 +112,8 @@ class Checkpoint:
                 about = json.loads(archive.metadata()["about"])
         except (SafetensorError, KeyError, ValueError) as error:
             raise InputError(f"the checkpoint {self._file} is damaged ({error}); delete it to start again") from None
+        if about["images"] != images:
+            raise InputError(f"the checkpoint {self._file} was trained on other images; delete it to start again")
         model.load_state_dict(_below(tensors, "model/"))
         state: dict[int, dict[str, Any]] = {}
         for name, value in _below(tensors, "optimizer/").items():

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from repro.data import ImageSet
+from repro.data.imageset import sha256_of
 from repro.errors import InputError
 from repro.pretrain import optimizer as optim
 from repro.pretrain.augment import TwoViews
@@ -69,7 +70,8 @@ def pretrain(
     """
     settings = config["pretrain"]
     trainer = _Trainer(images, config, device)
-    done, history = checkpoint.load(trainer.model, trainer.optimizer)
+    content = sha256_of(images.images, images.indices("train"))
+    done, history = checkpoint.load(trainer.model, trainer.optimizer, content)
     if done:
         log.info("continuing from the checkpoint after epoch %d of %d", done, settings["epochs"])
     for name, logged in history.metrics.items():
@@ -89,7 +91,7 @@ def pretrain(
             for name, value in values.items():
                 report(name, value, epoch + 1)
             if (epoch + 1) % settings["checkpoint_every"] == 0 or epoch + 1 == settings["epochs"]:
-                checkpoint.save(trainer.model, trainer.optimizer, epoch + 1, history)
+                checkpoint.save(trainer.model, trainer.optimizer, epoch + 1, history, content)
     trained = (settings["epochs"] - done) * batches * settings["batch_size"]
     return Pretrained(trainer.encoder, history, trained / (time.monotonic() - began))
 
@@ -104,6 +106,15 @@ class _Trainer:
             raise InputError(
                 f"pretrain.batch_size={size}, but {images.name} has only {len(train)} training images; "
                 "take a smaller batch"
+            )
+        if config["pretrain"]["warmup_epochs"] > config["pretrain"]["epochs"]:
+            raise InputError(
+                f"pretrain.warmup_epochs={config['pretrain']['warmup_epochs']} is more than "
+                f"pretrain.epochs={config['pretrain']['epochs']}; lower it"
+            )
+        if config["tracin"]["exclude_group"] and images.groups is None:
+            raise InputError(
+                f"tracin.exclude_group=True, but which images of {images.name} share a patient or lesion is unknown"
             )
         self.config, self.device, self.classes = config, device, len(images.class_names)
         self.pixels = torch.from_numpy(images.images[train]).to(device)

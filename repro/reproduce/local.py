@@ -30,11 +30,11 @@ def run_missing(database: Database, cells: Sequence[Cell]) -> list[Failure]:
     failures = []
     for number, cell in enumerate(cells, start=1):
         title = f"cell {number} of {len(cells)}: {' '.join(cell.named)} seed={cell.updates['seed']}"
-        if standing(database, cell) == "done":
-            log.info("%s: is there already", title)
-            continue
-        log.info("%s", title)
         try:
+            if standing(database, cell) == "done":
+                log.info("%s: is there already", title)
+                continue
+            log.info("%s", title)
             execute(database, "train", cell.config, list(cell.named), dict(cell.updates))
         except (InputError, StorageError) as error:
             failures.append(Failure(cell, str(error)))

@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,6 +38,18 @@ def runs_folder() -> Path:
     return folder
 
 
+def runs_folder_id() -> str:
+    """Return a random name that this runs folder keeps, whatever machine or container it is seen from."""
+    note = runs_folder() / "id"
+    if not note.exists():
+        partial = note.with_suffix(f".{uuid.uuid4().hex}")
+        partial.write_text(uuid.uuid4().hex)
+        with contextlib.suppress(FileExistsError):  # another process was quicker
+            os.link(partial, note)
+        partial.unlink()
+    return note.read_text()
+
+
 @contextlib.contextmanager
 def open_database() -> Iterator[Database]:
     """Yield the run database: `$REPRO_MONGO_URI`, else an embedded server under `$REPRO_RUNS/db`.
@@ -46,7 +59,7 @@ def open_database() -> Iterator[Database]:
     Raises:
         InputError: the URI is malformed, no server answers, or it refuses us. Credentials are never shown.
     """
-    uri = os.environ.get("REPRO_MONGO_URI")
+    uri = os.environ.get("REPRO_MONGO_URI") or None
     with contextlib.ExitStack() as stack:
         if uri is None:
             uri = stack.enter_context(embedded.server(runs_folder() / "db"))
@@ -57,7 +70,7 @@ def open_database() -> Iterator[Database]:
 
 def identity(database: Database) -> str:
     """Return a short hash of where the database is, without credentials: which spool belongs to it."""
-    uri = os.environ.get("REPRO_MONGO_URI")
+    uri = os.environ.get("REPRO_MONGO_URI") or None
     place = "embedded" if uri is None else str(sorted(parse_uri(uri, validate=False)["nodelist"]))
     return hashlib.sha256(f"{place}/{database.name}".encode()).hexdigest()[:16]
 

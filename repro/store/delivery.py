@@ -1,12 +1,12 @@
 """Carry a journal into the database: in order, and each entry exactly once however often it is tried."""
 
+import contextlib
 import logging
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-from bson.errors import BSONError
 from gridfs import GridFS
 from pymongo.database import Database
 from pymongo.errors import PyMongoError
@@ -102,7 +102,7 @@ class Courier:
         self._given_up.set()
         self._wake.set()
         self._thread.join()
-        return not self.outage
+        return self._offset == self._journal.length
 
     def _run(self) -> None:
         tries = 0
@@ -113,7 +113,7 @@ class Courier:
                 for entry, after in self._journal.entries(self._offset):
                     apply(self._database, entry, self._journal.folder)
                     self._offset, tries = after, 0
-            except (PyMongoError, BSONError, OSError) as error:
+            except Exception as error:  # whatever it is, the record must not be taken for delivered
                 self._note_outage(error)
                 (self._given_up if closing else self._closing).wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
@@ -146,23 +146,36 @@ def spool_folder() -> Path:
 def deliver_left_over(database: Database) -> list[int]:
     """Deliver the journals that ended processes left for this database; return their run ids, ascending.
 
-    A journal that another process owns, or that belongs to another database, stays where it is.
+    A journal that another process owns stays where it is, and one that belongs to another database, with a warning.
+    A damaged one is put aside as `*.damaged`: it must not stand in the way of the others.
     """
     delivered = []
-    for folder in sorted(spool_folder().glob("*-" + identity(database))):
-        try:
-            journal = Journal(folder)
-        except BlockingIOError:
+    for folder in sorted(spool_folder().glob("*")):
+        if folder.suffix == ".damaged":
             continue
-        run = None
-        try:
-            for entry, _ in journal.entries():
-                apply(database, entry, folder)
-                run = entry["run"]
-        except (PyMongoError, BSONError, OSError):
-            journal.close(delete=False)
-            raise
-        journal.close(delete=True)
-        if run is not None:
-            delivered.append(run)
+        if not folder.name.endswith(identity(database)):
+            log.warning("%s holds a run's record for another database address; open that one to deliver it", folder)
+            continue
+        with contextlib.suppress(BlockingIOError):  # its run goes on
+            run = _deliver(database, folder)
+            delivered += [] if run is None else [run]
     return sorted(delivered)
+
+
+def _deliver(database: Database, folder: Path) -> int | None:
+    """Deliver one journal that was left; return its run's id, or None if it is empty or damaged."""
+    journal, run = Journal(folder), None
+    try:
+        for entry, _ in journal.entries():
+            apply(database, entry, folder)
+            run = entry["run"]
+    except PyMongoError:
+        journal.close(delete=False)
+        raise
+    except Exception as error:  # zeros after a power cut, a lost file: nothing that a later try would mend
+        journal.close(delete=False)
+        folder.rename(folder.with_name(folder.name + ".damaged"))
+        log.warning("%s is damaged (%s: %s); it is put aside as *.damaged", folder, type(error).__name__, error)
+        return None
+    journal.close(delete=True)
+    return run

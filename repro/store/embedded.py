@@ -61,14 +61,21 @@ def _start(folder: Path) -> None:
     command += ["--storage-path", str(folder / "data"), "--sync-on-commit", "--log-level", "WARNING"]
     log = folder / "server.log"
     with _lock(folder / "server.lock", fcntl.LOCK_EX) as held, log.open("ab") as output:
-        # The server inherits the lock and, in a session of its own, is spared our Ctrl-C.
+        (folder / "server.pid").unlink(missing_ok=True)
+        (folder / "server.json").write_text(json.dumps({"port": port}))
+        # The server inherits the lock and, in a session of its own, is spared our Ctrl-C. It notes its pid itself:
+        # whenever the lock is held, the pid is its holder's, even if we are killed right now.
         process = subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-            pass_fds=[held], start_new_session=True,
-        )  # fmt: skip
-    (folder / "server.json").write_text(json.dumps({"pid": process.pid, "port": port}))
+            ["sh", "-c", 'echo $$ > server.pid && exec "$@"', "sh", *command],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=[held],
+            start_new_session=True,
+        )
     deadline = time.monotonic() + START_SECONDS
-    while not _answers(port):
+    while not _answers(port) or process.poll() is not None:
         if process.poll() is not None or time.monotonic() > deadline:
             process.kill()
             raise InputError(f"the embedded run database did not start; its log is {log}")
@@ -118,15 +125,24 @@ def _leave(folder: Path, users: int) -> None:
 def _stop(folder: Path) -> None:
     if not _alive(folder):
         return
-    pid = json.loads((folder / "server.json").read_text())["pid"]
-    os.kill(pid, signal.SIGTERM)
+    pid = server_pid(folder)
     deadline = time.monotonic() + STOP_SECONDS
-    while _alive(folder):
-        if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+        while _alive(folder):
+            if time.monotonic() > deadline:
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.02)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)  # where we are its parent
+
+
+def server_pid(folder: Path) -> int:
+    """Return the process id of the living server of `folder`."""
+    note = folder / "server.pid"
+    while not note.exists() or not note.read_text().endswith("\n"):
+        time.sleep(0.01)  # it has just been started
+    return int(note.read_text())
 
 
 @contextlib.contextmanager

@@ -21,6 +21,8 @@ class Journal:
     What `append` returned from is on the disk (fsync). Whoever has the journal open owns it: nobody else can
     open it until that process has ended, however it ended.
 
+    `length` is the number of bytes that are safely on the disk.
+
     Args:
         folder: made if it does not exist.
 
@@ -41,7 +43,7 @@ class Journal:
         self._unwritten: list[str] = []
         self._path = folder / "journal.jsonl"
         self._file: BinaryIO = self._path.open("ab")
-        self._length = self._path.stat().st_size
+        self.length = self._path.stat().st_size
 
     def append(self, *entries: Entry) -> None:
         """Add entries. On a full disk they wait in memory for the next call, and OSError is raised."""
@@ -55,7 +57,7 @@ class Journal:
             except OSError:
                 self._drop_half_written()
                 raise
-            self._length += len(content)
+            self.length += len(content)
             self._unwritten.clear()
 
     def keep_file(self, source: Path) -> str:
@@ -93,5 +95,5 @@ class Journal:
         with contextlib.suppress(OSError):
             self._file.close()
         with contextlib.suppress(OSError):
-            os.truncate(self._path, self._length)
+            os.truncate(self._path, self.length)
         self._file = self._path.open("ab")

@@ -48,6 +48,7 @@ class DurableObserver(RunObserver):
         self._courier: Courier | None = None
         self._metrics: dict[str, tuple[ObjectId, int]] = {}
         self._sent: dict[str, Any] = {}
+        self._completed = self._unwritten = False
 
     def started_event(
         self,
@@ -138,6 +139,13 @@ class DurableObserver(RunObserver):
         """
         if self._courier is None:
             return  # no run was begun
+        self._append()  # what waited for room on a full disk
+        if self._unwritten:
+            raise StorageError(
+                f"run {self.run_id}: the disk is full, so the end of its record could not be written to "
+                f"{self._journal.folder}. Free some space and type the same command again: it continues from its "
+                "last checkpoint"
+            )
         if self._courier.outage:
             log.warning("waiting up to %g s for the run database", self._patience)
         delivered = self._courier.finish(self._patience)
@@ -148,12 +156,13 @@ class DurableObserver(RunObserver):
                 f"it waits in {self._journal.folder} and the next command that opens the database delivers it"
             )
         run = self._database.runs.find_one({"_id": self.run_id})
-        problems = problems_of(self._database, run) if run and run["status"] == "COMPLETED" else []
-        if problems:
+        problems = problems_of(self._database, run) if run else ["it is not in the database"]
+        if self._completed and problems:
             self._database.runs.update_one({"_id": self.run_id}, {"$set": {"status": "INCOMPLETE"}})
             raise StorageError(f"run {self.run_id} reads back damaged and is marked INCOMPLETE: {'; '.join(problems)}")
 
     def _end(self, fields: Entry) -> None:
+        self._completed = fields["status"] == "COMPLETED"
         self._append({"kind": "set", "fields": fields})
 
     def _file(self, into: str, name: str, path: Path, filename: str) -> None:
@@ -176,7 +185,9 @@ class DurableObserver(RunObserver):
     def _append(self, *entries: Entry) -> None:
         try:
             self._journal.append(*({"run": self.run_id, **entry} for entry in entries))
+            self._unwritten = False
         except OSError as error:
+            self._unwritten = True
             # Sacred would drop us for good; the entries wait in memory for the next call.
             log.error(
                 "cannot write the run's journal in %s: %s. Free some space",

@@ -28,10 +28,15 @@ def test_sacred_resolves_to_the_same_config(named: list[str], updates: dict):
     assert plain(theirs) == resolve(named, updates)
 
 
-def test_updates_win_over_named_configs_and_later_names_over_earlier():
+def test_updates_win_over_named_configs():
     assert resolve(["smoke"])["encoder"]["width"] == 16
     assert resolve(["smoke"], {"encoder.width": 32})["encoder"]["width"] == 32
-    assert resolve(["byol_random", "byol_tracin"])["selector"]["name"] == "tracin"
+
+
+@pytest.mark.parametrize("names", [["byol", "byol_tracin"], ["dermamnist", "smoke", "phantom"]])
+def test_two_methods_or_data_sets_exclude_each_other(names: list[str]):
+    with pytest.raises(InputError, match="exclude each other"):
+        resolve(names)
 
 
 @pytest.mark.parametrize("name", NAMED)
@@ -58,11 +63,14 @@ def test_every_setting_has_a_source_and_a_help_text_and_a_default_that_is_allowe
         ({"pretrain.epochs": 1.5}, "pretrain.epochs=1.5 must be a whole number"),
         ({"pretrain.epochs": True}, "must be a whole number"),
         ({"pretrain.lr": "fast"}, "pretrain.lr='fast' must be a number"),
-        ({"pretrain.lr": float("nan")}, "must lie in"),
+        ({"pretrain.lr": float("nan")}, "must be at least 0"),
+        ({"pretrain.epochs": 0}, "pretrain.epochs=0 must be at least 1"),
+        ({"augment.jitter": [0.2, 0.2]}, "must have 4 elements"),
+        ({"evaluate.protocols": "[knn]"}, "the shell took the quotes"),
         ({"pretrain.compile": 1}, "must be True or False"),
         ({"selector.name": "tracinn"}, "Did you mean 'tracin'?"),
-        ({"evaluate.fractions": [0.1, 0]}, "evaluate.fractions=0 must lie in"),
-        ({"evaluate.fractions": [2]}, "evaluate.fractions=2 must lie in"),
+        ({"evaluate.fractions": [0.1, 0]}, "evaluate.fractions=0 must be above 0 and at most 1"),
+        ({"evaluate.fractions": [2]}, "evaluate.fractions=2 must be above 0 and at most 1"),
         ({"evaluate.fractions": 0.1}, "must be a list"),
         ({"evaluate.fractions": []}, "must be a list"),
         ({"seed": None}, "must be a whole number"),

@@ -70,6 +70,11 @@ def test_a_limited_set_keeps_the_pixels_and_says_its_limit(tiny: ImageSet):
     assert small.images is tiny.images
 
 
+def test_a_limit_holds_even_where_classes_are_many_and_rare():
+    labels = np.repeat(np.arange(30), [400, *[2] * 29])
+    assert len(limited(imbalanced(labels, 30), 16).indices("train")) == 16
+
+
 def test_a_hash_names_content_not_memory_layout():
     array = np.arange(12, dtype=np.int64).reshape(3, 4)
     assert sha256_of(array) == sha256_of(np.asfortranarray(array)) == sha256_of(array.astype(">i8"))

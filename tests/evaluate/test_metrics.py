@@ -5,7 +5,8 @@ import logging
 import numpy as np
 import pytest
 
-from repro.evaluate.metrics import measure
+from repro.errors import InputError
+from repro.evaluate.metrics import measure, selection_score
 
 RNG = np.random.default_rng(0)
 
@@ -55,6 +56,12 @@ def test_a_label_without_positives_gives_nan_and_a_warning_that_names_it(caplog)
     assert np.isnan(values["auc_hernia"])
     assert np.isnan(values["mean_auc"])
     assert "'hernia' has no positives" in caplog.text
+
+
+def test_models_are_chosen_by_the_labels_that_are_defined_or_not_at_all():
+    assert selection_score({"mean_auc": np.nan, "auc_a": 0.8, "auc_b": np.nan}, multi_label=True) == 0.8
+    with pytest.raises(InputError, match="no label has both"):
+        selection_score({"mean_auc": np.nan, "auc_a": np.nan}, multi_label=True)
 
 
 def test_a_class_absent_from_the_split_does_not_enter_balanced_accuracy():

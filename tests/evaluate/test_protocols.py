@@ -131,6 +131,15 @@ def test_the_model_kept_is_the_best_on_validation_not_the_last(tiny: ImageSet):
     assert max(values) > values[-1]
 
 
+def test_a_label_missing_from_validation_does_not_keep_the_untrained_model(tiny: ImageSet):
+    labels = np.stack([tiny.labels, 1 - tiny.labels, np.ones(96, int)], axis=1).astype(np.uint8)
+    three = replace(tiny, labels=labels, class_names=("down", "up", "all"))
+    torch.manual_seed(0)
+    predict, seen = tuned(three, Encoder(width=4), three.indices("train"))
+    assert all(np.isfinite(value) for name, value, _ in seen if name == "val")
+    assert measure(predict("test"), labels[tiny.indices("test")], three.class_names)["auc_up"] > 0.9
+
+
 def test_fine_tuning_sees_no_label_of_the_images_it_was_not_given(tiny: ImageSet):
     labelled = label_subset(tiny, 0.25, 0)
     labels = tiny.labels.copy()

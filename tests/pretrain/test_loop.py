@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,6 @@ def test_a_weight_of_zero_is_plain_byol(tiny: ImageSet, tmp_path: Path):
 
 
 def test_labels_reach_no_weight_unless_the_selector_is_the_oracle(tiny: ImageSet, tmp_path: Path):
-    from dataclasses import replace
-
     relabelled = replace(tiny, labels=1 - tiny.labels.copy() * 0)
     for method, changed in (("byol_tracin", False), ("byol_cosine", False), ("byol_oracle", True)):
         a, _ = train(tiny, tmp_path / f"{method}1", method)
@@ -137,6 +136,18 @@ def test_a_diverged_loss_stops_with_advice(tiny: ImageSet, tmp_path: Path):
 def test_two_processes_cannot_train_the_same_thing_at_once(tmp_path: Path):
     with Checkpoint(tmp_path).owned(), pytest.raises(InputError, match="another process"), Checkpoint(tmp_path).owned():
         pass
+
+
+def test_a_checkpoint_of_other_images_is_refused(tiny: ImageSet, tmp_path: Path):
+    train(tiny, tmp_path)
+    other = replace(tiny, images=255 - tiny.images)
+    with pytest.raises(InputError, match="trained on other images"):
+        train(other, tmp_path)
+
+
+def test_excluding_groups_that_are_unknown_is_refused(tiny: ImageSet, tmp_path: Path):
+    with pytest.raises(InputError, match="share a patient or lesion is unknown"):
+        train(replace(tiny, groups=None), tmp_path, tracin__exclude_group=True)
 
 
 def test_a_damaged_checkpoint_is_named(tiny: ImageSet, tmp_path: Path):

@@ -58,7 +58,7 @@ def test_what_was_written_is_there_after_server_and_client_were_killed():
         process, _ = user()
         process.kill()
         process.wait()
-        pid = embedded.json.loads((Path(os.environ["REPRO_RUNS"]) / "db" / "server.json").read_text())["pid"]
+        pid = embedded.server_pid(Path(os.environ["REPRO_RUNS"]) / "db")
         os.kill(pid, signal.SIGKILL)
         deadline = time.monotonic() + 10
         while server_lives() and time.monotonic() < deadline:
@@ -70,13 +70,24 @@ def test_what_was_written_is_there_after_server_and_client_were_killed():
 def test_a_client_whose_server_was_killed_goes_on_with_the_one_that_replaces_it():
     with open_database() as database:
         database.runs.insert_one({"_id": 1})
-        os.kill(embedded.json.loads((Path(os.environ["REPRO_RUNS"]) / "db" / "server.json").read_text())["pid"], 9)
+        os.kill(embedded.server_pid(Path(os.environ["REPRO_RUNS"]) / "db"), 9)
         while server_lives():
             time.sleep(0.02)
         process, port = user()
         assert port == database.client.address[1]
         assert database.runs.count_documents({}) == 1
         process.communicate()
+
+
+def test_a_starter_killed_before_it_could_note_anything_leaves_a_server_that_can_be_used_and_stopped():
+    code = HOLD.replace("import sys", "import sys, os, signal\nfrom repro.store import embedded\n"
+                        "embedded._answers = lambda port: os.kill(os.getpid(), signal.SIGKILL)")  # fmt: skip
+    starter = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, stdin=subprocess.DEVNULL)
+    assert starter.returncode == -signal.SIGKILL
+    assert server_lives()
+    process, _ = user()
+    process.communicate()
+    assert not server_lives()
 
 
 def test_many_processes_starting_at_once_get_the_same_server():

@@ -187,6 +187,61 @@ def test_a_run_whose_record_reads_back_damaged_is_marked_incomplete(database: Da
     assert database.runs.find_one({"_id": observer.run_id})["status"] == "INCOMPLETE"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a disk that is always full")
+def test_a_disk_that_is_full_at_the_end_is_said_and_nothing_is_thrown_away(database: Database):
+    observer = DurableObserver(database)
+    ex = experiment()
+
+    @ex.command
+    def fill(_run) -> None:
+        _run.log_scalar("loss", 1.0, 1)
+        _run._emit_heartbeat()
+        observer._journal._file.close()
+        observer._journal._path.rename(observer._journal._path.with_suffix(".kept"))
+        observer._journal._path.symlink_to("/dev/full")
+        observer._journal._file = observer._journal._path.open("ab")
+
+    ex.observers.append(observer)
+    ex.run("fill")
+    with pytest.raises(StorageError, match="the disk is full"):
+        observer.finish()
+    assert list(spool_folder().glob("*/journal.kept"))
+
+
+def test_a_record_that_the_database_can_never_take_is_not_taken_for_delivered(database: Database):
+    observer = DurableObserver(database, patience=0.5)
+    ex = Experiment("big", save_git_info=False)
+    ex.add_config(seed=1)
+
+    @ex.main
+    def run(_run) -> None:
+        _run.info["too_big"] = 2**70  # BSON ends at 64 bits
+
+    run_with(observer, ex)
+    with pytest.raises(StorageError, match="did not take all of its record"):
+        observer.finish()
+    assert list(spool_folder().glob("*/journal.jsonl"))
+
+
+def test_a_damaged_journal_is_put_aside_and_does_not_stop_the_others(
+    database: Database, through: Database, relay: Relay, caplog
+):
+    observer = DurableObserver(through, patience=0.3)
+    run_with(observer, experiment(relay, cut_at=(100,)))
+    with pytest.raises(StorageError):
+        observer.finish()
+    (good,) = spool_folder().glob("*")
+    zeros = good.with_name("0" + good.name)
+    zeros.mkdir()
+    (zeros / "journal.jsonl").write_bytes(bytes(100) + b"\n")
+    foreign = good.with_name("7-0123456789abcdef")
+    foreign.mkdir()
+    assert deliver_left_over(database) == [observer.run_id]
+    whole(database, observer.run_id)
+    assert {folder.name for folder in spool_folder().glob("*")} == {zeros.name + ".damaged", foreign.name}
+    assert "another database address" in caplog.text
+
+
 def test_a_run_that_breaks_is_recorded_as_failed_with_its_trace(database: Database):
     ex = Experiment("broken", save_git_info=False)
     ex.add_config(seed=1)
