@@ -140,16 +140,16 @@ class DurableObserver(RunObserver):
         if self._courier is None:
             return  # no run was begun
         self._append()  # what waited for room on a full disk
+        if self._courier.outage:
+            log.warning("waiting up to %g s for the run database", self._patience)
+        delivered = self._courier.finish(self._patience)
+        self._journal.close(delete=delivered and not self._unwritten)
         if self._unwritten:
             raise StorageError(
                 f"run {self.run_id}: the disk is full, so the end of its record could not be written to "
                 f"{self._journal.folder}. Free some space and type the same command again: it continues from its "
                 "last checkpoint"
             )
-        if self._courier.outage:
-            log.warning("waiting up to %g s for the run database", self._patience)
-        delivered = self._courier.finish(self._patience)
-        self._journal.close(delete=delivered)
         if not delivered:
             raise StorageError(
                 f"run {self.run_id} is finished but the run database did not take all of its record. Nothing is lost: "
