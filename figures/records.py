@@ -108,7 +108,7 @@ def read(database: Database) -> Records:
         raise InputError(f"none of the {len(runs)} stored runs is whole; the first: {first}. {make}")
     by_study: dict[str, list[Run]] = {}
     for run in runs:
-        if {"study", "series"} <= run["info"].keys() and run["status"] != "SUPERSEDED":
+        if {"study", "series"} <= run["info"].keys():
             by_study.setdefault(run["info"]["study"], []).append(run)
     whole = set(newest.values())
     studies = [
