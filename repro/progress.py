@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tqdm import tqdm
@@ -56,11 +55,3 @@ class Progress:
         left = (self._total - self._done) / rate if rate else float("inf")
         text = f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.3g}/s, {left:.0f} s left"
         print(f"{text}  {note}".rstrip(), file=self._stream, flush=True)
-
-
-def tracked(items: Iterable[Any], title: str, total: int, unit: str) -> Iterator[Any]:
-    """Yield `items` while showing their progress."""
-    with Progress(title, total, unit) as progress:
-        for item in items:
-            yield item
-            progress.advance()

@@ -4,7 +4,6 @@ A file is looked for in `$REPRO_DATA/medmnist`, then in medmnist's own cache, an
 """
 
 import hashlib
-import json
 import logging
 import zipfile
 import zlib
@@ -152,9 +151,3 @@ def _hashes(file: Path, official: str) -> dict[str, Any]:
             official,
         )
     return {"file_md5": md5, "file_sha256": sha256, "official": md5 == official}
-
-
-def describe(name: str) -> str:
-    """Return one line about a data set, from medmnist's own table."""
-    info = _info(name)
-    return f"{json.dumps(info['n_samples'])}, {info['task']}, {len(info['label'])} classes, {info['license']}"
