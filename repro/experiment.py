@@ -12,12 +12,14 @@ from repro.configs.identity import identity
 from repro.configs.resolve import defaults
 from repro.errors import StorageError
 from repro.pretrain.checkpoint import Checkpoint
+from repro.pretrain.selectors import used_selector
 from repro.procedure import (
     Procedure,
     checkpoint_folder,
     device_of,
     images_of,
     needs_pretraining,
+    source_of_tracin,
     stored_pretraining,
 )
 from repro.provenance import ROOT
@@ -37,14 +39,13 @@ SETTINGS.DISCOVER_DEPENDENCIES = "none"  # the provenance has the versions and t
 SETTINGS.HOST_INFO.INCLUDE_CPU_INFO = False
 
 
-def build(database: Database | None = None, facts: dict[str, str] | None = None) -> Experiment:
+def build(database: Database, facts: dict[str, str]) -> Experiment:
     """Return the experiment with its commands and named configs.
 
     Args:
-        database: the run database; only `evaluate` of a stored pretraining reads from it.
+        database: the run database, for what a run takes from earlier ones.
         facts: what every run's `info` says from its first moment.
     """
-    facts = facts or {}
     experiment = Experiment(NAME, base_dir=str(ROOT), save_git_info=False)
     experiment.logger = quiet
     experiment.add_config(defaults())
@@ -56,18 +57,17 @@ def build(database: Database | None = None, facts: dict[str, str] | None = None)
     @experiment.main
     def train(_run: Run) -> dict[str, float]:
         """Pretrain, then evaluate: the default."""
-        return Procedure(_run, facts).train()
+        return Procedure(_run, facts, database).train()
 
     @experiment.command
     def pretrain(_run: Run) -> None:
         """Only pretrain; the encoder is stored with the run."""
-        Procedure(_run, facts).pretrain_only()
+        Procedure(_run, facts, database).pretrain_only()
 
     @experiment.command
     def evaluate(_run: Run) -> dict[str, float]:
         """Only evaluate a stored encoder: evaluate.pretraining=RUN_ID, on any data set."""
-        assert database is not None
-        return Procedure(_run, facts).evaluate_stored(database)
+        return Procedure(_run, facts, database).evaluate_stored()
 
     return experiment
 
@@ -97,6 +97,9 @@ def execute(
     facts = {**identity(config, command), "runs_folder": runs_folder_id()}
     if command == "pretrain":
         needs_pretraining(config)
+    used_selector(config)
+    source = source_of_tracin(database, config)
+    facts["series"] += "" if source is None else f"-{source['info']['series']}"
     if command == "evaluate":
         pretraining = stored_pretraining(database, config)
         facts["series"] += "" if pretraining is None else f"-{pretraining['info']['series']}"

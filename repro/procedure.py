@@ -17,19 +17,29 @@ from repro.configs.resolve import plain
 from repro.data import ImageSet, load
 from repro.errors import InputError
 from repro.evaluate.protocols import evaluate
-from repro.pretrain.checkpoint import Checkpoint
+from repro.pretrain.byol import Byol
+from repro.pretrain.checkpoint import Checkpoint, below
 from repro.pretrain.encoder import Encoder
+from repro.pretrain.imagenet import imagenet_encoder
 from repro.pretrain.loop import new_encoder, pretrain
+from repro.pretrain.objectives import OBJECTIVES
 from repro.provenance import provenance
 from repro.recorder import Recorder
 from repro.store import ENCODER, find_runs, problems_of, read_artifact, runs_folder
 
 
 class Procedure:
-    """One run: its data, its device, and its record."""
+    """One run: its data, its device, and its record.
 
-    def __init__(self, run: Run, facts: dict[str, str]) -> None:
+    Args:
+        run: Sacred's.
+        facts: what `info` says from the first moment.
+        database: where stored networks come from, if the config asks for any.
+    """
+
+    def __init__(self, run: Run, facts: dict[str, str], database: Database) -> None:
         self.config = plain(run.config)
+        self.database = database
         self.images = images_of(self.config)
         self.device = device_of(self.config)
         self.recorder = Recorder(run)
@@ -52,20 +62,29 @@ class Procedure:
         self._pretrained()
         self._complete()
 
-    def evaluate_stored(self, database: Database) -> dict[str, float]:
+    def evaluate_stored(self) -> dict[str, float]:
         """Evaluate the encoder of the run that `evaluate.pretraining` names; return as `train` does."""
+        pretraining = stored_pretraining(self.database, self.config)
+        if pretraining is None:
+            return self._evaluated(self._untrained())
         encoder = new_encoder(self.config)
-        pretraining = stored_pretraining(database, self.config)
-        if pretraining is not None:
-            encoder.load_state_dict(load_weights(read_artifact(database, pretraining, ENCODER)))
+        encoder.load_state_dict(load_weights(read_artifact(self.database, pretraining, ENCODER)))
         return self._evaluated(encoder)
 
+    def _untrained(self) -> Encoder:
+        imagenet = self.config["method"]["objective"] == "imagenet"
+        return imagenet_encoder(self.config["encoder"]) if imagenet else new_encoder(self.config)
+
     def _pretrained(self) -> Encoder:
-        if self.config["method"]["objective"] != "byol":
-            return new_encoder(self.config)
-        result = pretrain(self.images, self.config, self.device, self.checkpoint, self.recorder.metric)
+        if self.config["method"]["objective"] not in OBJECTIVES:
+            return self._untrained()
+        stored = stored_networks(self.database, self.config)
+        result = pretrain(self.images, self.config, self.device, self.checkpoint, self.recorder.metric, stored)
         self.recorder.weights(ENCODER, result.encoder.state_dict())
-        self.recorder.arrays("selection.npz", {name: rows.numpy() for name, rows in result.history.batches.items()})
+        for file in self.checkpoint.kept():
+            self.recorder.file(file)
+        if result.history.batches:
+            self.recorder.arrays("selection.npz", {k: rows.numpy() for k, rows in result.history.batches.items()})
         self.timings |= {
             "pretrain_s": round(result.history.seconds, 3),
             "images_per_second": round(result.images_per_second, 1),
@@ -130,7 +149,7 @@ def checkpoint_folder(config: dict[str, Any]) -> Path:
 
 def needs_pretraining(config: dict[str, Any]) -> None:
     """Raise InputError if the config's method has nothing to pretrain."""
-    if config["method"]["objective"] != "byol":
+    if config["method"]["objective"] not in OBJECTIVES:
         raise InputError(f"method {config['method']['name']} has nothing to pretrain")
 
 
@@ -144,17 +163,10 @@ def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, 
     run_id, own = config["evaluate"]["pretraining"], config
     where = f"evaluate.pretraining={run_id}"
     if run_id is None:
-        if config["method"]["objective"] == "byol":
+        if config["method"]["objective"] in OBJECTIVES:
             raise InputError(f"evaluate needs a stored encoder of {own['method']['name']}: evaluate.pretraining=RUN_ID")
         return None
-    run = next(iter(find_runs(database, _id=run_id)), None)
-    if run is None or run["status"] != "COMPLETED":
-        raise InputError(
-            f"{where}: the run database has no completed run {run_id}; `python -m repro.db check` lists them"
-        )
-    problems = problems_of(database, run)
-    if problems:
-        raise InputError(f"{where}: run {run_id} is damaged: {'; '.join(problems)}")
+    run = _whole_run(database, run_id, where)
     if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
         raise InputError(
             f"{where}: run {run_id} ({run['command']}, {run['config']['method']['name']}) stored no encoder"
@@ -167,12 +179,65 @@ def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, 
         raise InputError(
             f"{where}: its encoder is {theirs['encoder']}, not {own['encoder']}; give the same encoder.* settings"
         )
+    _same_split(theirs, own, where)
+    return run
+
+
+def stored_networks(database: Database, config: dict[str, Any]) -> list[tuple[float, Byol]]:
+    """Return (learning rate, networks) of each copy that the run `tracin.pretraining` kept; none for source=online.
+
+    Raises:
+        InputError: no such run, a damaged one, one that kept no networks, or one on the same images divided otherwise.
+    """
+    run = source_of_tracin(database, config)
+    if run is None:
+        return []
+    found = []
+    for name in _kept(run):
+        tensors = load_weights(read_artifact(database, run, name))
+        model = Byol(Encoder(**run["config"]["encoder"]), **run["config"]["heads"])
+        model.load_state_dict(below(tensors, "model/"))
+        found.append((float(tensors["lr"]), model))
+    return found
+
+
+def source_of_tracin(database: Database, config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the whole run that `tracin.pretraining` names; None for source=online. Raises as `stored_networks`."""
+    tracin = config["tracin"]
+    if tracin["source"] == "online":
+        return None
+    if tracin["pretraining"] is None:
+        raise InputError("tracin.source=pretrained needs the run that kept the networks: tracin.pretraining=RUN_ID")
+    where = f"tracin.pretraining={tracin['pretraining']}"
+    run = _whole_run(database, tracin["pretraining"], where)
+    if run["config"]["method"]["objective"] != "byol" or not _kept(run):
+        raise InputError(f"{where}: that run kept no BYOL networks; pretrain one with pretrain.keep_every=N")
+    _same_split(run["config"], config, where)
+    return run
+
+
+def _kept(run: dict[str, Any]) -> list[str]:
+    return sorted(artifact["name"] for artifact in run["artifacts"] if artifact["name"].startswith("model-"))
+
+
+def _whole_run(database: Database, run_id: int, where: str) -> dict[str, Any]:
+    run = next(iter(find_runs(database, _id=run_id)), None)
+    if run is None or run["status"] != "COMPLETED":
+        raise InputError(
+            f"{where}: the run database has no completed run {run_id}; `python -m repro.db check` lists them"
+        )
+    problems = problems_of(database, run)
+    if problems:
+        raise InputError(f"{where}: run {run_id} is damaged: {'; '.join(problems)}")
+    return run
+
+
+def _same_split(theirs: dict[str, Any], own: dict[str, Any], where: str) -> None:
     if theirs["data"]["name"] == own["data"]["name"] and theirs["data"]["split"] != own["data"]["split"]:
         raise InputError(
             f"{where}: it was pretrained on data.split={theirs['data']['split']}, whose training images can be test "
             f"images of data.split={own['data']['split']}"
         )
-    return run
 
 
 def _peak_memory(device: torch.device) -> dict[str, int]:

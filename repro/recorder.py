@@ -39,6 +39,10 @@ class Recorder:
         """Record weights as the artifact `name`, in safetensors."""
         self._artifact(name, save({key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}))
 
+    def file(self, path: Path) -> None:
+        """Record a file as the artifact of its name."""
+        self._artifact(path.name, path.read_bytes())
+
     def complete(self) -> None:
         """Record what the stored run must hold; the last thing a run does."""
         self._run.info["expected"] = {"metrics": self._points, "artifacts": self._artifacts}

@@ -15,6 +15,25 @@ METHODS = {
             "evaluate": {"protocols": ["finetune"]},
         },
     ),
+    "imagenet": Named(
+        "No pretraining here: torchvision's ImageNet weights, for the encoders that it has (width 64, stem imagenet). "
+        "Downloaded once into torch's cache (45 MB), or put there by hand. [us]",
+        {"method": {"name": "imagenet", "objective": "imagenet"}},
+    ),
+    "simclr": Named(
+        "SimCLR: two views of one image against all other images of the batch (NT-Xent). Same encoder, heads, views, "
+        "schedule and budget as byol; a quarter to a third cheaper, since there is no target network. [SimCLR]",
+        {"method": {"name": "simclr", "objective": "simclr"}},
+    ),
+    "dcl": Named(
+        "SimCLR with the positive pair left out of the denominator (decoupled contrastive learning, Yeh et al. 2022), "
+        "which suits small batches. Costs as much as simclr. [us]",
+        {"method": {"name": "dcl", "objective": "dcl"}},
+    ),
+    "nnclr": Named(
+        "NNCLR: the positive is the nearest image in a memory bank (Dwibedi et al. 2021). Costs as much as simclr. [us]",
+        {"method": {"name": "nnclr", "objective": "nnclr"}},
+    ),
     "byol": Named(
         "BYOL: two views of one image, no additional positive. The base of the paper [A], [BYOL].",
         {"method": {"name": "byol"}, "selector": {"name": "none"}},
@@ -28,6 +47,11 @@ METHODS = {
         "BYOL and the other image whose target projection is nearest: the obvious rival of TracIn. "
         "Costs as much as byol. [us]",
         {"method": {"name": "byol_cosine"}, "selector": {"name": "cosine"}},
+    ),
+    "byol_queue": Named(
+        "BYOL and the image of a memory bank whose target projection is nearest, as in NNCLR: more to choose from than "
+        "a batch. Costs as much as byol. [us]",
+        {"method": {"name": "byol_queue"}, "selector": {"name": "queue"}},
     ),
     "byol_tracin": Named(
         "BYOL and the other image with the highest pairwise TracIn score: the paper's method [A], [TracIn]. "

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[us]")
-"""Where a value comes from: the paper's abstract, Grill et al. 2020, Pruthi et al. 2020, our own choice."""
+SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[SimCLR]", "[us]")
+"""Where a value comes from: the paper's abstract, Grill et al. 2020, Pruthi et al. 2020, Chen et al. 2020 (SimCLR),
+our own choice."""
 
 
 @dataclass(frozen=True)

@@ -10,21 +10,39 @@ from torch.nn import functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from repro.pretrain.heads import Head
+from repro.pretrain.precision import exact
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """What the networks make of one batch, both views stacked, float32.
+    """What the networks make of one batch, both views stacked, in float32 or better.
 
     Args:
         p: predictions `[2, B, P]`.
-        a: inputs of the predictor's last layer `[2, B, H]`.
+        a: inputs of the last layer before p `[2, B, H]`.
+        z: online projections `[2, B, P]`.
         t: target projections `[2, B, P]`, without gradient.
     """
 
     p: torch.Tensor
     a: torch.Tensor
+    z: torch.Tensor
     t: torch.Tensor
+
+
+@dataclass(frozen=True)
+class Partners:
+    """Each image's additional positives.
+
+    Args:
+        t: target projections of all who can be chosen `[2, N, P]`: the batch's own, or a memory bank's.
+        index: int64 `[B, k]`, which of them; meaningless where not valid.
+        valid: bool `[B, k]`; False where fewer than k could be chosen.
+    """
+
+    t: torch.Tensor
+    index: torch.Tensor
+    valid: torch.Tensor
 
 
 class Byol(nn.Module):
@@ -33,30 +51,31 @@ class Byol(nn.Module):
     Args:
         encoder: f, with its feature size as `features`.
         hidden, out: sizes of the heads.
+        predictor: without one (False) both networks soon agree on a constant: they collapse.
     """
 
-    def __init__(self, encoder: nn.Module, hidden: int, out: int) -> None:
+    def __init__(self, encoder: nn.Module, hidden: int, out: int, predictor: bool = True) -> None:
         super().__init__()
         self.encoder = encoder
         self.projector = Head(encoder.features, hidden, out)  # type: ignore[arg-type]
-        self.predictor = Head(out, hidden, out)
+        self.predictor = Head(out, hidden, out) if predictor else None
         self.target_encoder = copy.deepcopy(self.encoder).requires_grad_(False)
         self.target_projector = copy.deepcopy(self.projector).requires_grad_(False)
 
     def forward(self, first: torch.Tensor, second: torch.Tensor) -> Outputs:
         """Pass two views `[B, 3, H, W]` through both networks, each view with its own batch statistics."""
-        online = [self.predictor(self.projector(self.encoder(view))[0]) for view in (first, second)]
+        online = [self._predicted(view) for view in (first, second)]
         with torch.no_grad():
             targets = [self.target_projector(self.target_encoder(view))[0] for view in (first, second)]
         return Outputs(
-            p=torch.stack([p for p, _ in online]).float(),
-            a=torch.stack([a for _, a in online]).float(),
-            t=torch.stack(targets).float(),
+            **{name: exact(torch.stack([view[name] for view in online])) for name in "paz"},
+            t=exact(torch.stack(targets)),
         )
 
-    def online_parameters(self) -> list[tuple[str, nn.Parameter]]:
-        """Return the named parameters that are trained."""
-        return [(name, p) for name, p in self.named_parameters() if p.requires_grad]
+    def _predicted(self, view: torch.Tensor) -> dict[str, torch.Tensor]:
+        z, a = self.projector(self.encoder(view))
+        p, a = (z, a) if self.predictor is None else self.predictor(z)
+        return {"p": p, "a": a, "z": z}
 
     @torch.no_grad()
     def update_target(self, tau: float) -> None:
@@ -72,19 +91,32 @@ def distance(p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     return 2 - 2 * F.cosine_similarity(p, t, dim=-1)
 
 
-def image_losses(out: Outputs) -> torch.Tensor:
-    """Return l_i `[B]`: each view's prediction against the other view's target."""
-    return distance(out.p[0], out.t[1]) + distance(out.p[1], out.t[0])
-
-
-def partner_losses(out: Outputs, partner: torch.Tensor) -> torch.Tensor:
-    """Return l+_i `[B]`: each view's prediction against the partner's other view's target.
+def image_losses(out: Outputs, views: int = 2) -> torch.Tensor:
+    """Return l_i `[B]`: each view's prediction against the other view's target.
 
     Args:
         out: the batch's outputs.
-        partner: int64 `[B]`, the index of each image's additional positive.
+        views: 2, or 1 for the first view's prediction alone.
     """
-    return distance(out.p[0], out.t[1, partner]) + distance(out.p[1], out.t[0, partner])
+    return distance(out.p[:views], out.t.flip(0)[:views]).sum(dim=0)
+
+
+def partner_losses(out: Outputs, partners: Partners, symmetric: bool = False) -> torch.Tensor:
+    """Return l+_i `[B]`: each view's prediction against the partner's other view's target; 0 without a partner.
+
+    With several partners their mean. Symmetric: the mean of that and of the partner's prediction of the image.
+
+    Args:
+        out: the batch's outputs.
+        partners: who they are; for `symmetric`, images of the same batch.
+        symmetric: whether the pull goes both ways.
+    """
+    theirs = partners.t.flip(0)[:, partners.index]
+    losses = distance(out.p[:, :, None], theirs).sum(dim=0)
+    if symmetric:
+        own = out.t.flip(0)[:, :, None]
+        losses = (losses + distance(out.p[:, partners.index], own).sum(dim=0)) / 2
+    return (losses * partners.valid).sum(dim=1) / partners.valid.sum(dim=1).clamp_min(1)
 
 
 def tau_at(step: int, steps: int, tau_base: float) -> float:

@@ -88,15 +88,18 @@ class Checkpoint:
         tensors |= {f"metrics/{name}": torch.tensor(v, dtype=torch.float64) for name, v in history.metrics.items()}
         tensors |= {f"batches/{name}": values for name, values in history.batches.items()}
         about = {"images": images, "epoch": epoch, "seconds": history.seconds, "interruptions": history.interruptions}
-        partial = self._file.with_suffix(".partial")
-        save_file(
-            {k: v.detach().cpu().contiguous() for k, v in tensors.items()},
-            partial,
-            {"about": json.dumps(about)},
+        _write(self._file, tensors, {"about": json.dumps(about)})
+
+    def keep(self, model: nn.Module, epoch: int, lr: float) -> None:
+        """Write the networks as they are after `epoch` epochs, beside the checkpoint, with the learning rate."""
+        tensors = {f"model/{name}": tensor for name, tensor in model.state_dict().items()}
+        _write(
+            self._folder / f"model-{epoch:05d}.safetensors", {**tensors, "lr": torch.tensor(lr, dtype=torch.float64)}
         )
-        with partial.open("rb") as written:
-            os.fsync(written.fileno())
-        partial.rename(self._file)
+
+    def kept(self) -> list[Path]:
+        """Return the files that `keep` wrote, by epoch."""
+        return sorted(self._folder.glob("model-*.safetensors"))
 
     def load(self, model: nn.Module, optimizer: torch.optim.Optimizer, images: str) -> tuple[int, History]:
         """Restore model and optimiser, and return (epochs done, history); (0, empty) if there is no checkpoint.
@@ -114,14 +117,14 @@ class Checkpoint:
             raise InputError(f"the checkpoint {self._file} is damaged ({error}); delete it to start again") from None
         if about["images"] != images:
             raise InputError(f"the checkpoint {self._file} was trained on other images; delete it to start again")
-        model.load_state_dict(_below(tensors, "model/"))
+        model.load_state_dict(below(tensors, "model/"))
         state: dict[int, dict[str, Any]] = {}
-        for name, value in _below(tensors, "optimizer/").items():
+        for name, value in below(tensors, "optimizer/").items():
             number, key = name.split("/")
             state.setdefault(int(number), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-        metrics = {name: values.tolist() for name, values in _below(tensors, "metrics/").items()}
-        history = History(metrics, _below(tensors, "batches/"), about["seconds"], about["interruptions"] + 1)
+        metrics = {name: values.tolist() for name, values in below(tensors, "metrics/").items()}
+        history = History(metrics, below(tensors, "batches/"), about["seconds"], about["interruptions"] + 1)
         return about["epoch"], history
 
     def delete(self) -> None:
@@ -129,5 +132,14 @@ class Checkpoint:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-def _below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+def _write(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
+    partial = file.with_suffix(".partial")
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)
+    with partial.open("rb") as written:
+        os.fsync(written.fileno())
+    partial.rename(file)
+
+
+def below(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """Return the tensors whose name begins with `prefix`, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}

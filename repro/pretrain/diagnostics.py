@@ -1,13 +1,16 @@
 """What partners are like, measured in every batch: labels are used to measure, never to select."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 
 import torch
 
-from repro.pretrain.selectors import SELECTORS, Batch, choose
+from repro.errors import InputError
+from repro.pretrain.byol import Partners
+from repro.pretrain.selectors import SELECTORS, Batch, Members, choose
 
-MEASURED = ("tracin_cosine", "tracin_dot", "cosine")
-"""Selectors measured in every BYOL run beside the one it uses: each costs a `[B, B]` product."""
+COLLAPSED = 0.1
+"""Spread of the features, where 1 is isotropic, below which a network counts as collapsed [us]."""
 
 
 class PartnerStatistics:
@@ -15,41 +18,72 @@ class PartnerStatistics:
 
     Args:
         used: key of the selector that trains, or None.
+        measured: keys of the selectors that are measured beside it.
         classes: number of classes or labels.
         exclude_group: whether images of one group may not be partners.
+        k: partners per image of the selector that trains; of the others the best is measured.
     """
 
-    def __init__(self, used: str | None, classes: int, exclude_group: bool) -> None:
-        self.used = used
-        self.names = [*([used] if used else []), *(name for name in MEASURED if name != used)]
+    def __init__(
+        self, used: str | None, measured: Sequence[str], classes: int, exclude_group: bool, k: int = 1
+    ) -> None:
+        self._used, self._k = used, k
+        self._names = list(dict.fromkeys([*([used] if used else []), *measured]))
         self._classes, self._exclude_group = classes, exclude_group
         self._batches: dict[str, list[torch.Tensor]] = defaultdict(list)
         self._per_class: dict[str, torch.Tensor] = {}
+        self._not_finite: dict[str, torch.Tensor] = {}
 
     @torch.no_grad()
-    def add(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Measure a batch; return the partners (and who has one) of the first selector of `names`."""
-        allowed = batch.allowed(self._exclude_group)
-        chosen = {name: choose(SELECTORS[name](batch), allowed) for name in self.names}
-        members = self._members(batch.labels)
-        chance = ((batch.same_label & allowed).sum(dim=1) / allowed.sum(dim=1).clamp_min(1)).float()
-        paired = allowed.any(dim=1)
-        self._count("chance", chance, members, paired)
-        nearest = chosen["cosine"][0]
-        for name, (partner, has_partner) in chosen.items():
-            index = torch.arange(len(partner), device=partner.device)
-            self._count(f"{name}/same_label", batch.same_label[index, partner].float(), members, has_partner)
-            self._mean(f"{name}/mutual", (partner[partner] == index).float(), has_partner)
-            self._mean(f"{name}/agrees_with_cosine", (partner == nearest).float(), has_partner)
-            in_degree = torch.bincount(partner[has_partner], minlength=len(partner))
-            self._batches[f"{name}/hub_max"].append(in_degree.max().float())
+    def add(self, batch: Batch, step: int) -> Partners | None:
+        """Measure a batch, the `step`-th of the run; return the partners of the selector that trains, if one does."""
+        members = self._columns(batch.members.labels)
+        own = allowed, same = self._relations(batch, batch.members)
+        others = allowed.sum(dim=1)
+        self._count("chance", (same & allowed).sum(dim=1) / others.clamp_min(1), members, others > 0)
+        nearest = choose(SELECTORS["cosine"].scores(batch), allowed, batch.own).index[:, 0]
+        chosen = None
+        for name in self._names:
+            selector = SELECTORS[name]
+            candidates = selector.candidates(batch)
+            allowed, same = own if selector.in_batch else self._relations(batch, candidates.members)
+            scores = selector.scores(batch)
+            self.see(f"the selector {name}", scores, step)
+            partners = choose(scores, allowed, candidates, self._k if name == self._used else 1)
+            self._measure(name, partners, same, members, nearest if selector.in_batch else None)
+            if name == self._used:
+                chosen = partners
         norm = batch.kernel.diagonal().clamp_min(0).sqrt()
-        self._batches["gradient_norm_spread"].append(norm.std() / norm.mean())
-        return chosen[self.names[0]]
+        self._batches["gradient_norm_spread"].append(norm.std(unbiased=False) / norm.mean())
+        return chosen
+
+    def see(self, where: str, scores: torch.Tensor, step: int) -> None:
+        """Note the first step at which scores from `where` are not finite; nothing waits for the device."""
+        never = torch.iinfo(torch.int64).max
+        now = torch.where(scores.isfinite().all(), never, step)
+        self._not_finite[where] = torch.minimum(self._not_finite[where], now) if where in self._not_finite else now
+
+    def check(self) -> None:
+        """Stop the run if any score was not finite.
+
+        Raises:
+            InputError: with the step and the layer or selector where it was seen first.
+        """
+        never = torch.iinfo(torch.int64).max
+        steps = {where: int(step) for where, step in self._not_finite.items()}
+        where = min(steps, key=lambda w: steps[w], default=None)
+        if where is not None and steps[where] < never:
+            raise InputError(
+                f"pretraining diverged: at step {steps[where] + 1} the score of {where} is not a finite number; "
+                "lower pretrain.lr or selector.weight"
+            )
 
     def means(self) -> dict[str, float]:
-        """Return the epoch's means: rates in [0, 1], in-degrees >= 0; `_macro` is the mean over classes."""
-        overall = {name: float(values.mean()) for name, values in self.by_batch().items()}
+        """Return the epoch's means: rates in [0, 1], in-degrees >= 0; `_macro` is the mean over classes.
+
+        NaN for what no batch had, such as a partner where every other image is excluded.
+        """
+        overall = {name: float(values.double().nanmean()) for name, values in self.by_batch().items()}
         macro = {}
         for name, sums in self._per_class.items():
             hits, counts = sums.cpu().double()
@@ -57,10 +91,32 @@ class PartnerStatistics:
         return {**overall, **macro}
 
     def by_batch(self) -> dict[str, torch.Tensor]:
-        """Return every statistic batch by batch, float32 `[batches]`, for standard errors."""
-        return {name: torch.stack(values).cpu() for name, values in self._batches.items()}
+        """Return every statistic batch by batch, float32 `[batches]`, for standard errors; NaN where there is none."""
+        return {name: torch.stack(values).float().cpu() for name, values in self._batches.items()}
 
-    def _members(self, labels: torch.Tensor) -> torch.Tensor:
+    def _relations(self, batch: Batch, others: Members) -> tuple[torch.Tensor, torch.Tensor]:
+        return batch.allowed(others, self._exclude_group), batch.same_label(others)
+
+    def _measure(
+        self, name: str, partners: Partners, same: torch.Tensor, members: torch.Tensor, nearest: torch.Tensor | None
+    ) -> None:
+        count = partners.valid.sum(dim=1)
+        has_partner, some = count > 0, count.clamp_min(1)
+        hits = (same.gather(1, partners.index) & partners.valid).sum(dim=1) / some
+        self._count(f"{name}/same_label", hits, members, has_partner)
+        in_degree = torch.zeros(same.shape[1], device=same.device)
+        in_degree.scatter_add_(0, partners.index.flatten(), partners.valid.flatten().float())
+        self._batches[f"{name}/hub_max"].append(in_degree.max())
+        if nearest is None:
+            return
+        own = torch.arange(len(same), device=same.device)[:, None, None]
+        # [B, k, k]: whether the image is among its partners' partners.
+        back = (partners.index[partners.index] == own) & partners.valid[partners.index]
+        self._mean(f"{name}/mutual", (back.any(dim=2) & partners.valid).sum(dim=1) / some, has_partner)
+        agrees = (partners.index == nearest[:, None]) & partners.valid
+        self._mean(f"{name}/agrees_with_cosine", agrees.any(dim=1).float(), has_partner)
+
+    def _columns(self, labels: torch.Tensor) -> torch.Tensor:
         """Return float64 `[B, classes]`: which classes an image counts for."""
         if labels.ndim == 2:
             return labels.double()
@@ -73,7 +129,7 @@ class PartnerStatistics:
         self._per_class[name] = self._per_class[name] + sums if name in self._per_class else sums
 
     def _mean(self, name: str, value: torch.Tensor, counted: torch.Tensor) -> None:
-        self._batches[name].append((value * counted).sum() / counted.sum().clamp_min(1))
+        self._batches[name].append((value * counted).sum() / counted.sum())
 
 
 def feature_std(projections: torch.Tensor) -> torch.Tensor:

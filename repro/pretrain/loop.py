@@ -1,10 +1,10 @@
-"""The pretraining loop: BYOL, and the pull towards an additional positive."""
+"""The pretraining loop: views, a loss, a step, whatever the objective."""
 
-import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,14 +16,22 @@ from repro.data.imageset import sha256_of
 from repro.errors import InputError
 from repro.pretrain import optimizer as optim
 from repro.pretrain.augment import TwoViews
-from repro.pretrain.byol import Byol, Outputs, image_losses, partner_losses, tau_at
+from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import Checkpoint, History
-from repro.pretrain.diagnostics import PartnerStatistics, feature_std
+from repro.pretrain.diagnostics import COLLAPSED
 from repro.pretrain.encoder import Encoder, to_input
-from repro.pretrain.selectors import Batch
+from repro.pretrain.objectives import OBJECTIVES
+from repro.pretrain.objectives.base import Context
+from repro.pretrain.precision import autocast
+from repro.pretrain.selectors import Members
 from repro.progress import Progress
 
 log = logging.getLogger("repro.pretrain")
+
+COLLAPSE = (
+    "COLLAPSE: different images have nearly the same projection, so what is being learned is worthless; "
+    "lower pretrain.lr, raise pretrain.tau, and keep heads.predictor"
+)
 
 Report = Callable[[str, float, float], None]
 """Takes (metric name, value, step)."""
@@ -51,7 +59,12 @@ def new_encoder(config: dict[str, Any]) -> Encoder:
 
 
 def pretrain(
-    images: ImageSet, config: dict[str, Any], device: torch.device, checkpoint: Checkpoint, report: Report
+    images: ImageSet,
+    config: dict[str, Any],
+    device: torch.device,
+    checkpoint: Checkpoint,
+    report: Report,
+    stored: Sequence[tuple[float, Byol]] = (),
 ) -> Pretrained:
     """Train an encoder on the training split without its labels.
 
@@ -64,14 +77,16 @@ def pretrain(
         device: where to train.
         checkpoint: where the state is kept, and found.
         report: called with every metric of every epoch, steps from 1; resumed epochs are reported again.
+        stored: (learning rate, networks) of stored checkpoints, for tracin.source=pretrained.
 
     Raises:
-        InputError: fewer training images than a batch, or the loss is no longer finite.
+        InputError: fewer training images than a batch, settings that contradict each other, or a loss or a score
+            that is no longer finite.
     """
     settings = config["pretrain"]
-    trainer = _Trainer(images, config, device)
+    trainer = _Trainer(images, config, device, stored)
     content = sha256_of(images.images, images.indices("train"))
-    done, history = checkpoint.load(trainer.model, trainer.optimizer, content)
+    done, history = checkpoint.load(trainer.objective, trainer.optimizer, content)
     if done:
         log.info("continuing from the checkpoint after epoch %d of %d", done, settings["epochs"])
     for name, logged in history.metrics.items():
@@ -87,111 +102,101 @@ def pretrain(
                 raise InputError(
                     f"the loss is {values['pretrain/loss']} in epoch {epoch + 1}: take a lower pretrain.lr"
                 )
+            if values["pretrain/collapsed"]:
+                log.warning("epoch %d: %s", epoch + 1, COLLAPSE)
             history.add(values, by_batch, time.monotonic() - start)
             for name, value in values.items():
                 report(name, value, epoch + 1)
-            if (epoch + 1) % settings["checkpoint_every"] == 0 or epoch + 1 == settings["epochs"]:
-                checkpoint.save(trainer.model, trainer.optimizer, epoch + 1, history, content)
+            last = epoch + 1 == settings["epochs"]
+            if settings["keep_every"] is not None and ((epoch + 1) % settings["keep_every"] == 0 or last):
+                checkpoint.keep(trainer.objective.model, epoch + 1, values["pretrain/lr"])
+            if (epoch + 1) % settings["checkpoint_every"] == 0 or last:
+                checkpoint.save(trainer.objective, trainer.optimizer, epoch + 1, history, content)
     trained = (settings["epochs"] - done) * batches * settings["batch_size"]
     return Pretrained(trainer.encoder, history, trained / (time.monotonic() - began))
 
 
 class _Trainer:
-    """Model, optimiser, and the training split on the device as uint8; labels are there to measure with."""
+    """Objective, optimiser, and the training split on the device as uint8; labels are there to measure with."""
 
-    def __init__(self, images: ImageSet, config: dict[str, Any], device: torch.device) -> None:
-        train, size = images.indices("train"), config["pretrain"]["batch_size"]
-        self.batches = len(train) // size
-        if self.batches == 0:
-            raise InputError(
-                f"pretrain.batch_size={size}, but {images.name} has only {len(train)} training images; "
-                "take a smaller batch"
-            )
-        if config["pretrain"]["warmup_epochs"] > config["pretrain"]["epochs"]:
-            raise InputError(
-                f"pretrain.warmup_epochs={config['pretrain']['warmup_epochs']} is more than "
-                f"pretrain.epochs={config['pretrain']['epochs']}; lower it"
-            )
-        if config["tracin"]["exclude_group"] and images.groups is None:
-            raise InputError(
-                f"tracin.exclude_group=True, but which images of {images.name} share a patient or lesion is unknown"
-            )
-        self.config, self.device, self.classes = config, device, len(images.class_names)
+    def __init__(
+        self, images: ImageSet, config: dict[str, Any], device: torch.device, stored: Sequence[tuple[float, Byol]]
+    ) -> None:
+        _check(images, config)
+        train, settings = images.indices("train"), config["pretrain"]
+        self.config, self.device, self.batches = config, device, len(train) // settings["batch_size"]
         self.pixels = torch.from_numpy(images.images[train]).to(device)
         self.labels = torch.from_numpy(images.labels[train]).to(device)
         self.groups = None if images.groups is None else torch.from_numpy(images.groups[train]).to(device)
         self.views = TwoViews(config["data"]["size"], config["augment"]).to(device)
         self.encoder = new_encoder(config)
-        self.model = Byol(self.encoder, **config["heads"]).to(device)
+        context = Context(
+            steps=settings["epochs"] * self.batches,
+            classes=len(images.class_names),
+            multi_label=images.multi_label,
+            autocast=lambda: autocast(settings["precision"], device),
+            stored=[(lr, model.to(device)) for lr, model in stored],
+        )
+        self.objective = OBJECTIVES[config["method"]["objective"]](self.encoder, config, context).to(device)
         if device.type == "cuda":
-            self.model.to(memory_format=torch.channels_last)
-        self.network: Any = torch.compile(self.model) if config["pretrain"]["compile"] else self.model
-        self.optimizer = optim.build(self.model.online_parameters(), config["pretrain"])
+            self.objective.to(memory_format=torch.channels_last)
+        self.optimizer = optim.build(self.objective.trained_parameters(), settings)
 
     def train_epoch(self, epoch: int, progress: Progress) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-        """Train one epoch (from 0); return its metrics, and the partner statistics batch by batch.
+        """Train one epoch (from 0); return its metrics, and statistics batch by batch.
 
         Nothing waits for the device before the epoch's end.
         """
-        settings, tracin = self.config["pretrain"], self.config["tracin"]
+        settings, objective = self.config["pretrain"], self.objective
         size, steps = settings["batch_size"], settings["epochs"] * self.batches
         peak, warmup = settings["lr"] * size / 256, settings["warmup_epochs"] * self.batches
-        weight = partner_weight(self.config["selector"], epoch)
-        partners = PartnerStatistics(selector_key(self.config), self.classes, tracin["exclude_group"])
-        generator = _seed_epoch(self.config["seed"], epoch, self.device)
+        objective.begin_epoch(epoch, _seed_epoch(self.config["seed"], epoch, self.device))
         order = torch.randperm(len(self.pixels), device=self.device)
-        totals = torch.zeros(4, device=self.device)
+        logged: dict[str, list[torch.Tensor]] = defaultdict(list)
         for step, index in enumerate(order.split(size)[: self.batches], start=epoch * self.batches):
             optim.set_lr(self.optimizer, optim.lr_at(step, steps, warmup, peak))
             first, second = self.views(to_input(self.pixels[index]))
-            with precision(settings["precision"], self.device):
-                out = self.network(first, second)
-            partner, has_partner = partners.add(self._batch(index, out, generator))
-            byol = image_losses(out).mean()
-            additional = (
-                (partner_losses(out, partner) * has_partner).mean() if partners.used else torch.zeros_like(byol)
-            )
-            loss = byol + weight * additional
+            terms = objective.losses(first, second, self._members(index), step)
             self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            terms["loss"].backward()
             self.optimizer.step()
-            self.model.update_target(tau_at(step, steps, settings["tau"]))
-            totals += torch.stack([loss, byol, additional, feature_std(out.t[0])]).detach()
+            objective.after_step(step)
+            for name, value in terms.items():
+                logged[name].append(value.detach())
             progress.advance()
-        means = (totals / self.batches).tolist()
-        values = dict(zip(("loss", "loss_byol", "loss_partner", "feature_std"), means, strict=True))
-        values |= {"lambda": weight, "lr": self.optimizer.param_groups[0]["lr"]}
-        logged = {f"pretrain/{k}": value for k, value in values.items() if partners.used or k != "loss_partner"}
-        return logged | {f"partners/{name}": value for name, value in partners.means().items()}, partners.by_batch()
+        more, by_batch = objective.end_epoch()
+        values = {f"pretrain/{name}": float(torch.stack(each).mean()) for name, each in logged.items()}
+        values["pretrain/collapsed"] = float(float(logged["feature_std"][-1]) < COLLAPSED)
+        values["pretrain/lr"] = self.optimizer.param_groups[0]["lr"]
+        return values | more, by_batch
 
-    def _batch(self, index: torch.Tensor, out: Outputs, generator: torch.Generator) -> Batch:
-        """Return what selectors see of the batch of images `index` `[B]`."""
-        seen = Outputs(out.p.detach(), out.a.detach(), out.t)
-        return Batch(seen, self.labels[index], None if self.groups is None else self.groups[index], generator)
-
-
-def selector_key(config: dict[str, Any]) -> str | None:
-    """Return which selector trains: a key of `SELECTORS`, or None."""
-    name = config["selector"]["name"]
-    if name == "none":
-        return None
-    return f"tracin_{config['tracin']['normalize']}" if name == "tracin" else name
+    def _members(self, index: torch.Tensor) -> Members:
+        """Return who the images `index` `[B]` of the training split are."""
+        return Members(index, self.labels[index], None if self.groups is None else self.groups[index])
 
 
-def partner_weight(settings: dict[str, Any], epoch: int) -> float:
-    """Return lambda in an epoch (from 0): 0 during warm-up, a linear ramp, then `weight`; 0 without partners."""
-    if settings["name"] == "none":
-        return 0.0
-    since = epoch - settings["warmup_epochs"]
-    if since < 0:
-        return 0.0
-    return settings["weight"] * min(1.0, (since + 1) / (settings["ramp_epochs"] + 1))
-
-
-def precision(name: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Return the autocast that `pretrain.precision` asks for; auto is bf16 on a GPU only."""
-    bf16 = name == "bf16" or (name == "auto" and device.type == "cuda")
-    return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
+def _check(images: ImageSet, config: dict[str, Any]) -> None:
+    """Raise InputError for settings that do not fit the data or each other."""
+    train, settings = images.indices("train"), config["pretrain"]
+    if len(train) < settings["batch_size"]:
+        raise InputError(
+            f"pretrain.batch_size={settings['batch_size']}, but {images.name} has only {len(train)} training images; "
+            "take a smaller batch"
+        )
+    if settings["warmup_epochs"] > settings["epochs"]:
+        raise InputError(
+            f"pretrain.warmup_epochs={settings['warmup_epochs']} is more than "
+            f"pretrain.epochs={settings['epochs']}; lower it"
+        )
+    if config["tracin"]["exclude_group"] and images.groups is None:
+        raise InputError(
+            f"tracin.exclude_group=True, but which images of {images.name} share a patient or lesion is unknown"
+        )
+    if settings["compile"] and config["tracin"]["layers"] != "last" and config["method"]["objective"] == "byol":
+        raise InputError(
+            f"tracin.layers={config['tracin']['layers']} looks into the networks, which pretrain.compile=True closes; "
+            "set pretrain.compile=False"
+        )
 
 
 def _seed_epoch(seed: int, epoch: int, device: torch.device) -> torch.Generator:

@@ -1,24 +1,114 @@
 """Pairwise TracIn inside a batch (Pruthi et al. 2020): which images' gradients point the same way?
 
-K_ij = grad l_i . grad l_j over a set of parameters. The learning rate is common to a row and left out: it never
-changes which j is largest.
+K_ij = grad l_i . grad l_j over a set of parameters, the tier: `last`, the final layer of the predictor; `heads`, every
+Linear layer of projector and predictor; `full`, these and the encoder's convolutions. BatchNorm's own scale and shift
+belong to none [us]. The learning rate is common to a row and left out: it never changes which j is largest.
 """
 
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
 import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from repro.pretrain.byol import Outputs
+from repro.pretrain.byol import Byol, Outputs, image_losses
+from repro.pretrain.frozen import Tape
+from repro.pretrain.gram import layer_kernel
+
+See = Callable[[str, torch.Tensor], None]
+"""Called with a layer's name and each image's K_ii `[B]` over it."""
 
 
-def last_layer_kernel(out: Outputs) -> torch.Tensor:
+class OnlineTracin:
+    """K at the weights that are being trained, from the forward pass that training does anyway.
+
+    Args:
+        model: the networks.
+        settings: the `tracin` settings.
+    """
+
+    def __init__(self, model: Byol, settings: dict[str, Any]) -> None:
+        self._settings = settings
+        rooms = {"heads": ("projector", "predictor"), "full": ("encoder", "projector", "predictor")}
+        self._tape: Tape | None = None
+        if settings["layers"] != "last":
+            parts = [(room, part) for room in rooms[settings["layers"]] if (part := getattr(model, room)) is not None]
+            layers = {
+                f"{room}.{name}": layer
+                for room, part in parts
+                for name, layer in part.named_modules()
+                if isinstance(layer, nn.Linear | nn.Conv2d)
+            }
+            self._tape = Tape(layers, _norms(part for _, part in parts))
+
+    @property
+    def goes_back(self) -> bool:
+        """Whether the tier needs a backward pass."""
+        return self._tape is not None
+
+    def watching(self) -> AbstractContextManager[Any]:
+        """Return the context that the forward pass must run in."""
+        return contextlib.nullcontext() if self._tape is None else self._tape
+
+    def kernel(self, out: Outputs, see: See) -> torch.Tensor:
+        """Return K `[B, B]` of the forward pass whose outputs these are."""
+        views = self._settings["views"]
+        if self._tape is None:
+            kernel = last_layer_kernel(out, views).detach()
+            see("the last layer", kernel.diagonal())
+            return kernel
+        total = torch.zeros(out.p.shape[1], out.p.shape[1], device=out.p.device)
+        memory = self._settings["memory_mb"] * 2**20
+        for part in self._tape.gradients(image_losses(out, views).sum(), views):
+            kernel = layer_kernel(part.layer, part.inputs, part.gradients, memory)
+            see(part.name, kernel.diagonal())
+            total = total + kernel
+        return total
+
+
+class StoredTracin:
+    """K at stored checkpoints of a pretraining: TracInCP, the sum over checkpoints of learning rate times K.
+
+    Args:
+        checkpoints: (learning rate at the time, networks) pairs. Only the rates' proportions matter.
+        settings: the `tracin` settings.
+    """
+
+    def __init__(self, checkpoints: Sequence[tuple[float, Byol]], settings: dict[str, Any]) -> None:
+        self._parts = [(lr, model.train(), OnlineTracin(model, settings)) for lr, model in checkpoints]
+        self._largest = max(lr for lr, _ in checkpoints)
+
+    def kernel(self, first: torch.Tensor, second: torch.Tensor, see: See) -> torch.Tensor:
+        """Return K `[B, B]` of two views `[B, 3, H, W]`."""
+        kernels = []
+        for number, (lr, model, tracin) in enumerate(self._parts, start=1):
+            with torch.set_grad_enabled(tracin.goes_back), tracin.watching():
+                out = model(first, second)
+
+            def seen(name: str, values: torch.Tensor, number: int = number) -> None:
+                see(f"{name} of stored checkpoint {number}", values)
+
+            kernels.append(lr / self._largest * tracin.kernel(out, seen))
+        return torch.stack(kernels).sum(dim=0)
+
+
+def last_layer_kernel(out: Outputs, views: int = 2) -> torch.Tensor:
     """Return K `[B, B]` over the predictor's last Linear layer (weight and bias), without any backward pass.
 
     The layer stands above the last BatchNorm, so the result is exact in train mode: with inputs a and output
     gradients d, K_ij is the sum over the views u, w of (a_i^u . a_j^w + 1)(d_i^u . d_j^w).
+
+    Args:
+        out: the batch's outputs.
+        views: 2, or 1 for the loss of the first view's prediction alone.
     """
-    a, d = out.a.flatten(0, 1), output_gradients(out).flatten(0, 1)
+    a, d = out.a[:views].flatten(0, 1), output_gradients(out)[:views].flatten(0, 1)
     with torch.autocast(a.device.type, enabled=False):  # Gram products in float32
         gram = (a @ a.T + 1) * (d @ d.T)
-    views, batch = out.p.shape[:2]
+    batch = out.p.shape[1]
     return gram.view(views, batch, views, batch).sum(dim=(0, 2))
 
 
@@ -34,3 +124,7 @@ def cosine_of(kernel: torch.Tensor) -> torch.Tensor:
     """Return K_ij / sqrt(K_ii K_jj) `[B, B]`, in [-1, 1]; 0 where a gradient vanishes. [us]"""
     norm = kernel.diagonal().clamp_min(0).sqrt()
     return kernel / (norm[:, None] * norm[None, :]).clamp_min(torch.finfo(kernel.dtype).tiny)
+
+
+def _norms(parts: Iterable[nn.Module]) -> Iterator[nn.Module]:
+    return (module for part in parts for module in part.modules() if isinstance(module, _BatchNorm))

@@ -1,37 +1,96 @@
 """Who is the additional positive? A selector scores every pair of a batch; the best other image is chosen.
 
-A new selector is a file with a `scores` function and a line in `SELECTORS`.
+A selector is a file here with a function `scores(batch) -> [B, B]`; its name is the file's. One that chooses among
+other images than the batch's also has `candidates(batch) -> Candidates`, and its scores are `[B, N]`.
 """
 
-from collections.abc import Callable
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 
-from repro.pretrain.selectors import cosine, oracle, random, tracin
-from repro.pretrain.selectors.batch import Batch
-
-SELECTORS: dict[str, Callable[[Batch], torch.Tensor]] = {
-    "random": random.scores,
-    "cosine": cosine.scores,
-    "tracin_cosine": tracin.cosine_scores,
-    "tracin_dot": tracin.dot_scores,
-    "oracle": oracle.scores,
-}
+from repro.errors import InputError, did_you_mean
+from repro.pretrain.byol import Partners
+from repro.pretrain.selectors.batch import Batch, Candidates, Members
 
 
-def choose(scores: torch.Tensor, allowed: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return each image's partner, argmax_j scores_ij over the allowed j, and whether it has one.
+@dataclass(frozen=True)
+class Selector:
+    """A way to choose partners.
 
     Args:
-        scores: `[B, B]`.
-        allowed: bool `[B, B]`, False where j may not be i's partner (always False on the diagonal).
-
-    Returns:
-        partner int64 `[B]` (the image itself where it has none), has_partner bool `[B]`.
+        scores: the higher, the better a partner, `[B, N]`.
+        candidates: the N images that are scored.
+        in_batch: whether these are the batch's own.
     """
-    has_partner = allowed.any(dim=1)
-    best = scores.masked_fill(~allowed, -torch.inf).argmax(dim=1)
-    return torch.where(has_partner, best, torch.arange(len(scores), device=scores.device)), has_partner
+
+    scores: Callable[[Batch], torch.Tensor]
+    candidates: Callable[[Batch], Candidates]
+    in_batch: bool
 
 
-__all__ = ["SELECTORS", "Batch", "choose"]
+def _found() -> dict[str, Selector]:
+    modules = [importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__)]
+    return {
+        module.__name__.rpartition(".")[2]: Selector(
+            module.scores,
+            getattr(module, "candidates", lambda batch: batch.own),
+            not hasattr(module, "candidates"),
+        )
+        for module in modules
+        if hasattr(module, "scores")
+    }
+
+
+SELECTORS = _found()
+"""Every selector, by the name of its file."""
+
+
+def used_selector(config: dict[str, Any]) -> str | None:
+    """Return which selector trains, a key of `SELECTORS`; None for plain BYOL.
+
+    Raises:
+        InputError: there is no such selector, or it cannot do what the config asks of it.
+    """
+    settings = config["selector"]
+    for measured in settings["measured"]:
+        if measured not in SELECTORS:
+            raise InputError(f"selector.measured: {_unknown(measured, SELECTORS)}")
+    name = settings["name"]
+    if name == "none":
+        return None
+    if name == "tracin":
+        name = f"tracin_{config['tracin']['normalize']}"
+    if name not in SELECTORS:
+        known = ["none", "tracin", *(known for known in SELECTORS if not known.startswith("tracin_"))]
+        raise InputError(f"selector.name: {_unknown(name, known)}")
+    if settings["symmetric"] and not SELECTORS[name].in_batch:
+        raise InputError(f"selector.symmetric=True needs partners that are in the batch, which those of {name} are not")
+    return name
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    return f"no selector '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}"
+
+
+def choose(scores: torch.Tensor, allowed: torch.Tensor, candidates: Candidates, k: int = 1) -> Partners:
+    """Return each image's partners, the k allowed images with the highest scores; of equal ones the first.
+
+    Args:
+        scores: `[B, N]`.
+        allowed: bool `[B, N]`, False where j may not be i's partner, as no image may be its own.
+        candidates: the N images.
+        k: how many; fewer where fewer are allowed.
+    """
+    masked = scores.masked_fill(~allowed, -torch.inf)
+    if k == 1:
+        best = masked.argmax(dim=1, keepdim=True)
+    else:
+        best = masked.sort(dim=1, descending=True, stable=True).indices[:, :k]
+    return Partners(candidates.t, best, allowed.gather(1, best))
+
+
+__all__ = ["SELECTORS", "Batch", "Candidates", "Members", "Selector", "choose", "used_selector"]

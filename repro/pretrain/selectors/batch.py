@@ -1,12 +1,38 @@
-"""What a selector sees of a batch."""
+"""What a selector sees of a batch, and who can be chosen."""
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 
 from repro.pretrain.byol import Outputs
-from repro.pretrain.tracin import last_layer_kernel
+
+
+@dataclass(frozen=True)
+class Members:
+    """Images, by who they are: those of a batch, or of a memory bank.
+
+    Args:
+        position: int64 `[N]`, which image of the training split; -1 where a memory bank is still empty.
+        labels: int64 `[N]` or 0/1 `[N, L]`. Only `oracle` and the measurements look at them.
+        groups: int64 `[N]`, equal for images of one patient or lesion; None where unknown.
+    """
+
+    position: torch.Tensor
+    labels: torch.Tensor
+    groups: torch.Tensor | None
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Images that can be chosen as partners.
+
+    Args:
+        t: their target projections of both views `[2, N, P]`.
+        members: who they are.
+    """
+
+    t: torch.Tensor
+    members: Members
 
 
 @dataclass(frozen=True)
@@ -15,37 +41,39 @@ class Batch:
 
     Args:
         out: what the networks made of it.
-        labels: int64 `[B]` or 0/1 `[B, L]`. Only `oracle` and the measurements look at them.
-        groups: int64 `[B]`, equal for images of one patient or lesion; None where unknown.
+        members: who is in it.
+        kernel: K `[B, B]`, pairwise TracIn over the tier that the config names.
         generator: for selectors that draw at random; apart from the one that augments.
+        bank: images of earlier batches, if the config keeps any.
     """
 
     out: Outputs
-    labels: torch.Tensor
-    groups: torch.Tensor | None
+    members: Members
+    kernel: torch.Tensor
     generator: torch.Generator
+    bank: Candidates | None = None
 
-    @cached_property
-    def kernel(self) -> torch.Tensor:
-        """K `[B, B]`: pairwise TracIn over the predictor's last layer."""
-        return last_layer_kernel(self.out)
+    @property
+    def own(self) -> Candidates:
+        """The batch's own images."""
+        return Candidates(self.out.t, self.members)
 
-    @cached_property
-    def same_label(self) -> torch.Tensor:
-        """Bool `[B, B]`: the same class; for several labels, one in common, or none in both. [us]"""
-        if self.labels.ndim == 1:
-            return self.labels[:, None] == self.labels[None, :]
-        none = self.labels.sum(dim=1) == 0
-        return (self.labels.float() @ self.labels.float().T > 0) | (none[:, None] & none[None, :])
+    def same_label(self, others: Members) -> torch.Tensor:
+        """Return bool `[B, N]`: the same class; for several labels, one in common, or none in both. [us]"""
+        own, theirs = self.members.labels, others.labels
+        if own.ndim == 1:
+            return own[:, None] == theirs[None, :]
+        none, nor = own.sum(dim=1) == 0, theirs.sum(dim=1) == 0
+        return (own.float() @ theirs.float().T > 0) | (none[:, None] & nor[None, :])
 
-    def allowed(self, exclude_group: bool) -> torch.Tensor:
-        """Return bool `[B, B]`: j may be i's partner: another image and, if asked for, of another group."""
-        itself = torch.eye(len(self.labels), dtype=torch.bool, device=self.labels.device)
-        if exclude_group and self.groups is not None:
-            return ~(itself | (self.groups[:, None] == self.groups[None, :]))
-        return ~itself
+    def allowed(self, others: Members, exclude_group: bool) -> torch.Tensor:
+        """Return bool `[B, N]`: j may be i's partner: another image and, if asked for, of another group."""
+        may = (self.members.position[:, None] != others.position[None, :]) & (others.position >= 0)[None, :]
+        if exclude_group and self.members.groups is not None and others.groups is not None:
+            may &= self.members.groups[:, None] != others.groups[None, :]
+        return may
 
     def random(self) -> torch.Tensor:
         """Return independent uniform numbers `[B, B]` in [0, 1)."""
-        n, device = len(self.labels), self.labels.device
+        n, device = self.out.t.shape[1], self.out.t.device
         return torch.rand(n, n, generator=self.generator, device=device)

@@ -7,4 +7,4 @@ from repro.pretrain.selectors.batch import Batch
 
 def scores(batch: Batch) -> torch.Tensor:
     """Return random scores `[B, B]`, higher by 1 for the same label, so that any such image comes first."""
-    return batch.random() + batch.same_label
+    return batch.random() + batch.same_label(batch.members)

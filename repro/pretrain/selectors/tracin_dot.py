@@ -1,0 +1,10 @@
+"""The other image whose loss gradient has the largest product with one's own: pairwise TracIn [A], [TracIn]."""
+
+import torch
+
+from repro.pretrain.selectors.batch import Batch
+
+
+def scores(batch: Batch) -> torch.Tensor:
+    """Return K `[B, B]` as it is; images with large gradients become many images' partner."""
+    return batch.kernel
