@@ -14,11 +14,8 @@ from repro.evaluate import knn, linear
 from repro.evaluate.features import extract
 from repro.evaluate.finetune import finetune
 from repro.evaluate.metrics import main_metric, measure, selection_score
+from repro.evaluate.training import Predictor, Report
 from repro.pretrain.encoder import Encoder
-
-Report = Callable[[str, float, float], None]
-Predictor = Callable[[str], np.ndarray]
-"""From a split's name to its scores `[N, C]`."""
 
 
 @dataclass
