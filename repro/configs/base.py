@@ -38,8 +38,8 @@ BASE = {
     },
     "method": {
         "name": S("byol", "[us]", "Name in tables; set by the method configs."),
-        "objective": S("byol", "[A]", "none: random weights; supervised: labelled images only; byol: with or without partners.",
-                       choices=("none", "supervised", "byol")),
+        "objective": S("byol", "[A]", "none: random weights; supervised: labelled images only; semixup: labelled and unlabelled at once; byol: with or without partners.",
+                       choices=("none", "supervised", "semixup", "byol")),
     },
     "selector": {
         "name": S("none", "[A]", "How the additional positive is chosen.",
@@ -53,6 +53,13 @@ BASE = {
         "normalize": S("cosine", "[us]", "dot: K as it is; cosine: K_ij / sqrt(K_ii K_jj), which tames large-gradient hubs.",
                        choices=("dot", "cosine")),
         "exclude_group": S(False, "[us]", "Never pair two images of one patient or lesion."),
+    },
+    "semixup": {
+        "alpha": S(0.75, "[Semixup]", "Ratios of mixtures are drawn from Beta(alpha, alpha).", positive=True),
+        "min_ratio": S(0.55, "[Semixup]", "Least share of an unlabelled image in its own mixture.", low=0.5, high=1.0),
+        "in_manifold": S(2.0, "[Semixup]", "Weight of: two views of an image agree.", low=0.0),
+        "interpolation": S(2.0, "[Semixup]", "Weight of: a mixture agrees with the mixed logits. Default of the authors' loss; their training script gives it 4.", low=0.0),
+        "out_of_manifold": S(4.0, "[Semixup]", "Weight of: a mixture agrees with both views of its main image. Default of the authors' loss; their training script gives it 2.", low=0.0),
     },
     "pretrain": {
         "epochs": S(200, "[us]", "Passes over the unlabelled training images.", low=1),
@@ -68,7 +75,7 @@ BASE = {
         "compile": S(False, "[us]", "torch.compile the networks (GPU; pays after some minutes)."),
     },
     "evaluate": {
-        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (random_init, supervised).", low=1, optional=True, kind=int),
+        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (random_init, supervised, semixup).", low=1, optional=True, kind=int),
         "protocols": S(["knn", "linear", "finetune"], "[us]", "Which protocols to run.", choices=("knn", "linear", "finetune")),
         "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", positive=True, high=1.0),
         "class_weights": S("balanced", "[us]", "balanced: classes count alike in the linear and fine-tuning losses, as in balanced accuracy; none.",

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[us]")
-"""Where a value comes from: the paper's abstract, Grill et al. 2020, Pruthi et al. 2020, our own choice."""
+SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[Semixup]", "[us]")
+"""Where a value comes from: the paper's abstract, Grill et al. 2020, Pruthi et al. 2020, the code of Nguyen et al. 2020
+(Semixup), our own choice."""
 
 
 @dataclass(frozen=True)
