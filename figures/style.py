@@ -22,6 +22,7 @@ class Look:
 METHODS = {
     "random_init": Look("Random init.", "#8a867e", "X"),
     "supervised": Look("Supervised", "#33312e", "s"),
+    "semixup": Look("Semixup", "#4b0092", "*"),
     "simclr": Look("SimCLR", "#b58900", "<"),
     "dcl": Look("DCL", "#7f6a1d", ">"),
     "nnclr": Look("NNCLR", "#5b4a9e", "p"),
@@ -62,6 +63,7 @@ DARK = {
     "#882255": "#c9598f",
     "#5b4a9e": "#9c8be0",
     "#7f6a1d": "#b39c4c",
+    "#4b0092": "#a64dff",
 }
 """What a colour becomes on a dark page."""
 

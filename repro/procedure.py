@@ -16,6 +16,7 @@ from repro.configs.identity import digest
 from repro.configs.resolve import plain
 from repro.data import ImageSet, load
 from repro.errors import InputError
+from repro.evaluate.budget import extra_steps
 from repro.evaluate.protocols import evaluate
 from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import Checkpoint, below
@@ -94,20 +95,13 @@ class Procedure:
 
     def _evaluated(self, encoder: Encoder) -> dict[str, float]:
         start = time.monotonic()
-        supervised = self.config["method"]["objective"] == "supervised"
-        extra = self._pretraining_as_steps() if supervised else 0
+        extra = extra_steps(self.config, len(self.images.indices("train")))
         result = evaluate(encoder, self.images, self.config, extra, self.device, self.recorder.metric)
         self.recorder.arrays("test_scores.npz", result.scores)
         self.recorder.info(label_subsets=result.label_subsets)
         self.timings["evaluate_s"] = round(time.monotonic() - start, 3)
         self._complete()
         return result.main
-
-    def _pretraining_as_steps(self) -> int:
-        """Return how many fine-tuning steps see as many images as pretraining would."""
-        pretraining, size = self.config["pretrain"], self.config["evaluate"]["finetune"]["batch_size"]
-        batches = len(self.images.indices("train")) // pretraining["batch_size"]
-        return pretraining["epochs"] * batches * pretraining["batch_size"] // size
 
     def _complete(self) -> None:
         self.timings |= _peak_memory(self.device)

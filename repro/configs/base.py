@@ -39,8 +39,8 @@ BASE = {
     },
     "method": {
         "name": S("byol", "[us]", "Name in tables; set by the method configs."),
-        "objective": S("byol", "[A]", "none: random weights; imagenet: torchvision's; supervised: labelled images only; byol: with or without partners; simclr, dcl, nnclr.",
-                       choices=("none", "imagenet", "supervised", "byol", "simclr", "dcl", "nnclr")),
+        "objective": S("byol", "[A]", "none: random weights; imagenet: torchvision's; supervised: labelled images only; semixup: labelled and unlabelled at once; byol: with or without partners; simclr, dcl, nnclr.",
+                       choices=("none", "imagenet", "supervised", "semixup", "byol", "simclr", "dcl", "nnclr")),
     },
     "selector": {
         "name": S("none", "[A]", "How the additional positive is chosen: none, random, cosine, queue, tracin, oracle, or a file of yours in repro/pretrain/selectors."),
@@ -68,6 +68,13 @@ BASE = {
         "temperature": S(0.1, "[SimCLR]", "Temperature of simclr, dcl and nnclr.", positive=True),
         "bank": S(4096, "[us]", "Projections that the memory bank of nnclr keeps. NNCLR: 98304, for 1.3 million images.", low=1),
     },
+    "semixup": {
+        "alpha": S(0.75, "[Semixup]", "Ratios of mixtures are drawn from Beta(alpha, alpha).", positive=True),
+        "min_ratio": S(0.55, "[Semixup]", "Least share of an unlabelled image in its own mixture.", low=0.5, high=1.0),
+        "in_manifold": S(2.0, "[Semixup]", "Weight of: two views of an image agree.", low=0.0),
+        "interpolation": S(4.0, "[Semixup]", "Weight of: a mixture agrees with the mixed logits.", low=0.0),
+        "out_of_manifold": S(2.0, "[Semixup]", "Weight of: a mixture agrees with both views of its main image.", low=0.0),
+    },
     "pretrain": {
         "epochs": S(200, "[us]", "Passes over the unlabelled training images.", low=1),
         "batch_size": S(256, "[us]", "Images per step; partners are chosen inside a batch.", low=2),
@@ -83,7 +90,7 @@ BASE = {
         "compile": S(False, "[us]", "torch.compile the networks (GPU; pays after some minutes)."),
     },
     "evaluate": {
-        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (random_init, supervised).", low=1, optional=True, kind=int),
+        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (random_init, supervised, semixup).", low=1, optional=True, kind=int),
         "protocols": S(["knn", "linear", "finetune"], "[us]", "Which protocols to run.", choices=("knn", "linear", "finetune")),
         "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", positive=True, high=1.0),
         "class_weights": S("balanced", "[us]", "balanced: classes count alike in the linear and fine-tuning losses, as in balanced accuracy; none.",

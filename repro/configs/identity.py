@@ -26,7 +26,7 @@ def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
 def identity(config: dict[str, Any], command: str) -> dict[str, str]:
     """Return the hashes that say what a run is: `cell` (everything), `series` (all but the seed), `study` (what
     runs that may be compared share: all but seed and method)."""  # fmt: skip
-    method = ("method", "selector", "tracin", "contrastive", "evaluate.protocols")
+    method = ("method", "selector", "tracin", "contrastive", "semixup", "evaluate.protocols")
     free = ("seed", "evaluate.pretraining", "tracin.pretraining", "pretrain.keep_every")  # run ids; what else is stored
     return {
         "cell": f"{command}-{digest(config)}",

@@ -15,6 +15,17 @@ METHODS = {
             "evaluate": {"protocols": ["finetune"]},
         },
     ),
+    "semixup": Named(
+        "No pretraining: the network learns from the labelled fraction and, by mixtures and consistency, from all "
+        "training images without their labels (Nguyen et al. 2020). It stands where fine-tuning does, and its batches, "
+        "labelled and unlabelled, see as many images as pretraining and fine-tuning see together; a step costs four "
+        "passes of the network. Weights and ratios are those of its public code [Semixup]; several labels per "
+        "image, optimiser and augmentation are [us].",
+        {
+            "method": {"name": "semixup", "objective": "semixup"},
+            "evaluate": {"protocols": ["finetune"]},
+        },
+    ),
     "imagenet": Named(
         "No pretraining here: torchvision's ImageNet weights, for the encoders that it has (width 64, stem imagenet). "
         "Downloaded once into torch's cache (45 MB), or put there by hand. [us]",

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[SimCLR]", "[us]")
-"""Where a value comes from: the paper's abstract, Grill et al. 2020, Pruthi et al. 2020, Chen et al. 2020 (SimCLR),
-our own choice."""
+SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[SimCLR]", "[Semixup]", "[us]")
+"""Where a value comes from: the paper's abstract, Grill et al. 2020, Pruthi et al. 2020, Chen et al. 2020 (SimCLR), the
+code of Nguyen et al. 2020 (Semixup), our own choice."""
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""Judging an encoder: k nearest neighbours, a linear probe, fine-tuning on a label fraction."""
+"""Judging an encoder: k nearest neighbours, a linear probe, fine-tuning on a label fraction (or Semixup)."""

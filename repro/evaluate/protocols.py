@@ -10,15 +10,13 @@ import torch
 from repro.data import ImageSet
 from repro.data.imageset import sha256_of
 from repro.data.subsets import label_subset
-from repro.evaluate import knn, linear
+from repro.evaluate import budget, knn, linear
 from repro.evaluate.features import extract
 from repro.evaluate.finetune import finetune
 from repro.evaluate.metrics import main_metric, measure, selection_score
+from repro.evaluate.semixup import semixup
+from repro.evaluate.training import Predictor, Report
 from repro.pretrain.encoder import Encoder
-
-Report = Callable[[str, float, float], None]
-Predictor = Callable[[str], np.ndarray]
-"""From a split's name to its scores `[N, C]`."""
 
 
 @dataclass
@@ -50,7 +48,7 @@ def evaluate(
         encoder: the weights to judge.
         images: the data set.
         config: the whole config.
-        extra_steps: fine-tuning steps beyond the settings' (a supervised network has no pretraining before them).
+        extra_steps: batches of fine-tuning beyond the settings' (see `budget`).
         device: where to compute.
         report: called with "test/PROTOCOL/METRIC" and "val/PROTOCOL/METRIC", step = label percent, and with
             "finetune/PERCENT/val" and ".../train_loss", step = optimiser step.
@@ -68,9 +66,7 @@ def evaluate(
         for protocol in settings["protocols"]:
             if protocol == "finetune":
                 curve = _prefixed(report, f"finetune/{percent:g}/")
-                budget = {**settings["finetune"], "steps": settings["finetune"]["steps"] + extra_steps}
-                weights = settings["class_weights"]
-                predict = finetune(encoder, images, labelled, budget, weights, config["seed"], device, curve)
+                predict = _trained_predictor(encoder, images, labelled, config, extra_steps, device, curve)
             else:
                 predict = _frozen_predictor(protocol, features, images, labelled, settings)
             for split in ("val", "test"):
@@ -81,6 +77,23 @@ def evaluate(
             result.scores[f"{protocol}/{percent:g}"] = scores
             result.main[f"{protocol}/{percent:g}"] = values[main_metric(images.multi_label)]
     return result
+
+
+def _trained_predictor(
+    encoder: Encoder,
+    images: ImageSet,
+    labelled: np.ndarray,
+    config: dict[str, Any],
+    extra_steps: int,
+    device: torch.device,
+    report: Report,
+) -> Predictor:
+    """Train the whole network: fine-tuning, or Semixup, which takes its place in the tables."""
+    settings = {**config["evaluate"]["finetune"], "steps": budget.steps(config, extra_steps)}
+    rest = config["evaluate"]["class_weights"], config["seed"], device, report
+    if config["method"]["objective"] == "semixup":
+        return semixup(encoder, images, labelled, settings, config["semixup"], *rest)
+    return finetune(encoder, images, labelled, settings, *rest)
 
 
 def _frozen_predictor(

@@ -112,3 +112,10 @@ def test_methods_and_seeds_of_a_plan_share_a_study_and_data_sets_do_not():
     }
     assert len(studies) == 1
     assert identity(resolve(["byol", "phantom", "smoke"]), "train")["study"] not in studies
+
+
+def test_semixup_shares_the_study_of_the_other_methods_whatever_its_weights():
+    semixup = resolve(["semixup", "dermamnist", "smoke"], {"semixup.alpha": 0.3, "semixup.in_manifold": 1.0})
+    byol = resolve(["byol", "dermamnist", "smoke"])
+    assert identity(semixup, "train")["study"] == identity(byol, "train")["study"]
+    assert identity(semixup, "train")["series"] != identity(byol, "train")["series"]

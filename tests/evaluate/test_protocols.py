@@ -13,9 +13,11 @@ from repro.data import ImageSet
 from repro.data.subsets import label_subset
 from repro.evaluate import knn, linear
 from repro.evaluate.features import extract
-from repro.evaluate.finetune import _balance, _batches, finetune
+from repro.evaluate.finetune import finetune
+from repro.evaluate.labelled import balance
 from repro.evaluate.metrics import measure
 from repro.evaluate.protocols import evaluate
+from repro.evaluate.training import batches
 from repro.pretrain.encoder import Encoder, normalized, to_input
 
 CPU = torch.device("cpu")
@@ -90,14 +92,14 @@ def test_features_of_an_image_do_not_depend_on_the_others(tiny: ImageSet):
 def test_class_weights_are_scikit_learns():
     labels = np.array([0] * 8 + [2] * 2)
     expected = compute_class_weight("balanced", classes=np.array([0, 2]), y=labels)
-    assert _balance(torch.from_numpy(labels), 3).tolist() == pytest.approx([expected[0], 0, expected[1]])
+    assert balance(torch.from_numpy(labels), 3).tolist() == pytest.approx([expected[0], 0, expected[1]])
 
 
 def test_batches_go_through_all_images_before_one_comes_again():
-    batches = _batches(10, 3, 7)
-    assert [len(b) for b in batches] == [3] * 7
-    assert len(set(torch.cat(batches[:3]).tolist())) == 9
-    assert [len(b) for b in _batches(2, 64, 5)] == [2] * 5
+    order = batches(10, 3, 7)
+    assert [len(b) for b in order] == [3] * 7
+    assert len(set(torch.cat(order[:3]).tolist())) == 9
+    assert [len(b) for b in batches(2, 64, 5)] == [2] * 5
 
 
 SETTINGS = {"steps": 40, "batch_size": 16, "lr": 0.05, "weight_decay": 1e-4, "validations": 4}

@@ -1,0 +1,34 @@
+"""How long a classifier trains: a method sees as many training images as any other, pretraining included.
+
+A pretrained method sees `pretrain.epochs` passes, then `evaluate.finetune.steps` batches. One that learns from labels
+from the start gets its pretraining's images as further batches (`extra_steps`), and one that takes two batches in a
+step makes half as many steps (`steps`). Views and mixtures of an image do not count again. [us]
+"""
+
+from typing import Any
+
+FROM_THE_START = ("supervised", "semixup")
+"""Objectives that train on labels in place of pretraining."""
+
+BATCHES_PER_STEP = {"semixup": 2}
+"""Objectives whose steps see more than one batch: Semixup's a labelled and an unlabelled one."""
+
+
+def extra_steps(config: dict[str, Any], training_images: int) -> int:
+    """Return how many batches of fine-tuning see the images that a method does not spend on pretraining.
+
+    Args:
+        config: the whole config.
+        training_images: size of the training split.
+    """
+    if config["method"]["objective"] not in FROM_THE_START:
+        return 0
+    pretraining, size = config["pretrain"], config["evaluate"]["finetune"]["batch_size"]
+    seen_per_epoch = training_images // pretraining["batch_size"] * pretraining["batch_size"]
+    return pretraining["epochs"] * seen_per_epoch // size
+
+
+def steps(config: dict[str, Any], extra: int) -> int:
+    """Return the optimiser steps, at least 1, that see `evaluate.finetune.steps` + `extra` batches."""
+    batches = config["evaluate"]["finetune"]["steps"] + extra
+    return max(1, batches // BATCHES_PER_STEP.get(config["method"]["objective"], 1))
