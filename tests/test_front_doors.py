@@ -74,6 +74,11 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         ),
         (["pretrain", "with", "phantom", "random_init", *QUICK], "has nothing to pretrain"),
         (["with", "phantom", "device=cuda"], "torch sees no CUDA device"),
+        (["with", "phantom", "selector.name=cosin"], "no selector 'cosin'. Did you mean 'cosine'?"),
+        (["with", "phantom", "selector.measured=['orakel']"], "no selector 'orakel'. Did you mean 'oracle'?"),
+        (["with", "phantom", "selector.name=queue", "selector.symmetric=True"], "partners that are in the batch"),
+        (["with", "phantom", "tracin.source=pretrained"], "needs the run that kept the networks"),
+        (["with", "phantom", "imagenet", "smoke", *QUICK], "imagenet has weights for encoder.width=64"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(database: Database, capsys, arguments: list[str], complaint: str):
@@ -149,6 +154,38 @@ def test_a_stored_encoder_is_evaluated_on_other_images(database: Database, capsy
     database.metrics.delete_one({"run_id": 1})
     assert "run 1 is damaged" in refused(capsys, run.main, "evaluate", "with", "byol", *stored)
     assert len(find_runs(database)) == 2
+
+
+def test_stored_networks_choose_the_partners_of_another_run(database: Database, capsys):
+    small = ["phantom", "smoke", *QUICK]
+    assert at(run.main, "pretrain", "with", "byol", *small, "pretrain.keep_every=1") == 0
+    assert at(run.main, "pretrain", "with", "simclr", *small, "pretrain.keep_every=1") == 0
+    assert at(run.main, "pretrain", "with", "byol", *small) == 0
+    method = ["pretrain", "with", "byol_tracin", *small]
+    source = ["tracin.source=pretrained", "tracin.layers=heads"]
+    assert at(run.main, *method, *source, "tracin.pretraining=1") == 0
+    assert at(run.main, *method, "tracin.layers=heads") == 0
+    first, _, _, stored, online = find_runs(database)
+    assert problems_of(database, first) == problems_of(database, stored) == []
+    assert {"model-00001.safetensors", "model-00002.safetensors"} <= {a["name"] for a in first["artifacts"]}
+    assert stored["info"]["series"].endswith(first["info"]["series"])
+    assert stored["info"]["series"] != online["info"]["series"]
+    spread = {
+        run_id: metric_points(database, [run_id], "partners/gradient_norm_spread")["value"].tolist()
+        for run_id in (4, 5)
+    }
+    assert spread[4] != spread[5]
+
+    for change, complaint in (
+        ([], "tracin.source=pretrained needs the run"),
+        (["tracin.pretraining=77"], "no completed run 77"),
+        (["tracin.pretraining=2"], "kept no BYOL networks"),
+        (["tracin.pretraining=3"], "kept no BYOL networks"),
+    ):
+        assert complaint in refused(capsys, run.main, *method, *source, *change)
+    database.runs.update_one({"_id": 1}, {"$set": {"config.data.split": "lesion"}})
+    assert "can be test images" in refused(capsys, run.main, *method, *source, "tracin.pretraining=1")
+    assert len(find_runs(database)) == 5
 
 
 def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: Database, capsys, folder: Path):

@@ -1,12 +1,19 @@
 """The README tells what the code holds."""
 
+import os
 import re
 import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+from pymongo import MongoClient
 
 from repro.configs.resolve import check_name, flat, resolve
 from repro.configs.show import lines, markdown
+from repro.store import find_runs, metric_points
 from tests.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -25,7 +32,40 @@ def test_every_run_command_in_it_resolves():
     assert len(words) >= 2
     for line in words:
         updates = dict(word.split("=") for word in line if "=" in word)
-        resolve([word for word in line if "=" not in word], {k: int(v) for k, v in updates.items()})
+        resolve([word for word in line if "=" not in word], {k: _value(v) for k, v in updates.items()})
+
+
+def _value(text: str) -> int | str:
+    return int(text) if text.isdigit() else text
+
+
+def test_the_selector_it_shows_is_one_file_that_trains(tmp_path: Path, server: str):
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    (name,) = re.findall(r"selector\.name=(\w+)", README)
+    assert f"`{name}.py`" in README
+    assert len(code.splitlines()) <= 20
+    for part in ("repro", "figures", "uv.lock"):
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, tmp_path / part)
+    (tmp_path / "repro" / "pretrain" / "selectors" / f"{name}.py").write_text(code)
+    settings = [
+        "data.limit=64",
+        "encoder.width=4",
+        "pretrain.epochs=1",
+        "pretrain.warmup_epochs=0",
+        "pretrain.batch_size=32",
+    ]
+    line = ["byol", "phantom", "smoke", f"selector.name={name}", f"method.name=byol_{name}", *settings]
+    environment = {**os.environ, "REPRO_MONGO_URI": f"{server}test_selector", "OMP_NUM_THREADS": "1"}
+    subprocess.run(
+        [sys.executable, "-m", "repro.run", "pretrain", "with", *line], cwd=tmp_path, env=environment, check=True
+    )
+    with MongoClient(f"{server}test_selector") as client:
+        (run,) = find_runs(client["test_selector"])
+        names = set(metric_points(client["test_selector"], [run["_id"]])["name"])
+        client.drop_database("test_selector")
+    assert run["status"] == "COMPLETED"
+    assert f"partners/{name}/same_label" in names
 
 
 @pytest.mark.parametrize("module", re.findall(r"python -m ((?:repro|figures)[a-z.]*)", README))

@@ -138,4 +138,4 @@ def feature_std(projections: torch.Tensor) -> torch.Tensor:
     The standard deviation of each coordinate over the batch, averaged, times sqrt(P) (Chen and He 2021).
     """
     unit = torch.nn.functional.normalize(projections, dim=-1)
-    return unit.std(dim=0).mean() * projections.shape[1] ** 0.5
+    return unit.std(dim=0, correction=min(1, len(unit) - 1)).mean() * projections.shape[1] ** 0.5

@@ -1,6 +1,7 @@
 """Configs: data only, checked, and the same whether we or Sacred resolve them."""
 
 import pytest
+from pymongo.database import Database
 
 from repro.configs import NAMED
 from repro.configs.identity import digest, identity
@@ -20,11 +21,11 @@ from repro.experiment import build
         ([], {}),
     ],
 )
-def test_sacred_resolves_to_the_same_config(named: list[str], updates: dict):
+def test_sacred_resolves_to_the_same_config(named: list[str], updates: dict, database: Database):
     nested: dict = {}
     for key, value in updates.items():
         put(nested, key, value)
-    theirs = build()._create_run("train", nested, named).config
+    theirs = build(database, {})._create_run("train", nested, named).config
     assert plain(theirs) == resolve(named, updates)
 
 
@@ -68,7 +69,7 @@ def test_every_setting_has_a_source_and_a_help_text_and_a_default_that_is_allowe
         ({"augment.jitter": [0.2, 0.2]}, "must have 4 elements"),
         ({"evaluate.protocols": "[knn]"}, "the shell took the quotes"),
         ({"pretrain.compile": 1}, "must be True or False"),
-        ({"selector.name": "tracinn"}, "Did you mean 'tracin'?"),
+        ({"tracin.layers": "head"}, "Did you mean 'heads'?"),
         ({"evaluate.fractions": [0.1, 0]}, "evaluate.fractions=0 must be above 0 and at most 1"),
         ({"evaluate.fractions": [2]}, "evaluate.fractions=2 must be above 0 and at most 1"),
         ({"evaluate.fractions": 0.1}, "must be a list"),
@@ -93,7 +94,10 @@ def test_the_hash_ignores_what_does_not_change_the_result_and_nothing_else():
     same = resolve(["byol_tracin", "smoke"], {"pretrain.checkpoint_every": 3, "device": "cpu", "scale": "x"})
     assert digest(base) == digest(same)
     for key, setting in settings():
-        if type(setting.value) is int and key != "pretrain.checkpoint_every":
+        if setting.choices and isinstance(setting.value, int):
+            (other,) = set(setting.choices) - {setting.value}
+            assert digest(resolve(["byol_tracin", "smoke"], {key: other})) != digest(base), key
+        elif type(setting.value) is int and key != "pretrain.checkpoint_every":
             assert digest(resolve(["byol_tracin", "smoke"], {key: setting.value + 1})) != digest(base), key
         elif type(setting.value) is float:
             assert digest(resolve(["byol_tracin", "smoke"], {key: setting.value * 0.9 + 0.04})) != digest(base), key

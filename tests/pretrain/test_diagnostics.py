@@ -1,33 +1,47 @@
 """Partner statistics against plain loops over images."""
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 
+from repro.errors import InputError
 from repro.pretrain.diagnostics import PartnerStatistics, feature_std
-from repro.pretrain.selectors import SELECTORS, choose
-from tests.pretrain.test_selectors import batch_of
+from repro.pretrain.selectors import SELECTORS, Batch, choose
+from tests.pretrain.test_selectors import batch_of, partners_of
+
+MEASURED = ("tracin_cosine", "cosine", "queue")
 
 
 @pytest.mark.parametrize("multi_label", [False, True])
-def test_means_equal_a_loop_over_images(multi_label: bool):
+@pytest.mark.parametrize("k", [1, 3])
+def test_means_equal_a_loop_over_images(multi_label: bool, k: int):
     torch.manual_seed(5)
     labels = [torch.randint(0, 2, (24, 3)) if multi_label else torch.randint(0, 3, (24,)) for _ in range(4)]
     batches = [batch_of(24, seed, labels[seed]) for seed in range(4)]
-    statistics = PartnerStatistics(None, 3, exclude_group=True)
-    for batch in batches:
-        statistics.add(batch)
+    statistics = PartnerStatistics("tracin_cosine", MEASURED, 3, exclude_group=True, k=k)
+    for step, batch in enumerate(batches):
+        statistics.add(batch, step)
 
-    hits, chances, classes, degrees, mutual = [], [], [], [], []
+    hits, queue_hits, chances, classes, degrees, mutual, agrees = [], [], [], [], [], [], []
     for batch in batches:
-        allowed = batch.allowed(True)
-        partner, _ = choose(SELECTORS["tracin_cosine"](batch), allowed)
-        degrees.append(max(partner.tolist().count(j) for j in range(24)))
+        same = batch.same_label(batch.members)
+        partners = partners_of(batch, "tracin_cosine", exclude_group=True, k=k).index.tolist()
+        nearest = partners_of(batch, "cosine", exclude_group=True).index.tolist()
+        queued = partners_of(batch, "queue", exclude_group=True).index.tolist()
+        degrees.append(max(sum(chosen.count(j) for chosen in partners) for j in range(24)))
+        same_as_queue = batch.same_label(batch.bank.members)
         for i in range(24):
             others = [j for j in range(24) if i // 2 != j // 2]
-            hits.append(float(batch.same_label[i, partner[i]]))
-            chances.append(sum(float(batch.same_label[i, j]) for j in others) / len(others))
-            classes.append([c for c in range(3) if (batch.labels[i, c] if multi_label else batch.labels[i] == c)])
-            mutual.append(float(partner[partner[i]] == i))
+            hits.append(sum(float(same[i, j]) for j in partners[i]) / k)
+            queue_hits.append(float(same_as_queue[i, queued[i][0]]))
+            chances.append(sum(float(same[i, j]) for j in others) / len(others))
+            classes.append(
+                [c for c in range(3) if (batch.members.labels[i, c] if multi_label else batch.members.labels[i] == c)]
+            )
+            mutual.append(sum(i in partners[j] for j in partners[i]) / k)
+            agrees.append(float(nearest[i][0] in partners[i]))
 
     def macro(values: list[float]) -> float:
         by_class = [[v for v, member in zip(values, classes, strict=True) if c in member] for c in range(3)]
@@ -36,17 +50,57 @@ def test_means_equal_a_loop_over_images(multi_label: bool):
     means = statistics.means()
     assert means["tracin_cosine/same_label"] == pytest.approx(sum(hits) / 96)
     assert means["tracin_cosine/same_label_macro"] == pytest.approx(macro(hits))
+    assert means["queue/same_label"] == pytest.approx(sum(queue_hits) / 96)
     assert means["chance"] == pytest.approx(sum(chances) / 96)
     assert means["chance_macro"] == pytest.approx(macro(chances))
     assert means["tracin_cosine/hub_max"] == pytest.approx(sum(degrees) / 4)
     assert means["tracin_cosine/mutual"] == pytest.approx(sum(mutual) / 96)
+    assert means["tracin_cosine/agrees_with_cosine"] == pytest.approx(sum(agrees) / 96)
     assert means["cosine/agrees_with_cosine"] == 1.0
+    assert "queue/mutual" not in means  # nobody in a bank chooses
 
 
 def test_the_partners_returned_are_those_of_the_selector_that_trains():
     batch = batch_of()
-    partner, _ = PartnerStatistics("tracin_dot", 3, exclude_group=False).add(batch)
-    assert torch.equal(partner, choose(SELECTORS["tracin_dot"](batch), batch.allowed(False))[0])
+    chosen = PartnerStatistics("tracin_dot", MEASURED, 3, exclude_group=False).add(batch, 0)
+    assert torch.equal(
+        chosen.index,
+        choose(SELECTORS["tracin_dot"].scores(batch), batch.allowed(batch.members, False), batch.own).index,
+    )
+    assert PartnerStatistics(None, MEASURED, 3, exclude_group=False).add(batch, 0) is None
+
+
+def test_a_batch_without_any_partner_counts_for_nothing():
+    alone, others = batch_of(2), batch_of(24)
+    statistics, expected = (PartnerStatistics("cosine", ["cosine"], 3, exclude_group=True) for _ in range(2))
+    assert not statistics.add(alone, 0).valid.any()
+    statistics.add(others, 1)
+    expected.add(others, 0)
+    for name, value in expected.means().items():
+        if "same_label" in name or "chance" in name or "mutual" in name:
+            assert statistics.means()[name] == pytest.approx(value), name
+    never = PartnerStatistics("cosine", ["cosine"], 3, exclude_group=True)
+    never.add(batch_of(1), 0)
+    assert math.isnan(never.means()["cosine/same_label"])
+    assert never.means()["cosine/hub_max"] == 0
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_score_that_is_not_finite_is_reported_with_selector_and_first_step(bad: float):
+    statistics = PartnerStatistics("cosine", ["tracin_cosine"], 3, exclude_group=False)
+    batch = batch_of()
+    broken = batch.out.t.clone()
+    broken[0, 3, 1] = bad
+    for step, out in enumerate([batch.out, batch.out, replace(batch.out, t=broken), replace(batch.out, t=broken)]):
+        statistics.add(Batch(out, batch.members, batch.kernel, batch.generator), 40 + step)
+    with pytest.raises(InputError, match="at step 43 the score of the selector cosine is not a finite number"):
+        statistics.check()
+
+
+def test_finite_scores_pass():
+    statistics = PartnerStatistics("cosine", MEASURED, 3, exclude_group=False)
+    statistics.add(batch_of(), 0)
+    statistics.check()
 
 
 def test_feature_std_is_one_for_isotropic_features_and_zero_when_collapsed():

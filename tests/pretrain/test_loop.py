@@ -16,8 +16,10 @@ from safetensors.torch import load
 
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
+from repro.data import load as load_images
 from repro.errors import InputError
-from repro.pretrain.checkpoint import Checkpoint
+from repro.pretrain.checkpoint import Checkpoint, below
+from repro.pretrain.encoder import Encoder
 from repro.pretrain.loop import Pretrained, new_encoder, pretrain
 from repro.store import find_runs, metric_points, open_database, problems_of, read_artifact
 from tests.conftest import ROOT
@@ -52,14 +54,26 @@ class StoppedError(Exception):
     pass
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "lars"])
-@pytest.mark.parametrize("method", ["byol_tracin", "byol_random"])
-def test_a_resumed_run_is_the_run_that_was_never_interrupted(
-    tiny: ImageSet, tmp_path: Path, method: str, optimizer: str
-):
-    whole, reported = train(tiny, tmp_path / "whole", method, pretrain__optimizer=optimizer)
+RESUMED: list[tuple[str, dict[str, Any]]] = [
+    ("byol_tracin", {}),
+    ("byol_tracin", {"pretrain.optimizer": "adamw"}),
+    ("byol_tracin", {"pretrain.optimizer": "lars"}),
+    ("byol_tracin", {"tracin.layers": "full", "selector.partners": 2, "selector.symmetric": True}),
+    ("byol_random", {}),
+    ("byol_queue", {"selector.queue": 40}),
+    ("simclr", {}),
+    ("nnclr", {"contrastive.bank": 40}),
+]
 
-    config = resolve([method], {**SMALL, "pretrain.optimizer": optimizer})
+
+@pytest.mark.parametrize(("method", "changes"), RESUMED)
+def test_a_resumed_run_is_the_run_that_was_never_interrupted(
+    tiny: ImageSet, tmp_path: Path, method: str, changes: dict[str, Any]
+):
+    own = {key.replace(".", "__"): value for key, value in changes.items()}
+    whole, reported = train(tiny, tmp_path / "whole", method, **own)
+
+    config = resolve([method], {**SMALL, **changes})
 
     def stop_in_third_epoch(name: str, value: float, step: float) -> None:
         if step == 3:
@@ -67,13 +81,13 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(
 
     with Checkpoint(tmp_path / "cut").owned() as checkpoint, pytest.raises(StoppedError):
         pretrain(tiny, config, torch.device("cpu"), checkpoint, stop_in_third_epoch)
-    resumed, reported_again = train(tiny, tmp_path / "cut", method, pretrain__optimizer=optimizer)
+    resumed, reported_again = train(tiny, tmp_path / "cut", method, **own)
 
     assert resumed.history.interruptions == 1
     assert same_weights(whole.encoder, resumed.encoder)
     assert sorted(reported_again) == sorted(reported)
     for name, rows in whole.history.batches.items():
-        assert torch.equal(rows, resumed.history.batches[name]), name
+        torch.testing.assert_close(resumed.history.batches[name], rows, rtol=0, atol=0, equal_nan=True)
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny: ImageSet, tmp_path: Path):
@@ -83,7 +97,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny: Image
 
 
 def test_every_method_starts_from_the_same_weights():
-    for method in ("byol", "byol_tracin", "random_init", "supervised"):
+    for method in ("byol", "byol_tracin", "simclr", "dcl", "nnclr", "random_init", "supervised", "semixup"):
         assert same_weights(new_encoder(resolve([method], SMALL)), new_encoder(resolve(["byol_oracle"], SMALL)))
 
 
@@ -97,10 +111,13 @@ def test_a_weight_of_zero_is_plain_byol(tiny: ImageSet, tmp_path: Path):
 
 def test_labels_reach_no_weight_unless_the_selector_is_the_oracle(tiny: ImageSet, tmp_path: Path):
     relabelled = replace(tiny, labels=1 - tiny.labels.copy() * 0)
-    for method, changed in (("byol_tracin", False), ("byol_cosine", False), ("byol_oracle", True)):
+    methods = {
+        name: name == "byol_oracle" for name in ("byol_tracin", "byol_cosine", "byol_queue", "nnclr", "byol_oracle")
+    }
+    for method, changed in methods.items():
         a, _ = train(tiny, tmp_path / f"{method}1", method)
         b, _ = train(relabelled, tmp_path / f"{method}2", method)
-        assert same_weights(a.encoder, b.encoder) != changed, method
+        assert same_weights(a.encoder, b.encoder) != (method == "byol_oracle"), method
 
 
 def test_every_metric_is_reported_once_per_epoch_and_the_loss_is_the_sum_of_its_terms(tiny: ImageSet, tmp_path: Path):
@@ -148,6 +165,52 @@ def test_a_checkpoint_of_other_images_is_refused(tiny: ImageSet, tmp_path: Path)
 def test_excluding_groups_that_are_unknown_is_refused(tiny: ImageSet, tmp_path: Path):
     with pytest.raises(InputError, match="share a patient or lesion is unknown"):
         train(replace(tiny, groups=None), tmp_path, tracin__exclude_group=True)
+
+
+def test_compiled_networks_cannot_be_looked_into(tiny: ImageSet, tmp_path: Path):
+    with pytest.raises(InputError, match=r"set pretrain\.compile=False"):
+        train(tiny, tmp_path, tracin__layers="heads", pretrain__compile=True)
+
+
+def test_every_few_epochs_and_at_the_end_the_networks_are_kept_with_their_learning_rate(tiny: ImageSet, tmp_path: Path):
+    _, reported = train(tiny, tmp_path, "byol", pretrain__keep_every=3)
+    kept = Checkpoint(tmp_path).kept()
+    assert [file.name for file in kept] == ["model-00003.safetensors", "model-00004.safetensors"]
+    rates = {step: value for name, value, step in reported if name == "pretrain/lr"}
+    states = [load(file.read_bytes()) for file in kept]
+    assert [float(state["lr"]) for state in states] == [rates[3], rates[4]]
+    final = load((tmp_path / "latest.safetensors").read_bytes())
+    for name, tensor in below(states[1], "model/").items():
+        assert torch.equal(tensor, final[f"model/model.{name}"])
+
+
+def test_a_run_without_predictor_reports_its_collapse_within_an_epoch(tmp_path: Path, caplog):
+    images = load_images("phantom", 28, "official", limit=1024)
+    told = {}
+    for predictor in (True, False):
+        caplog.clear()
+        _, reported = train(
+            images, tmp_path / str(predictor), "byol", heads__predictor=predictor, pretrain__epochs=1,
+            pretrain__batch_size=16, pretrain__warmup_epochs=0, pretrain__lr=1.0,
+        )  # fmt: skip
+        (alarm,) = [value for name, value, _ in reported if name == "pretrain/collapsed"]
+        told[predictor] = alarm == 1
+        assert ("COLLAPSE" in caplog.text) == told[predictor]
+    assert told == {True: False, False: True}
+
+
+class Shouting(Encoder):
+    """Features so large that only the first layer after them has products beyond float32."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * 1e25
+
+
+def test_a_score_that_is_not_finite_stops_the_run_with_layer_and_step(tiny: ImageSet, tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("repro.pretrain.loop.Encoder", Shouting)
+    with pytest.raises(InputError, match=r"at step 1 the score of projector\.inner\.0 is not a finite number"):
+        train(tiny, tmp_path, tracin__layers="heads")
+    assert not (tmp_path / "latest.safetensors").exists()
 
 
 def test_a_damaged_checkpoint_is_named(tiny: ImageSet, tmp_path: Path):

@@ -3,49 +3,108 @@
 import pytest
 import torch
 
+from repro.configs.resolve import resolve
+from repro.errors import InputError
+from repro.pretrain.bank import PartnerBank
 from repro.pretrain.byol import Outputs
-from repro.pretrain.selectors import SELECTORS, Batch, choose
+from repro.pretrain.selectors import SELECTORS, Batch, Candidates, Members, choose, used_selector
+from repro.pretrain.tracin import last_layer_kernel
+
+IN_BATCH = [name for name, selector in SELECTORS.items() if selector.in_batch]
 
 
 def batch_of(n: int = 24, seed: int = 0, labels: torch.Tensor | None = None) -> Batch:
+    """A random batch; images 2i and 2i + 1 are of one group; its bank holds other images of the same groups."""
     torch.manual_seed(seed)
-    out = Outputs(torch.randn(2, n, 8), torch.randn(2, n, 12).relu(), torch.randn(2, n, 8))
+    out = Outputs(torch.randn(2, n, 8), torch.randn(2, n, 12).relu(), torch.randn(2, n, 8), torch.randn(2, n, 8))
     labels = torch.randint(0, 3, (n,)) if labels is None else labels
-    return Batch(out, labels, torch.arange(n) // 2, torch.Generator().manual_seed(seed))
+    members = Members(torch.arange(n), labels, torch.arange(n) // 2)
+    # The bank begins with three images that are in the batch too, as when an epoch has just ended.
+    position = torch.tensor([*range(3), *range(100, 100 + n), -1, -1])
+    kept = Members(position, torch.randint(0, 2, (n + 5, *labels.shape[1:])), position // 2)
+    bank = Candidates(torch.randn(2, n + 5, 8), kept)
+    generator = torch.Generator().manual_seed(seed)
+    return Batch(out, members, last_layer_kernel(out), generator, bank)
+
+
+def partners_of(batch: Batch, name: str, exclude_group: bool = False, k: int = 1):
+    candidates = SELECTORS[name].candidates(batch)
+    allowed = batch.allowed(candidates.members, exclude_group)
+    return choose(SELECTORS[name].scores(batch), allowed, candidates, k)
 
 
 @pytest.mark.parametrize("name", SELECTORS)
 @pytest.mark.parametrize("exclude_group", [False, True])
-def test_partner_is_never_the_image_itself_nor_of_its_group_if_excluded(name: str, exclude_group: bool):
+@pytest.mark.parametrize("k", [1, 3])
+def test_partner_is_never_the_image_itself_nor_of_its_group_if_excluded(name: str, exclude_group: bool, k: int):
     batch = batch_of()
-    partner, has_partner = choose(SELECTORS[name](batch), batch.allowed(exclude_group))
-    assert has_partner.all()
-    for i, j in enumerate(partner.tolist()):
-        assert i != j
-        assert not (exclude_group and i // 2 == j // 2)
+    theirs = SELECTORS[name].candidates(batch).members
+    partners = partners_of(batch, name, exclude_group, k)
+    assert partners.valid.all()
+    for i, chosen in enumerate(partners.index.tolist()):
+        assert len(set(chosen)) == k
+        for j in chosen:
+            assert theirs.position[j] not in (i, -1)
+            assert not (exclude_group and theirs.groups[j] == i // 2)
 
 
 @pytest.mark.parametrize("name", SELECTORS)
-def test_partner_has_the_highest_score_of_the_others(name: str):
+def test_partners_have_the_highest_scores_of_those_allowed(name: str):
     batch = batch_of()
-    scores = SELECTORS[name](batch)
-    partner, _ = choose(scores, batch.allowed(False))
-    for i, j in enumerate(partner.tolist()):
-        assert all(scores[i, j] >= scores[i, k] for k in range(24) if k != i)
+    candidates = SELECTORS[name].candidates(batch)
+    allowed, scores = batch.allowed(candidates.members, True), SELECTORS[name].scores(batch)
+    partners = choose(scores, allowed, candidates, 3)
+    for i in range(24):
+        best = sorted((float(s) for s, a in zip(scores[i], allowed[i], strict=True) if a), reverse=True)[:3]
+        assert scores[i, partners.index[i]].tolist() == best
+    assert torch.equal(choose(scores, allowed, candidates).index, partners.index[:, :1])
 
 
-def test_an_image_whose_group_fills_the_batch_has_no_partner():
-    batch = Batch(batch_of(2).out, torch.tensor([0, 1]), torch.tensor([7, 7]), torch.Generator())
-    partner, has_partner = choose(SELECTORS["cosine"](batch), batch.allowed(True))
-    assert partner.tolist() == [0, 1]
-    assert has_partner.tolist() == [False, False]
+def test_several_partners_are_fewer_where_fewer_are_allowed():
+    batch = batch_of(4)
+    partners = partners_of(batch, "cosine", exclude_group=True, k=3)
+    assert partners.valid.sum(dim=1).tolist() == [2, 2, 2, 2]
+    assert partners_of(batch, "cosine", k=9).valid.sum(dim=1).tolist() == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_an_image_alone_with_its_group_has_no_partner(n: int):
+    batch = batch_of(n)
+    for name in IN_BATCH:
+        assert not partners_of(batch, name, exclude_group=True).valid.any()
+
+
+def test_an_empty_bank_has_no_partner_to_give():
+    batch = batch_of(6)
+    empty = Batch(
+        batch.out, batch.members, batch.kernel, batch.generator, PartnerBank(10, 8, 0).candidates(grouped=True)
+    )
+    assert not partners_of(empty, "queue").valid.any()
+
+
+@pytest.mark.parametrize("name", IN_BATCH)
+def test_an_image_that_is_twice_in_a_batch_is_not_its_own_partner(name: str):
+    batch = batch_of(12)
+    twice = torch.arange(12) // 2 * 2  # images 2i and 2i + 1 are the same one
+    out = Outputs(*(x[:, twice] for x in (batch.out.p, batch.out.a, batch.out.z, batch.out.t)))
+    members = Members(twice, batch.members.labels[twice], None)
+    partners = partners_of(Batch(out, members, last_layer_kernel(out), batch.generator), name)
+    assert partners.valid.all()
+    for i, (j,) in enumerate(partners.index.tolist()):
+        assert i // 2 != j // 2
+
+
+def test_of_equal_scores_the_first_is_taken():
+    batch = batch_of(6)
+    allowed = batch.allowed(batch.members, False)
+    assert choose(torch.zeros(6, 6), allowed, batch.own).index[:, 0].tolist() == [1, 0, 0, 0, 0, 0]
+    assert choose(torch.zeros(6, 6), allowed, batch.own, 2).index[3].tolist() == [0, 1]
 
 
 def test_oracle_takes_the_same_label_whenever_there_is_one():
     labels = torch.tensor([0, 0, 1, 1, 1, 2])
     for seed in range(20):
-        batch = batch_of(6, seed, labels)
-        partner, _ = choose(SELECTORS["oracle"](batch), batch.allowed(False))
+        partner = partners_of(batch_of(6, seed, labels), "oracle").index[:, 0]
         assert (labels[partner] == labels)[:5].all()
 
 
@@ -53,36 +112,59 @@ def test_random_partners_are_spread_evenly_over_the_others():
     counts = torch.zeros(5, 5)
     batch = batch_of(5)
     for _ in range(4000):
-        partner, _ = choose(SELECTORS["random"](batch), batch.allowed(False))
-        counts[torch.arange(5), partner] += 1
+        counts[torch.arange(5), partners_of(batch, "random").index[:, 0]] += 1
     expected = 1000 * (1 - torch.eye(5))
     assert float((counts - expected).abs().max()) < 150  # 5 standard deviations
 
 
-def test_cosine_score_is_the_mean_over_the_four_pairs_of_views():
+@pytest.mark.parametrize("name", ["cosine", "queue"])
+def test_cosine_score_is_the_mean_over_the_four_pairs_of_views(name: str):
     batch = batch_of(6)
-    t = batch.out.t
+    own, theirs = batch.out.t, SELECTORS[name].candidates(batch).t
     slow = torch.stack(
-        [torch.nn.functional.cosine_similarity(t[u][:, None], t[w][None], dim=-1) for u in (0, 1) for w in (0, 1)]
-    )
-    torch.testing.assert_close(SELECTORS["cosine"](batch), slow.mean(dim=0), rtol=1e-5, atol=1e-6)
-
-
-def test_labels_do_not_change_who_is_chosen_unless_the_selector_is_the_oracle():
-    for name in ("random", "cosine", "tracin_cosine", "tracin_dot"):
-        chosen = [
-            choose(SELECTORS[name](batch), batch.allowed(False))[0]
-            for batch in (batch_of(12, 3, torch.zeros(12, dtype=torch.long)), batch_of(12, 3, torch.arange(12)))
+        [
+            torch.nn.functional.cosine_similarity(own[u][:, None], theirs[w][None], dim=-1)
+            for u in (0, 1)
+            for w in (0, 1)
         ]
-        # batch_of seeds its outputs, so only the labels differ.
-        assert torch.equal(*chosen), name
+    )
+    torch.testing.assert_close(SELECTORS[name].scores(batch), slow.mean(dim=0), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in SELECTORS if name != "oracle"])
+def test_labels_do_not_change_who_is_chosen_unless_the_selector_is_the_oracle(name: str):
+    # batch_of seeds its outputs, so only the labels differ.
+    labellings = (torch.zeros(12, dtype=torch.long), torch.arange(12))
+    assert torch.equal(*(partners_of(batch_of(12, 3, labels), name).index for labels in labellings))
 
 
 def test_several_labels_are_alike_if_they_share_one_or_if_both_are_empty():
     labels = torch.tensor([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 0]])
-    same = batch_of(5, labels=labels).same_label
+    batch = batch_of(5, labels=labels)
+    same = batch.same_label(batch.members)
     for i in range(5):
         for j in range(5):
             shared = bool((labels[i] & labels[j]).any())
             empty = not labels[i].any() and not labels[j].any()
             assert bool(same[i, j]) == (shared or empty)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"selector.name": "cosin"}, "Did you mean 'cosine'"),
+        ({"selector.name": "tracin_dot_product"}, "no selector"),
+        ({"selector.measured": ["orakel"]}, "Did you mean 'oracle'"),
+        ({"selector.name": "queue", "selector.symmetric": True}, "partners that are in the batch"),
+    ],
+)
+def test_a_selector_that_cannot_be_is_refused(settings: dict, says: str):
+    with pytest.raises(InputError, match=says):
+        used_selector(resolve(["byol"], settings))
+
+
+def test_every_selector_of_the_configs_is_there():
+    for name, key in {"byol": None, "byol_random": "random", "byol_cosine": "cosine", "byol_queue": "queue",
+                      "byol_tracin": "tracin_cosine", "byol_oracle": "oracle"}.items():  # fmt: skip
+        assert used_selector(resolve([name])) == key
+    assert used_selector(resolve(["byol_tracin"], {"tracin.normalize": "dot"})) == "tracin_dot"
