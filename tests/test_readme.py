@@ -41,20 +41,14 @@ def _value(text: str) -> int | str:
 
 def test_the_selector_it_shows_is_one_file_that_trains(tmp_path: Path, server: str):
     (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (name,) = re.findall(r"selector\.name=(\w+)", README)
+    (name,) = re.findall(r"smoke selector\.name=(\w+)", README)
     assert f"`{name}.py`" in README
     assert len(code.splitlines()) <= 20
     for part in ("repro", "figures", "uv.lock"):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
         copy(ROOT / part, tmp_path / part)
     (tmp_path / "repro" / "pretrain" / "selectors" / f"{name}.py").write_text(code)
-    settings = [
-        "data.limit=64",
-        "encoder.width=4",
-        "pretrain.epochs=1",
-        "pretrain.warmup_epochs=0",
-        "pretrain.batch_size=32",
-    ]
+    settings = ["data.limit=64", "encoder.width=4", "pretrain.epochs=1", "pretrain.batch_size=32"]
     line = ["byol", "phantom", "smoke", f"selector.name={name}", f"method.name=byol_{name}", *settings]
     environment = {**os.environ, "REPRO_MONGO_URI": f"{server}test_selector", "OMP_NUM_THREADS": "1"}
     subprocess.run(
