@@ -5,23 +5,25 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Plan:
-    """All combinations of data sets, methods and seeds, each run as `with METHOD DATASET SCALE seed=N`.
+    """All combinations of data sets, methods and seeds, each run as `COMMAND with METHOD DATASET SCALE seed=N`.
 
     Args:
         doc: what it shows, and what it costs.
         datasets, methods: named configs.
         seeds: one run each.
+        command: train, or pretrain where only that is of interest.
     """
 
     doc: str
     datasets: tuple[str, ...]
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
+    command: str = "train"
 
 
 PLANS = {
     "smoke": Plan(
-        "Everything once, small: DermaMNIST, every method, two seeds. Minutes on two CPU cores.",
+        "The comparison, small: DermaMNIST, seven methods, two seeds. Minutes on two CPU cores.",
         datasets=("dermamnist",),
         methods=(
             "random_init",

@@ -53,8 +53,8 @@ class OnlineTracin:
         """Return the context that the forward pass must run in."""
         return contextlib.nullcontext() if self._tape is None else self._tape
 
-    def kernel(self, out: Outputs, see: See) -> torch.Tensor:
-        """Return K `[B, B]` of the forward pass whose outputs these are."""
+    def kernel(self, out: Outputs, first: torch.Tensor, second: torch.Tensor, see: See) -> torch.Tensor:
+        """Return K `[B, B]` of the forward pass that made these outputs of two views."""
         views = self._settings["views"]
         if self._tape is None:
             kernel = last_layer_kernel(out, views).detach()
@@ -75,23 +75,34 @@ class StoredTracin:
     Args:
         checkpoints: (learning rate at the time, networks) pairs. Only the rates' proportions matter.
         settings: the `tracin` settings.
+        autocast: makes the context for their forward passes.
     """
 
-    def __init__(self, checkpoints: Sequence[tuple[float, Byol]], settings: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        checkpoints: Sequence[tuple[float, Byol]],
+        settings: dict[str, Any],
+        autocast: Callable[[], AbstractContextManager[Any]] = contextlib.nullcontext,
+    ) -> None:
         self._parts = [(lr, model.train(), OnlineTracin(model, settings)) for lr, model in checkpoints]
         self._largest = max(lr for lr, _ in checkpoints)
+        self._autocast = autocast
 
-    def kernel(self, first: torch.Tensor, second: torch.Tensor, see: See) -> torch.Tensor:
-        """Return K `[B, B]` of two views `[B, 3, H, W]`."""
+    def watching(self) -> AbstractContextManager[Any]:
+        """Return the context that the forward pass of training must run in: none, it is not looked at."""
+        return contextlib.nullcontext()
+
+    def kernel(self, out: Outputs, first: torch.Tensor, second: torch.Tensor, see: See) -> torch.Tensor:
+        """Return K `[B, B]` of two views `[B, 3, H, W]`, whatever training made of them."""
         kernels = []
         for number, (lr, model, tracin) in enumerate(self._parts, start=1):
-            with torch.set_grad_enabled(tracin.goes_back), tracin.watching():
+            with torch.set_grad_enabled(tracin.goes_back), tracin.watching(), self._autocast():
                 out = model(first, second)
 
             def seen(name: str, values: torch.Tensor, number: int = number) -> None:
                 see(f"{name} of stored checkpoint {number}", values)
 
-            kernels.append(lr / self._largest * tracin.kernel(out, seen))
+            kernels.append(lr / self._largest * tracin.kernel(out, first, second, seen))
         return torch.stack(kernels).sum(dim=0)
 
 

@@ -82,7 +82,13 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="how much: " + "; ".join(f"{k}: {v.doc}" for k, v in PLANS.items()),
     )
-    parser.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="only these methods of the plan")
+    parser.add_argument(
+        "--methods",
+        nargs="+",
+        default=[],
+        metavar="METHOD",
+        help="these methods in place of the plan's, e.g. simclr nnclr semixup",
+    )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[], metavar="N", help="these seeds instead of the plan's"
     )

@@ -6,10 +6,11 @@ from typing import Any
 
 from pymongo.database import Database
 
+from repro.configs import METHODS
 from repro.configs.identity import identity
 from repro.configs.plans import PLANS
 from repro.configs.resolve import resolve
-from repro.errors import InputError
+from repro.errors import InputError, did_you_mean
 from repro.store import find_runs, problems_of
 
 
@@ -20,10 +21,12 @@ class Cell:
     Args:
         named: its named configs.
         updates: dotted key -> value, over them.
+        task: the command of `repro.run` that makes it.
     """
 
     named: tuple[str, ...]
     updates: dict[str, Any]
+    task: str
 
     @property
     def config(self) -> dict[str, Any]:
@@ -33,12 +36,14 @@ class Cell:
     @property
     def key(self) -> str:
         """The hash that finds its runs in the database."""
-        return identity(self.config, "train")["cell"]
+        return identity(self.config, self.task)["cell"]
 
     @property
     def command(self) -> str:
         """The command that runs just this cell."""
-        return " ".join(["python -m repro.run with", *self.named, *(f"{k}={v}" for k, v in self.updates.items())])
+        task = "" if self.task == "train" else f"{self.task} "
+        settings = (f"{key}={value}" for key, value in self.updates.items())
+        return " ".join([f"python -m repro.run {task}with", *self.named, *settings])
 
 
 def cells(
@@ -48,24 +53,26 @@ def cells(
 
     Args:
         scale: a key of `PLANS`.
-        methods, seeds: only these; empty for all of the plan's.
+        methods, seeds: these in place of the plan's; empty for the plan's.
         data: data set of the plan -> the named config that stands in for it.
         updates: settings for every cell.
 
     Raises:
-        InputError: a method that the plan does not have.
+        InputError: an unknown method.
     """
     plan = PLANS[scale]
     for method in methods:
-        if method not in plan.methods:
-            raise InputError(f"--methods: '{method}' is not in the plan of {scale}: {', '.join(plan.methods)}")
+        if method not in METHODS:
+            raise InputError(
+                f"--methods: no method '{method}'.{did_you_mean(method, METHODS)} Known: {', '.join(METHODS)}"
+            )
     found = []
     for dataset in plan.datasets:
         named = data.get(dataset, dataset)
         mark = {"data.stands_in_for": dataset} if named != dataset else {}
         for seed in seeds or plan.seeds:
             for method in methods or plan.methods:
-                found.append(Cell((method, named, scale), {"seed": seed, **mark, **updates}))
+                found.append(Cell((method, named, scale), {"seed": seed, **mark, **updates}, plan.command))
     return found
 
 

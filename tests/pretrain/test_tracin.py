@@ -34,7 +34,7 @@ def kernel_of(model: Byol, first: torch.Tensor, second: torch.Tensor, **changes:
     tracin = OnlineTracin(model, {**defaults()["tracin"], **changes})
     with tracin.watching():
         out = model(first, second)
-    return tracin.kernel(out, see)
+    return tracin.kernel(out, first, second, see)
 
 
 def equal(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-9) -> None:
@@ -103,7 +103,7 @@ def test_training_gradients_are_untouched_by_looking(tier: str):
     tracin = OnlineTracin(model, {**defaults()["tracin"], "layers": tier})
     with tracin.watching():
         watched = model(first, second)
-    tracin.kernel(watched, see)
+    tracin.kernel(watched, first, second, see)
     for a, b in zip(torch.autograd.grad(image_losses(watched).mean(), parameters), plain, strict=True):
         equal(a, b, 1e-12)
 
@@ -180,15 +180,15 @@ def test_stored_checkpoints_give_the_sum_of_their_products_weighted_by_learning_
     torch.manual_seed(6)
     models = [byol_in_float64(OddEncoder()) for _ in range(3)]
     rates = [0.05, 0.2, 0.1]
-    first, second = torch.randn(2, 5, 3, 15, 15, dtype=torch.float64)
+    first, second, out = draw(models[0], 5, 15)
     expected = torch.zeros(5, 5, dtype=torch.float64)
     for rate, model in zip(rates, models, strict=True):
         gradient = image_gradients(model, [first, second], model(first, second).t, tier)
         expected += rate * gradient @ gradient.T
     stored = StoredTracin(list(zip(rates, models, strict=True)), {**defaults()["tracin"], "layers": tier})
-    equal(stored.kernel(first, second, see), expected / 0.2)
+    equal(stored.kernel(out, first, second, see), expected / 0.2)
     one = StoredTracin([(1e-6, models[0])], {**defaults()["tracin"], "layers": tier})
-    equal(one.kernel(first, second, see), kernel_of(models[0], first, second, layers=tier))
+    equal(one.kernel(out, first, second, see), kernel_of(models[0], first, second, layers=tier))
 
 
 @pytest.mark.parametrize("tier", TIERS)
@@ -197,8 +197,8 @@ def test_each_layer_shows_its_values_under_its_name(tier: str):
     seen: dict[str, torch.Tensor] = {}
     tracin = OnlineTracin(model, {**defaults()["tracin"], "layers": tier})
     with tracin.watching():
-        out = model(*torch.randn(2, 4, 3, 15, 15, dtype=torch.float64))
-    kernel = tracin.kernel(out, seen.__setitem__)
+        first, second, out = draw(model, 4, 15)
+    kernel = tracin.kernel(out, first, second, seen.__setitem__)
     names = {
         "last": {"the last layer"},
         "heads": {f"{head}.{layer}" for head in ("projector", "predictor") for layer in ("inner.0", "last")},
@@ -235,7 +235,7 @@ def test_half_precision_networks_still_give_a_float32_kernel_close_to_the_exact_
     tracin = OnlineTracin(model, {**defaults()["tracin"], "layers": "full"})
     with tracin.watching(), torch.autocast("cpu", torch.bfloat16):
         out = model(*views)
-    rough = tracin.kernel(out, see)
+    rough = tracin.kernel(out, *views, see)
     assert rough.dtype == exact.dtype == torch.float32
     off = ~torch.eye(12, dtype=torch.bool)
     correlation = torch.corrcoef(torch.stack([cosine_of(rough)[off], cosine_of(exact)[off]]))[0, 1]

@@ -29,8 +29,9 @@ class ByolObjective(Objective):
             self.bank = PartnerBank(
                 settings["queue"], config["heads"]["out"], context.classes if context.multi_label else 0
             )
-        self.tracin = OnlineTracin(self.model, config["tracin"])
-        self.stored_tracin = StoredTracin(context.stored, config["tracin"]) if context.stored else None
+        self.tracin: OnlineTracin | StoredTracin = OnlineTracin(self.model, config["tracin"])
+        if context.stored:
+            self.tracin = StoredTracin(context.stored, config["tracin"], context.autocast)
 
     def begin_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Set lambda, and start the epoch's partner statistics."""
@@ -78,11 +79,7 @@ class ByolObjective(Objective):
         def see(layer: str, scores: torch.Tensor) -> None:
             self.partners.see(layer, scores, step)
 
-        if self.stored_tracin is None:
-            kernel = self.tracin.kernel(out, see)
-        else:
-            with self.autocast():
-                kernel = self.stored_tracin.kernel(first, second, see)
+        kernel = self.tracin.kernel(out, first, second, see)
         seen = Outputs(out.p.detach(), out.a.detach(), out.z.detach(), out.t)
         bank = None if self.bank is None else self.bank.candidates(grouped=members.groups is not None)
         return Batch(seen, members, kernel, self.generator, bank)
