@@ -15,6 +15,8 @@ BASE = {
         "size": S(28, "[us]", "Height and width of the images, in pixels.", low=8, high=1024),
         "split": S("official", "[us]", "official, or lesion: no lesion in two splits (DermaMNIST's own split leaks)."),
         "limit": S(None, "[us]", "At most this many images per split, stratified. None: all.", low=16, optional=True, kind=int),
+        "residency": S("auto", "[us]", "Where images lie while training: device, paged (read from disk as needed), or auto: on the device if they fit.",
+                       choices=("auto", "device", "paged")),
         "stands_in_for": S(None, "[us]", "Data set these images replace; every caption says so.", optional=True, kind=str),
     },
     "encoder": {
