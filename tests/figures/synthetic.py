@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -197,6 +198,11 @@ def add(
 def add_study(database: Database, methods: tuple[str, ...] = METHODS, seeds: int = 3, **other: Any) -> list[int]:
     """Store a run of every method and seed."""
     return [add(database, config(method, seed, **other)) for method in methods for seed in range(seeds)]
+
+
+def captions_of(folder: Path) -> dict[str, str]:
+    """Return artefact -> caption, from the sidecars of every study in a results folder."""
+    return {path.stem: json.loads(path.read_text())["caption"] for path in sorted(folder.glob("*/*.json"))}
 
 
 def _digest(value: dict[str, Any]) -> str:
