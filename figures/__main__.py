@@ -46,7 +46,7 @@ def _drawn(study: records.Study, points: pd.DataFrame, artefacts: list[Artefact]
         write(folder / study.folder, one.files)
         made.append(one)
         print(folder / study.folder / f"{artefact.name}.*")
-    return Chapter(study, made, missing)
+    return Chapter(study, points, made, missing)
 
 
 def _chosen(names: list[str]) -> list[Artefact]:
