@@ -25,7 +25,7 @@ PRETRAINING = {
 _TOLD = {
     LOSS_BYOL: "BYOL loss",
     "pretrain/loss_partner": "loss of the additional positive (before its weight)",
-    LOSS: "contrastive loss, each method's own",
+    LOSS: "contrastive loss (each method's own)",
     "pretrain/feature_std": "standard deviation of the normalised features (1: isotropic, 0: collapsed)",
 }
 

@@ -56,7 +56,8 @@ def test_second_draw_without_the_training_code_gives_identical_bytes(database, d
     assert done.returncode == 0, done.stderr
     one, two = contents(first), contents(bare / "second")
     study = "dermamnist-official-28px-smoke"
-    names = {f"{study}/semi_supervised.{kind}" for kind in ("csv", "tex", "md", "json")}
+    tables = ("semi_supervised", "selectors")
+    names = {f"{study}/{table}.{kind}" for table in tables for kind in ("csv", "tex", "md", "json")}
     for figure in ("label_efficiency", "training_curves", "partner_quality"):
         names |= {f"{study}/{figure}.{kind}" for kind in ("pdf", "png", "csv", "json")}
         names |= {f"{study}/{figure}-column.{kind}" for kind in ("pdf", "png")}

@@ -1,6 +1,7 @@
 import json
 
 from figures import records, style
+from figures.registry import ARTEFACTS
 from tests.figures.synthetic import add, add_study, config
 
 STUDY = "dermamnist-official-28px-smoke"
@@ -70,7 +71,7 @@ def test_phantom_images_are_marked_in_every_caption(database, draw) -> None:
     add_study(database, ("byol", "byol_tracin"), seeds=1, data__name="phantom", data__stands_in_for="dermamnist")
     folder = draw()
     sidecars = sorted(folder.glob("*/*.json"))
-    assert len(sidecars) == 4
+    assert len(sidecars) == len(ARTEFACTS)
     for path in sidecars:
         caption = json.loads(path.read_text())["caption"]
         assert "PHANTOM images standing in for DermaMNIST: no medical claim." in caption
