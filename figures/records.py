@@ -14,6 +14,9 @@ from repro.store import find_runs, metric_points, problems_of
 
 COMMANDS = ("train", "pretrain", "evaluate")
 
+UNTRAINED = ("none", "imagenet", "supervised", "semixup")
+"""Objectives without pretraining of ours, so that an evaluation of them names no stored encoder."""
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -140,7 +143,7 @@ def _problems(database: Database, run: Run) -> list[str]:
     if not {"cell", "series", "study", "data"} <= run["info"].keys():
         return ["it does not say which cell, series and study it belongs to, or on which data"]
     method, pretraining = run["config"]["method"], run["config"]["evaluate"]["pretraining"]
-    if run["command"] == "evaluate" and method["objective"] == "byol" and pretraining is None:
+    if run["command"] == "evaluate" and method["objective"] not in UNTRAINED and pretraining is None:
         return [f"it tested a random encoder under the name {method['name']}; set evaluate.pretraining"]
     return []
 
