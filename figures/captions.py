@@ -17,6 +17,7 @@ DATA = {
     "chestxray14": "ChestX-ray14",
     "kermany": "Kermany et al. chest X-rays",
     "phantom": "phantom dermoscopy",
+    "folder": "a folder of images",
     "phantom_xray": "phantom X-rays",
 }
 
@@ -71,7 +72,7 @@ def about(study: Study, points: pd.DataFrame) -> str:
     """Return the sentences that every caption of a study ends with; arguments as of `warnings`."""
     missing = sum(run.replaced_by is None for run in study.left_out)
     scale = [] if "smoke" in study.scale.split("+") else [f"Scale {study.scale}."]
-    sentences = [_images(study), *_doubts(study), *warnings(study, points), *scale]
+    sentences = [_images(study), *_gaps(study), *_doubts(study), *warnings(study, points), *scale]
     if missing:
         sentences.append(f"{_count(missing, 'run')} of this study {'is' if missing == 1 else 'are'} left out.")
     return " ".join(sentences)
@@ -121,6 +122,20 @@ def _images(study: Study) -> str:
     limit = data.get("limit") or config.get("limit")
     at_most = f" (at most {limit:,} per split)" if limit else ""
     return f"Images: {', '.join(parts)}; {sizes}{at_most}."
+
+
+def _gaps(study: Study) -> list[str]:
+    """Return which of the data set's images this copy lacks, class by class."""
+    data, found = study.data, []
+    if missing := data.get("missing"):
+        classes = zip(data["class_names"], missing["present_per_class"], missing["of_per_class"], strict=True)
+        each = listing([f"{name} {there:,} of {all_:,}" for name, there, all_ in classes])
+        found.append(
+            f"SUBSET: {missing['of'] - missing['total']:,} of its {missing['of']:,} images are there ({each})."
+        )
+    if corrupt := data.get("corrupt"):
+        found.append(f"{_count(len(corrupt), 'damaged image')} left out.")
+    return found
 
 
 def _doubts(study: Study) -> list[str]:

@@ -2,7 +2,7 @@ import json
 
 from figures import records, style
 from figures.registry import ARTEFACTS
-from tests.figures.synthetic import add, add_study, config
+from tests.figures.synthetic import add, add_study, captions_of, config
 
 STUDY = "dermamnist-official-28px-smoke"
 
@@ -117,3 +117,18 @@ def test_every_known_method_is_told_apart_by_colour_and_by_marker() -> None:
         assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
     assert list(style.METHODS)[:4] == ["random_init", "supervised", "semixup", "imagenet"]
     assert style.SELECTORS["queue"].colour == style.METHODS["byol_queue"].colour
+
+
+def test_every_caption_says_which_images_a_copy_lacks_class_by_class(database, draw) -> None:
+    names = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
+    missing = {"total": 20, "of": 90, "present_per_class": [10] * 7, "of_per_class": [10, 20, 20, 10, 10, 10, 10]}
+    gaps = {"info.data.missing": missing, "info.data.corrupt": [{"row": 3, "file": "x.jpg", "reason": "truncated"}]}
+    add_study(database, ("byol",), seeds=2)
+    database.runs.update_many({}, {"$set": gaps})
+    each = (
+        ", ".join(f"{name} 10 of {20 if name in ('bcc', 'bkl') else 10}" for name in names[:-1]) + " and vasc 10 of 10"
+    )
+    captions = captions_of(draw())
+    assert captions
+    for caption in captions.values():
+        assert f"SUBSET: 70 of its 90 images are there ({each}). 1 damaged image left out." in caption
