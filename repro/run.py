@@ -18,7 +18,7 @@ from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
 COMMANDS = {
     "train": "pretrain, then evaluate (the default)",
     "pretrain": "only pretrain; the encoder is stored with the run",
-    "evaluate": "only evaluate a stored encoder, evaluate.pretraining=RUN_ID, on the data set named, or on its usual ones",
+    "evaluate": "only evaluate a stored encoder, evaluate.pretraining=RUN_ID, on the data set named or its usual ones",
     "print_config": "print every setting, its value, where that comes from, and what it means",
 }
 
