@@ -8,7 +8,7 @@ READY  := $(VENV)/.synced
 FILES  := repro figures tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo partners test lint format clean
 
 help:            ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -26,6 +26,10 @@ DEMO   ?=
 demo: setup      ## a small study, end to end: results/index.html
 	$(BIN)/python -m repro.reproduce run --scale smoke --fallback phantom $(DEMO)
 	$(BIN)/python -m figures
+
+partners: setup  ## who finds the best partners? five seeds on procedural images, one table
+	$(BIN)/python -m repro.reproduce run --scale partners
+	$(BIN)/python -m figures selectors
 
 test: setup      ## the whole test suite
 	$(BIN)/python -m pytest

@@ -1,4 +1,7 @@
-"""python -m figures [NAME...] [--out results]: every table and figure, from stored runs only."""
+"""python -m figures [NAME...] [--out results]: every table and figure, from stored runs only.
+
+Tables that are named are also printed, as Markdown.
+"""
 
 import argparse
 import os
@@ -29,13 +32,13 @@ def main(arguments: list[str]) -> None:
         chapters = []
         for study in found.studies:
             points = records.points_of(database, study)
-            chapters.append(_drawn(study, points, artefacts, folder))
+            chapters.append(_drawn(study, points, artefacts, folder, show=bool(options.names)))
     if not options.names:
         write(folder, {PAGE: page(chapters, found.left_out)})
         print(folder / PAGE)
 
 
-def _drawn(study: records.Study, points: pd.DataFrame, artefacts: list[Artefact], folder: Path) -> Chapter:
+def _drawn(study: records.Study, points: pd.DataFrame, artefacts: list[Artefact], folder: Path, show: bool) -> Chapter:
     made, missing = [], []
     for artefact in artefacts:
         one = exhibit(artefact, study, points)
@@ -46,7 +49,10 @@ def _drawn(study: records.Study, points: pd.DataFrame, artefacts: list[Artefact]
         write(folder / study.folder, one.files)
         made.append(one)
         print(folder / study.folder / f"{artefact.name}.*")
-    return Chapter(study, made, missing)
+        text = one.files.get(f"{artefact.name}.md")
+        if show and text is not None:
+            print(f"\n{text.decode()}")
+    return Chapter(study, points, made, missing)
 
 
 def _chosen(names: list[str]) -> list[Artefact]:
@@ -70,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         "names",
         nargs="*",
         metavar="NAME",
-        help="draw only these, and leave index.html as it is (default: all, and index.html)",
+        help="draw only these, print the tables among them as Markdown too, and leave index.html as it is "
+        "(default: all, and index.html)",
     )
     parser.add_argument(
         "--out",

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pandas as pd
+
 from figures.records import Study
 from figures.series import Run
 
@@ -15,6 +17,7 @@ DATA = {
     "chestxray14": "ChestX-ray14",
     "kermany": "Kermany et al. chest X-rays",
     "phantom": "phantom dermoscopy",
+    "folder": "a folder of images",
     "phantom_xray": "phantom X-rays",
 }
 
@@ -26,6 +29,9 @@ METRICS = {
     "balanced_accuracy": "Balanced accuracy",
     "mean_auc": "Mean AUC",
 }
+
+COLLAPSED = "pretrain/collapsed"
+"""The metric that is 1 in every epoch at whose end the network counts as collapsed, else 0."""
 
 
 def main_metric(study: Study) -> str:
@@ -42,8 +48,13 @@ def title(study: Study) -> str:
     return f"{name}, {data['split']} split, {data['size']} px, scale {study.scale}"
 
 
-def warnings(study: Study) -> list[str]:
-    """Return what a reader must know before reading any number."""
+def warnings(study: Study, points: pd.DataFrame) -> list[str]:
+    """Return what a reader must know before reading any number.
+
+    Args:
+        study: the study.
+        points: its metric points, from `records.points_of`.
+    """
     found = []
     if study.phantom:
         stand_in = study.data.get("stands_in_for")
@@ -51,14 +62,17 @@ def warnings(study: Study) -> list[str]:
         found.append(f"PHANTOM images{instead}: no medical claim.")
     if "smoke" in study.scale.split("+"):
         found.append("Scale smoke: too short to rank methods.")
-    return found
+    collapsed = set(points.loc[(points["name"] == COLLAPSED) & (points["value"] > 0), "run_id"])
+    runs = [(series.label, [run for run in series.runs if run["_id"] in collapsed]) for series in study.series]
+    told = [f"{label}, {seeds(members)}" for label, members in runs if members]
+    return [*found, f"Collapsed while pretraining: {'; '.join(told)}."] if told else found
 
 
-def about(study: Study) -> str:
-    """Return the sentences that every caption of a study ends with."""
+def about(study: Study, points: pd.DataFrame) -> str:
+    """Return the sentences that every caption of a study ends with; arguments as of `warnings`."""
     missing = sum(run.replaced_by is None for run in study.left_out)
     scale = [] if "smoke" in study.scale.split("+") else [f"Scale {study.scale}."]
-    sentences = [_images(study), *_doubts(study), *warnings(study), *scale]
+    sentences = [_images(study), *_gaps(study), *_doubts(study), *warnings(study, points), *scale]
     if missing:
         sentences.append(f"{_count(missing, 'run')} of this study {'is' if missing == 1 else 'are'} left out.")
     return " ".join(sentences)
@@ -108,6 +122,20 @@ def _images(study: Study) -> str:
     limit = data.get("limit") or config.get("limit")
     at_most = f" (at most {limit:,} per split)" if limit else ""
     return f"Images: {', '.join(parts)}; {sizes}{at_most}."
+
+
+def _gaps(study: Study) -> list[str]:
+    """Return which of the data set's images this copy lacks, class by class."""
+    data, found = study.data, []
+    if missing := data.get("missing"):
+        classes = zip(data["class_names"], missing["present_per_class"], missing["of_per_class"], strict=True)
+        each = listing([f"{name} {there:,} of {all_:,}" for name, there, all_ in classes])
+        found.append(
+            f"SUBSET: {missing['of'] - missing['total']:,} of its {missing['of']:,} images are there ({each})."
+        )
+    if corrupt := data.get("corrupt"):
+        found.append(f"{_count(len(corrupt), 'damaged image')} left out.")
+    return found
 
 
 def _doubts(study: Study) -> list[str]:

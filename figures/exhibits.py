@@ -40,7 +40,7 @@ def exhibit(artefact: Artefact, study: Study, points: pd.DataFrame) -> Exhibit |
     product = artefact.make(study, points)
     if product is None:
         return None
-    name, caption = artefact.name, f"{artefact.title}. {product.caption} {captions.about(study)}"
+    name, caption = artefact.name, f"{artefact.title}. {product.caption} {captions.about(study, points)}"
     files: dict[str, bytes] = {}
     wide = narrow = None
     if isinstance(product, Drawing):

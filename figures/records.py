@@ -14,6 +14,9 @@ from repro.store import find_runs, metric_points, problems_of
 
 COMMANDS = ("train", "pretrain", "evaluate")
 
+UNTRAINED = ("none", "imagenet", "supervised", "semixup")
+"""Objectives without pretraining of ours, so that an evaluation of them names no stored encoder."""
+
 
 @dataclass(frozen=True)
 class LeftOut:
@@ -23,7 +26,7 @@ class LeftOut:
         run: its id.
         what: method, data set and seed.
         problems: why, one phrase each.
-        replaced_by: id of a whole run of the same cell, which is drawn instead.
+        replaced_by: id of a whole run of the same series and seed, which is drawn instead.
     """
 
     run: int
@@ -32,7 +35,7 @@ class LeftOut:
     replaced_by: int | None
 
     def __str__(self) -> str:
-        instead = f" (run {self.replaced_by} of the same cell is whole, and drawn)" if self.replaced_by else ""
+        instead = f" (run {self.replaced_by} repeats it, is whole, and drawn)" if self.replaced_by else ""
         return f"run {self.run}, {self.what}: {'; '.join(self.problems)}{instead}"
 
 
@@ -97,9 +100,9 @@ def read(database: Database) -> Records:
     if not runs:
         raise InputError(f"the run database '{database.name}' holds no runs, so there is nothing to draw. {make}")
     problems = {run["_id"]: _problems(database, run) for run in runs}
-    newest = {run["info"]["cell"]: run["_id"] for run in runs if not problems[run["_id"]]}  # ids ascend
+    newest = {_place(run): run["_id"] for run in runs if not problems[run["_id"]]}  # ids ascend
     left_out = {
-        run["_id"]: LeftOut(run["_id"], _what(run), tuple(why), newest.get(run["info"].get("cell")))
+        run["_id"]: LeftOut(run["_id"], _what(run), tuple(why), newest.get(_place(run)))
         for run in runs
         if (why := problems[run["_id"]])
     }
@@ -133,6 +136,11 @@ def points_of(database: Database, study: Study) -> pd.DataFrame:
     return points.reset_index(drop=True)
 
 
+def _place(run: Run) -> tuple[str | None, int | None]:
+    """Return what one run fills: its series and seed. Cells tell more apart, such as which run an encoder is from."""
+    return run["info"].get("series"), run["config"].get("seed")
+
+
 def _problems(database: Database, run: Run) -> list[str]:
     found = problems_of(database, run)
     if found:
@@ -140,7 +148,7 @@ def _problems(database: Database, run: Run) -> list[str]:
     if not {"cell", "series", "study", "data"} <= run["info"].keys():
         return ["it does not say which cell, series and study it belongs to, or on which data"]
     method, pretraining = run["config"]["method"], run["config"]["evaluate"]["pretraining"]
-    if run["command"] == "evaluate" and method["objective"] == "byol" and pretraining is None:
+    if run["command"] == "evaluate" and method["objective"] not in UNTRAINED and pretraining is None:
         return [f"it tested a random encoder under the name {method['name']}; set evaluate.pretraining"]
     return []
 

@@ -7,6 +7,8 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote
 
+import pandas as pd
+
 from figures import captions
 from figures.exhibits import Exhibit, commits
 from figures.products import Drawing
@@ -20,9 +22,10 @@ KINDS = {"pdf": "PDF", "png": "PNG", "tex": "LaTeX", "md": "Markdown", "csv": "C
 
 @dataclass(frozen=True)
 class Chapter:
-    """A study, its exhibits, and the titles of what no stored run gives any number for."""
+    """A study, its metric points and exhibits, and the titles of what no stored run gives any number for."""
 
     study: Study
+    points: pd.DataFrame
     exhibits: Sequence[Exhibit]
     missing: Sequence[str]
 
@@ -36,14 +39,14 @@ def page(chapters: Sequence[Chapter], left_out: Sequence[LeftOut]) -> bytes:
 
 
 def _chapter(chapter: Chapter, tables: Any, figures: Any) -> dict[str, Any]:
-    study = chapter.study
+    study, about = chapter.study, captions.about(chapter.study, chapter.points)
     return {
         "anchor": study.folder,
         "title": captions.title(study),
-        "warnings": captions.warnings(study),
+        "warnings": captions.warnings(study, chapter.points),
         "facts": _facts(study),
         "exhibits": [
-            _exhibit(study, exhibit, f"Figure {next(figures)}" if exhibit.wide else f"Table {next(tables)}")
+            _exhibit(study, about, exhibit, f"Figure {next(figures)}" if exhibit.wide else f"Table {next(tables)}")
             for exhibit in chapter.exhibits
         ],
         "missing": chapter.missing,
@@ -66,8 +69,8 @@ def _facts(study: Study) -> list[tuple[str, str]]:
     ]
 
 
-def _exhibit(study: Study, exhibit: Exhibit, number: str) -> dict[str, Any]:
-    product, about = exhibit.product, captions.about(study)
+def _exhibit(study: Study, about: str, exhibit: Exhibit, number: str) -> dict[str, Any]:
+    product = exhibit.product
     shown: dict[str, Any] = {
         "anchor": f"{study.folder}-{exhibit.artefact.name}",
         "number": number,

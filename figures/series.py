@@ -6,8 +6,15 @@ from typing import Any
 
 from figures import style
 
-UNTOLD = ("seed", "scale", "device", "pretrain.checkpoint_every", "method.name")
-"""Settings that never tell two series apart: the seed, the name itself, and what does not change the result."""
+UNTOLD = (
+    "seed", "scale", "device", "method.name", "pretrain.checkpoint_every", "pretrain.keep_every",
+    "evaluate.pretraining", "tracin.pretraining",
+)  # fmt: skip
+"""Settings that never tell two series apart: the seed, the name itself, ids of runs, and what does not change the
+result. Runs that differ in these alone are one series."""
+
+FAINT = ("selector.measured", "command")
+"""Settings that are told only where the others do not tell all series apart."""
 
 Run = dict[str, Any]
 """A run's document, as Sacred stores it."""
@@ -63,8 +70,10 @@ def _differences(groups: Mapping[str, list[Run]]) -> dict[str, str]:
     settings = {key: _settings(runs) for key, runs in groups.items()}
     names = sorted(set().union(*settings.values()) - set(UNTOLD))
     differing = [name for name in names if len({values.get(name, "") for values in settings.values()}) > 1]
-    if len(differing) > 1 and "command" in differing:
-        differing.remove("command")  # another setting tells more
+    for faint in FAINT:
+        others = [name for name in differing if name != faint]
+        if len({tuple(values.get(name, "") for name in others) for values in settings.values()}) == len(settings):
+            differing = others
     return {
         key: ", ".join(f"{name}={values[name]}" for name in differing if name in values)
         for key, values in settings.items()

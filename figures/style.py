@@ -23,6 +23,7 @@ METHODS = {
     "random_init": Look("Random init.", "#8a867e", "X"),
     "supervised": Look("Supervised", "#33312e", "s"),
     "semixup": Look("Semixup", "#4b0092", "*"),
+    "imagenet": Look("ImageNet weights", "#442200", "d"),
     "simclr": Look("SimCLR", "#b58900", "<"),
     "dcl": Look("DCL", "#7f6a1d", ">"),
     "nnclr": Look("NNCLR", "#5b4a9e", "p"),
@@ -39,6 +40,7 @@ SELECTORS = {
     "tracin_cosine": Look("TracIn (cosine)", METHODS["byol_tracin"].colour, "^"),
     "tracin_dot": Look("TracIn (dot)", "#e69f00", "<"),
     "cosine": Look("Nearest by cosine", METHODS["byol_cosine"].colour, "D"),
+    "queue": Look("Nearest in queue", METHODS["byol_queue"].colour, "h"),
     "random": Look("Random", METHODS["byol_random"].colour, "v"),
     "oracle": Look("Oracle (uses labels)", METHODS["byol_oracle"].colour, "P"),
 }
@@ -64,6 +66,7 @@ DARK = {
     "#5b4a9e": "#9c8be0",
     "#7f6a1d": "#b39c4c",
     "#4b0092": "#a64dff",
+    "#442200": "#eecc88",
 }
 """What a colour becomes on a dark page."""
 

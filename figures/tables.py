@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -11,12 +12,15 @@ TEMPLATES = Path(__file__).parent
 MISSING = "–"
 """What stands in a cell for which there is no number."""
 
+HEADING = 12
+"""Characters after which the heading of a column in LaTeX goes on in the next line."""
+
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-        "–": "--", "×": r"$\times$", "±": r"$\pm$",
+        "–": "--", "×": r"$\times$", "±": r"$\pm$", "−": "$-$",
     }
 )  # fmt: skip
 
@@ -67,6 +71,7 @@ def templates(autoescape: bool = False) -> Environment:
         loader=FileSystemLoader(TEMPLATES), autoescape=autoescape, undefined=StrictUndefined,  # noqa: S701
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
+    made.filters["stacked"] = lambda text: wrap(str(text), HEADING, break_long_words=False, break_on_hyphens=False)
     made.filters["latex"] = lambda text: str(text).translate(_LATEX).replace(r" \%", r"~\%")
     made.filters["unbroken"] = lambda text: str(text).replace(" %", "\u00a0%").replace(" px", "\u00a0px")
     made.filters["markdown"] = lambda text: str(text).replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")

@@ -14,6 +14,7 @@ from safetensors.torch import load as load_weights
 
 from repro.configs.identity import digest
 from repro.configs.resolve import plain
+from repro.configs.transfers import TRANSFERS
 from repro.data import ImageSet, load
 from repro.errors import InputError
 from repro.evaluate.budget import extra_steps
@@ -175,6 +176,18 @@ def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, 
         )
     _same_split(theirs, own, where)
     return run
+
+
+def transfers(database: Database, config: dict[str, Any]) -> list[tuple[list[str], dict[str, Any]]]:
+    """Return where `evaluate.pretraining` is usually taken to: named data sets, at the size it was pretrained on.
+
+    Empty where there is no pretraining, or no usual place.
+    """
+    run_id = config["evaluate"]["pretraining"]
+    if run_id is None:
+        return []
+    theirs = _whole_run(database, run_id, f"evaluate.pretraining={run_id}")["config"]["data"]
+    return [([name], {"data.size": theirs["size"]}) for name in TRANSFERS.get(theirs["name"], ())]
 
 
 def stored_networks(database: Database, config: dict[str, Any]) -> list[tuple[float, Byol]]:

@@ -18,7 +18,7 @@ from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
 COMMANDS = {
     "train": "pretrain, then evaluate (the default)",
     "pretrain": "only pretrain; the encoder is stored with the run",
-    "evaluate": "only evaluate a stored encoder: evaluate.pretraining=RUN_ID, on any data set",
+    "evaluate": "only evaluate a stored encoder, evaluate.pretraining=RUN_ID, on the data set named, or on its usual ones",
     "print_config": "print every setting, its value, where that comes from, and what it means",
 }
 
@@ -26,17 +26,24 @@ COMMANDS = {
 def main(arguments: list[str]) -> None:
     """Run the command line."""
     command, updates, named = _understood(_parser().parse_args(arguments).words)
-    config = resolve(named, dict(flat(updates)))
+    changes = dict(flat(updates))
+    config = resolve(named, changes)
     if command == "print_config":
         print("\n".join(lines(config)))
         return
     log_to_stderr()
     # Imported late: torch takes seconds, and a typo should not wait for it.
     from repro.experiment import execute
+    from repro.procedure import transfers
     from repro.store import open_database
 
     with open_database() as database:
-        execute(database, command, config, named, updates)
+        places: list[tuple[list[str], dict]] = [([], {})]
+        if command == "evaluate" and "data.name" not in changes and not set(named) & set(DATASETS):
+            places = transfers(database, config) or places
+        for dataset, sizes in places:
+            own_named, own_changes = [*named, *dataset], {**sizes, **changes}
+            execute(database, command, resolve(own_named, own_changes), own_named, own_changes)
 
 
 def _understood(words: list[str]) -> tuple[str, dict, list[str]]:

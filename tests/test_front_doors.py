@@ -156,6 +156,15 @@ def test_a_stored_encoder_is_evaluated_on_other_images(database: Database, capsy
     assert len(find_runs(database)) == 2
 
 
+def test_a_stored_encoder_is_taken_to_its_usual_data_set_if_none_is_named(database: Database, capsys):
+    assert at(run.main, "pretrain", "with", "byol", "phantom", "smoke", *QUICK, "data.size=32") == 0
+    assert at(run.main, "evaluate", "with", "byol", "smoke", *QUICK, "evaluate.pretraining=1") == 0
+    _, evaluation = find_runs(database)
+    assert evaluation["info"]["data"]["name"] == "phantom_xray"
+    assert evaluation["info"]["data"]["shape"] == [32, 32, 1]
+    assert problems_of(database, evaluation) == []
+
+
 def test_stored_networks_choose_the_partners_of_another_run(database: Database, capsys):
     small = ["phantom", "smoke", *QUICK]
     assert at(run.main, "pretrain", "with", "byol", *small, "pretrain.keep_every=1") == 0
@@ -235,8 +244,8 @@ def test_data_sets_are_listed_and_described(capsys):
     assert "dermamnist" in capsys.readouterr().out
     assert at(data.main, "check", "phantom") == 0
     printed = capsys.readouterr().out
-    assert '"train": 3000' in printed
-    assert "0 in both train and test" in printed
+    assert "4,400 images, 28 x 28 px, colour, multi-class" in printed
+    assert printed.splitlines()[-1] == "No leak found in phantom, split official"
     assert "Did you mean 'phantom'" in refused(capsys, data.main, "check", "phantomm")
 
 

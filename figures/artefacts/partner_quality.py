@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from figures import captions, style
 from figures.curves import Stroke, draw, over_seeds
-from figures.panels import CHANCE, panels, ticks
+from figures.panels import panels, ticks
+from figures.partners import LABELS_MEASURE, measuring, rank, selector_of, stroke_of
 from figures.products import Artefact, Drawing
 from figures.records import Study
 from figures.series import Series
@@ -20,8 +21,7 @@ VIEWS = {"": "all images", "_macro": "mean over classes"}
 
 def make(study: Study, points: pd.DataFrame) -> Drawing | None:
     """Return the figure of a study."""
-    measured = set(points.loc[points["name"].str.fullmatch(r"partners/.+/same_label"), "series"])
-    able = [series for series in study.series if series.key in measured]
+    able = measuring(study, points)
     rows = [series for series in able if series.method == PREFERRED] or able[:1]
     if not rows:
         return None
@@ -29,8 +29,8 @@ def make(study: Study, points: pd.DataFrame) -> Drawing | None:
     names = [name for name in ("partners/chance", "partners/chance_macro") if name in stored]
     names += sorted(name for name in stored if name.startswith("partners/") and name.endswith(tuple(_endings())))
     curves = over_seeds(points, rows, names)
-    curves.insert(1, "selector", [_selector(name) for name in curves["metric"]])
-    strokes = {name: _stroke(name) for name in sorted(set(curves["selector"]), key=_rank)}
+    curves.insert(1, "selector", [selector_of(name) for name in curves["metric"]])
+    strokes = {name: stroke_of(name) for name in sorted(set(curves["selector"]), key=rank)}
     action = functools.partial(_draw, curves, strokes, rows)
     return Drawing(_caption(study, curves, rows), curves, names, action, _alt(curves, strokes))
 
@@ -58,22 +58,6 @@ def _endings() -> list[str]:
     return [f"/same_label{ending}" for ending in VIEWS]
 
 
-def _selector(metric: str) -> str:
-    parts = metric.split("/")
-    return parts[1] if len(parts) == 3 else "chance"
-
-
-def _stroke(selector: str) -> Stroke:
-    if selector == "chance":
-        return CHANCE
-    look = style.look(selector, style.SELECTORS)
-    return Stroke(look.label, look.colour, look.marker)
-
-
-def _rank(selector: str) -> tuple[bool, tuple[int, str]]:
-    return (selector == "chance", style.rank(selector, style.SELECTORS))
-
-
 def _caption(study: Study, curves: pd.DataFrame, rows: list[Series]) -> str:
     runs = [run for series in rows for run in series.runs]
     over = f"Lines: mean over {captions.seeds_averaged(runs, curves['seeds'])}; bands: lowest to highest seed."
@@ -81,8 +65,8 @@ def _caption(study: Study, curves: pd.DataFrame, rows: list[Series]) -> str:
         over = f"One seed per line ({captions.seeds(runs)})."
     return (
         "How often an image's partner shares its label, by pretraining epoch, over all images and as a mean over "
-        "classes; dashed: chance, a partner drawn at random from the batch. Labels measure here, they never select "
-        "(but for an oracle). Every selector is measured during the training of "
+        f"classes; dashed: chance, a partner drawn at random from the batch. {LABELS_MEASURE} "
+        "Every selector is measured during the training of "
         f"{captions.listing([series.label for series in rows])}. {over}"
     )
 

@@ -12,10 +12,21 @@ from figures.panels import panels, ticks
 from figures.products import Artefact, Drawing
 from figures.records import Study
 
+LOSS, LOSS_BYOL = "pretrain/loss", "pretrain/loss_byol"
+
 PRETRAINING = {
-    "pretrain/loss_byol": "BYOL loss",
+    LOSS_BYOL: "BYOL loss",
     "pretrain/loss_partner": "Partner loss",
+    LOSS: "Contrastive loss",
     "pretrain/feature_std": "Feature std.",
+}
+"""Titles of the panels. The whole loss is drawn only of methods that do not store its parts."""
+
+_TOLD = {
+    LOSS_BYOL: "BYOL loss",
+    "pretrain/loss_partner": "loss of the additional positive (before its weight)",
+    LOSS: "contrastive loss (each method's own)",
+    "pretrain/feature_std": "standard deviation of the normalised features (1: isotropic, 0: collapsed)",
 }
 
 _VALIDATION = re.compile(r"finetune/([\d.e+-]+)/val")
@@ -23,6 +34,8 @@ _VALIDATION = re.compile(r"finetune/([\d.e+-]+)/val")
 
 def make(study: Study, points: pd.DataFrame) -> Drawing | None:
     """Return the figure of a study."""
+    in_parts = set(points.loc[points["name"] == LOSS_BYOL, "series"])
+    points = points[(points["name"] != LOSS) | ~points["series"].isin(in_parts)]
     stored = set(points["name"])
     losses = [name for name in PRETRAINING if name in stored]
     percents = {name: float(match[1]) for name in stored if (match := _VALIDATION.fullmatch(name))}
@@ -68,10 +81,8 @@ def _caption(study: Study, curves: pd.DataFrame, metric: str) -> str:
     pretrained = curves["metric"].isin(list(PRETRAINING))
     sentences = []
     if pretrained.any():
-        sentences.append(
-            "Pretraining by epoch: BYOL loss, loss of the additional positive (before its weight), and standard"
-        )
-        sentences[-1] += " deviation of the normalised features (1: isotropic, 0: collapsed)."
+        drawn = set(curves["metric"])
+        sentences.append(f"Pretraining by epoch: {captions.listing([_TOLD[n] for n in PRETRAINING if n in drawn])}.")
     if not pretrained.all():
         sentences.append(
             f"Fine-tuning by optimiser step: {metric[0].lower()}{metric[1:]} on the validation split, per label share."
@@ -83,7 +94,7 @@ def _caption(study: Study, curves: pd.DataFrame, metric: str) -> str:
         sentences.append(f"One seed per line ({captions.seeds(study.runs)}).")
     without = [s.label for s in study.series if s.runs and s.key not in set(curves.loc[pretrained, "series"])]
     if pretrained.any() and without:
-        sentences.append(f"Without pretraining: {captions.listing(without)}.")
+        sentences.append(f"Runs without pretraining: {captions.listing(without)}.")
     return " ".join(sentences)
 
 

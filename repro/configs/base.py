@@ -13,8 +13,15 @@ BASE = {
     "data": {
         "name": S("dermamnist", "[us]", "Data set. `python -m repro.data list` shows them."),
         "size": S(28, "[us]", "Height and width of the images, in pixels.", low=8, high=1024),
-        "split": S("official", "[us]", "official, or lesion: no lesion in two splits (DermaMNIST's own split leaks)."),
+        "split": S("official", "[us]", "official: as published; lesion, patient: ours, no lesion or patient in two splits; seeded: ours, for data.name=folder. `python -m repro.data check` looks for leaks."),
+        "split_seed": S(0, "[us]", "Which division, where the division is ours.", low=0, high=2**32 - 1),
         "limit": S(None, "[us]", "At most this many images per split, stratified. None: all.", low=16, optional=True, kind=int),
+        "csv": S(None, "[us]", "Table of data.name=folder: columns path, label, and if known group and split. None: $REPRO_DATA/folder/labels.csv.", optional=True, kind=str),
+        "channels": S(3, "[us]", "Channels of data.name=folder: 1 grey, 3 colour.", choices=(1, 3)),
+        "allow_missing": S(False, "[us]", "Go on without images that the tables name but that are not there; every caption counts them."),
+        "allow_corrupt": S(0, "[us]", "Go on without so many damaged files; every caption counts them.", low=0),
+        "residency": S("auto", "[us]", "Where images lie while training: device, paged (read from disk as needed), or auto: on the device if they fit.",
+                       choices=("auto", "device", "paged")),
         "stands_in_for": S(None, "[us]", "Data set these images replace; every caption says so.", optional=True, kind=str),
     },
     "encoder": {

@@ -7,7 +7,7 @@ from typing import Any
 
 from repro.configs.resolve import flat, plain
 
-VOLATILE = ("scale", "device", "pretrain.checkpoint_every")
+VOLATILE = ("scale", "device", "data.residency", "pretrain.checkpoint_every")
 """Keys that do not change what a run computes; they are left out of its hash."""
 
 

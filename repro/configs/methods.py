@@ -33,7 +33,7 @@ METHODS = {
     ),
     "simclr": Named(
         "SimCLR: two views of one image against all other images of the batch (NT-Xent). Same encoder, heads, views, "
-        "schedule and budget as byol; a quarter to a third cheaper, since there is no target network. [SimCLR]",
+        "schedule and budget as byol; about a quarter cheaper, since there is no target network to run. [SimCLR]",
         {"method": {"name": "simclr", "objective": "simclr"}},
     ),
     "dcl": Named(
@@ -42,7 +42,8 @@ METHODS = {
         {"method": {"name": "dcl", "objective": "dcl"}},
     ),
     "nnclr": Named(
-        "NNCLR: the positive is the nearest image in a memory bank (Dwibedi et al. 2021). Costs as much as simclr. [us]",
+        "NNCLR: the positive is the nearest image in a memory bank (Dwibedi et al. 2021), with byol's heads. Costs as "
+        "much as simclr. [us]",
         {"method": {"name": "nnclr", "objective": "nnclr"}},
     ),
     "byol": Named(

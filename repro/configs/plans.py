@@ -36,4 +36,12 @@ PLANS = {
         ),
         seeds=(0, 1),
     ),
+    "partners": Plan(
+        "The table of selectors: procedural images, the paper's method and plain BYOL, five seeds, pretraining alone. "
+        "Five minutes on two CPU cores; then `python -m figures selectors` prints it.",
+        datasets=("phantom",),
+        methods=("byol", "byol_tracin"),
+        seeds=(0, 1, 2, 3, 4),
+        command="pretrain",
+    ),
 }

@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
+from repro.data.splits import SEVENTY_TEN_TWENTY, divide
 from repro.errors import InputError
 
 INDEX_MAP = "dermamnist_index_map.csv"
 COLUMNS = ("split", "index", "lesion_id", "ambiguous")
-FOLDS = ("test", "test", "val", *["train"] * 7)
-"""What the ten stratified folds become: the official split's proportions, 70/10/20. [us]"""
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,5 @@ def lesion_split(lesions: Lesions, labels: np.ndarray) -> np.ndarray:
     """
     clear = np.flatnonzero(~lesions.ambiguous)
     split = np.full(len(labels), "", dtype="<U5")
-    folds = StratifiedGroupKFold(n_splits=len(FOLDS), shuffle=True, random_state=0)
-    for part, (_, held_out) in zip(FOLDS, folds.split(clear, labels[clear], lesions.number[clear]), strict=True):
-        split[clear[held_out]] = part
+    split[clear] = divide("dermamnist", labels[clear], lesions.number[clear], SEVENTY_TEN_TWENTY, seed=0)
     return split

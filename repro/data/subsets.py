@@ -7,17 +7,18 @@ from dataclasses import replace
 import numpy as np
 
 from repro.data.imageset import SPLITS, ImageSet
+from repro.data.listing import Listing
 from repro.errors import InputError
 
 
-def label_subset(images: ImageSet, fraction: float, seed: int) -> np.ndarray:
+def label_subset(images: ImageSet | Listing, fraction: float, seed: int) -> np.ndarray:
     """Return the training images whose labels a method may see.
 
     Stratified by class, with at least one image of every class that the training split has; for one seed
     a smaller fraction is contained in a larger one. [us]
 
     Args:
-        images: the data set.
+        images: the data set, decoded or only listed.
         fraction: in (0, 1].
         seed: which draw.
 
@@ -58,9 +59,9 @@ def strata(labels: np.ndarray) -> np.ndarray:
 
 
 def _draw(
-    images: ImageSet, split: str, fraction: float, seed: int, count: Callable[[float], int] = round
+    images: ImageSet | Listing, split: str, fraction: float, seed: int, count: Callable[[float], int] = round
 ) -> np.ndarray:
-    pool = images.indices(split)
+    pool = np.flatnonzero(images.split == split)
     stratum = strata(images.labels[pool])
     chosen = []
     for number in np.unique(stratum):

@@ -15,6 +15,6 @@ def extract(encoder: Encoder, images: ImageSet, device: torch.device) -> np.ndar
     encoder.eval()
     rows = []
     for start in range(0, len(images.images), CHUNK):
-        pixels = torch.from_numpy(np.ascontiguousarray(images.images[start : start + CHUNK])).to(device)
+        pixels = torch.from_numpy(np.array(images.images[start : start + CHUNK])).to(device)
         rows.append(encoder(normalized(to_input(pixels))).float().cpu())
     return torch.cat(rows).numpy()

@@ -19,9 +19,10 @@ from repro.pretrain.augment import TwoViews
 from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import Checkpoint, History
 from repro.pretrain.diagnostics import COLLAPSED
-from repro.pretrain.encoder import Encoder, to_input
+from repro.pretrain.encoder import Encoder
 from repro.pretrain.objectives import OBJECTIVES
 from repro.pretrain.objectives.base import Context
+from repro.pretrain.pixels import Pixels
 from repro.pretrain.precision import autocast
 from repro.pretrain.selectors import Members
 from repro.progress import Progress
@@ -117,7 +118,7 @@ def pretrain(
 
 
 class _Trainer:
-    """Objective, optimiser, and the training split on the device as uint8; labels are there to measure with."""
+    """Objective, optimiser and the training split; its labels are there to measure with."""
 
     def __init__(
         self, images: ImageSet, config: dict[str, Any], device: torch.device, stored: Sequence[tuple[float, Byol]]
@@ -125,7 +126,7 @@ class _Trainer:
         _check(images, config)
         train, settings = images.indices("train"), config["pretrain"]
         self.config, self.device, self.batches = config, device, len(train) // settings["batch_size"]
-        self.pixels = torch.from_numpy(images.images[train]).to(device)
+        self.pixels = Pixels(images.images, train, device, config["data"]["residency"])
         self.labels = torch.from_numpy(images.labels[train]).to(device)
         self.groups = None if images.groups is None else torch.from_numpy(images.groups[train]).to(device)
         self.views = TwoViews(config["data"]["size"], config["augment"]).to(device)
@@ -151,11 +152,11 @@ class _Trainer:
         size, steps = settings["batch_size"], settings["epochs"] * self.batches
         peak, warmup = settings["lr"] * size / 256, settings["warmup_epochs"] * self.batches
         objective.begin_epoch(epoch, _seed_epoch(self.config["seed"], epoch, self.device))
-        order = torch.randperm(len(self.pixels), device=self.device)
+        batches = self.pixels.batches(torch.randperm(len(self.pixels)), size)
         logged: dict[str, list[torch.Tensor]] = defaultdict(list)
-        for step, index in enumerate(order.split(size)[: self.batches], start=epoch * self.batches):
+        for step, (index, pixels) in enumerate(batches, start=epoch * self.batches):
             optim.set_lr(self.optimizer, optim.lr_at(step, steps, warmup, peak))
-            first, second = self.views(to_input(self.pixels[index]))
+            first, second = self.views(pixels)
             terms = objective.losses(first, second, self._members(index), step)
             self.optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()

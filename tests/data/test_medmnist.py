@@ -151,6 +151,15 @@ def test_real_dermamnist_has_its_official_counts(real_data: Path):
     assert len(np.intersect1d(*(np.unique(images.groups[images.indices(s)]) for s in ("train", "test")))) == 641
 
 
+def test_the_real_lesion_split_is_for_ever_the_same(real_data: Path):
+    images = load("dermamnist", 28, "lesion")
+    assert images.describe()["splits_sha256"] == {
+        "train": "52d6293989c54c26ed7272fc33a8bad91878756c31eab5f2d515a5d3fe63da82",
+        "val": "1c7691714a530622c3af4c55493604676175382227e18ebb46b86fd28ae01a19",
+        "test": "ba7b7fc5bdb8407b90e258d13f6303096b3e1d437a4ef71496deb3793a8fccc0",
+    }
+
+
 def test_real_lesion_split_shares_no_lesion_and_keeps_the_classes_in_proportion(real_data: Path):
     import pandas as pd
 

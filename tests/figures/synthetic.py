@@ -2,15 +2,24 @@
 
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from pymongo.database import Database
 
 METHODS = ("random_init", "supervised", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
-SELECTOR = {"byol_random": "random", "byol_cosine": "cosine", "byol_tracin": "tracin", "byol_oracle": "oracle"}
+SELECTOR = {
+    "byol_random": "random", "byol_cosine": "cosine", "byol_queue": "queue", "byol_tracin": "tracin",
+    "byol_oracle": "oracle",
+}  # fmt: skip
+OBJECTIVE = {
+    "random_init": "none", "supervised": "supervised", "semixup": "semixup", "imagenet": "imagenet",
+    "simclr": "simclr", "dcl": "dcl", "nnclr": "nnclr",
+}  # fmt: skip
+CONTRASTIVE = ("simclr", "dcl", "nnclr")
 MEASURED = ("tracin_cosine", "tracin_dot", "cosine")
-RATE = {"tracin_cosine": 0.56, "tracin_dot": 0.50, "cosine": 0.55, "random": 0.48, "oracle": 0.997}
+RATE = {"tracin_cosine": 0.56, "tracin_dot": 0.50, "cosine": 0.55, "queue": 0.54, "random": 0.48, "oracle": 0.997}
 PERCENTS = (1.0, 10.0, 50.0, 100.0)
 PROTOCOLS = ("finetune", "linear", "knn")
 
@@ -23,11 +32,11 @@ def config(method: str, seed: int, **other: Any) -> dict[str, Any]:
         "data": {"name": "dermamnist", "size": 28, "split": "official", "limit": None, "stands_in_for": None},
         "method": {
             "name": method,
-            "objective": {"random_init": "none", "supervised": "supervised"}.get(method, "byol"),
+            "objective": OBJECTIVE.get(method, "byol"),
         },
-        "selector": {"name": SELECTOR.get(method, "none"), "weight": 1.0},
-        "tracin": {"layers": "last", "normalize": "cosine"},
-        "pretrain": {"epochs": 20},
+        "selector": {"name": SELECTOR.get(method, "none"), "weight": 1.0, "measured": list(MEASURED)},
+        "tracin": {"layers": "last", "normalize": "cosine", "source": "online", "pretraining": None},
+        "pretrain": {"epochs": 20, "keep_every": None},
         "evaluate": {
             "pretraining": None,
             "protocols": ["finetune"] if method == "supervised" else ["knn", "linear", "finetune"],
@@ -47,9 +56,14 @@ def config(method: str, seed: int, **other: Any) -> dict[str, Any]:
 def identity(config: dict[str, Any], command: str) -> dict[str, str]:
     """Return cell, series and study as the kit means them."""
     kept = {key: value for key, value in config.items() if key != "scale"}
-    series = {key: value for key, value in kept.items() if key != "seed"}
+    free = {("evaluate", "pretraining"), ("tracin", "pretraining"), ("pretrain", "keep_every")}
+    series = {
+        key: {k: v for k, v in value.items() if (key, k) not in free} if isinstance(value, dict) else value
+        for key, value in kept.items()
+        if key != "seed"
+    }
     study = {key: value for key, value in series.items() if key not in ("method", "selector", "tracin")}
-    study["evaluate"] = {k: v for k, v in study["evaluate"].items() if k not in ("protocols", "pretraining")}
+    study["evaluate"] = {k: v for k, v in study["evaluate"].items() if k != "protocols"}
     return {
         "cell": f"{command}-{_digest(kept)}",
         "series": f"{command}-{_digest(series)}",
@@ -82,11 +96,15 @@ def metrics(config: dict[str, Any], command: str = "train", main: str = "balance
     random = np.random.default_rng([seed, METHODS.index(method) if method in METHODS else 99])
     logged: dict[str, list] = {}
     epochs = np.arange(1, config["pretrain"]["epochs"] + 1)
+    if method in CONTRASTIVE and command != "evaluate":
+        logged["pretrain/loss"] = [epochs, 4 + np.exp(-epochs / 6) + 0.03 * random.normal(size=len(epochs))]
+        logged["pretrain/feature_std"] = [epochs, 0.8 + 0.02 * random.normal(size=len(epochs))]
     if config["method"]["objective"] == "byol" and command != "evaluate":
         fall = 1.1 + 1.6 * np.exp(-epochs / 6) + 0.03 * random.normal(size=len(epochs))
         logged["pretrain/loss_byol"] = [epochs, fall]
         if method != "byol":
             logged["pretrain/loss_partner"] = [epochs, fall + 0.35 + 0.05 * random.normal()]
+        logged["pretrain/loss"] = [epochs, sum(values for _, values in logged.values())]
         logged["pretrain/feature_std"] = [
             epochs,
             0.3 + 0.5 * (1 - np.exp(-epochs / 8)) + 0.02 * random.normal(size=len(epochs)),
@@ -99,12 +117,18 @@ def metrics(config: dict[str, Any], command: str = "train", main: str = "balance
         used = {"tracin": f"tracin_{config['tracin']['normalize']}"}.get(
             config["selector"]["name"], config["selector"]["name"]
         )
-        for name in {*MEASURED, used} - {"none"}:
+        for name in dict.fromkeys([*config["selector"]["measured"], *([used] if used != "none" else [])]):
             rate = RATE[name] + 0.02 * (1 - np.exp(-epochs / 5)) * (name not in ("random", "oracle"))
             rate = np.minimum(1, rate + 0.004 * random.normal(size=len(epochs)))
             logged[f"partners/{name}/same_label"] = [epochs, rate]
             logged[f"partners/{name}/same_label_macro"] = [epochs, np.minimum(1, rate - 0.33 * (name != "oracle"))]
             logged[f"partners/{name}/hub_max"] = [epochs, 5 + random.random(len(epochs))]
+            if name != "queue":
+                logged[f"partners/{name}/mutual"] = [epochs, 0.3 + 0.1 * random.random(len(epochs))]
+                logged[f"partners/{name}/agrees_with_cosine"] = [epochs, 0.2 + 0.1 * random.random(len(epochs))]
+    if "pretrain/loss" in logged:
+        logged["pretrain/lr"] = [epochs, 0.1 * np.cos(epochs / epochs[-1])]
+        logged["pretrain/collapsed"] = [epochs, np.zeros(len(epochs))]
     if command == "pretrain":
         return logged
     skill = 0.02 * METHODS.index(method) if method in METHODS else 0.05
@@ -174,6 +198,11 @@ def add(
 def add_study(database: Database, methods: tuple[str, ...] = METHODS, seeds: int = 3, **other: Any) -> list[int]:
     """Store a run of every method and seed."""
     return [add(database, config(method, seed, **other)) for method in methods for seed in range(seeds)]
+
+
+def captions_of(folder: Path) -> dict[str, str]:
+    """Return artefact -> caption, from the sidecars of every study in a results folder."""
+    return {path.stem: json.loads(path.read_text())["caption"] for path in sorted(folder.glob("*/*.json"))}
 
 
 def _digest(value: dict[str, Any]) -> str:

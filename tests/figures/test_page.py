@@ -56,7 +56,8 @@ def test_second_draw_without_the_training_code_gives_identical_bytes(database, d
     assert done.returncode == 0, done.stderr
     one, two = contents(first), contents(bare / "second")
     study = "dermamnist-official-28px-smoke"
-    names = {f"{study}/semi_supervised.{kind}" for kind in ("csv", "tex", "md", "json")}
+    tables = ("semi_supervised", "selectors")
+    names = {f"{study}/{table}.{kind}" for table in tables for kind in ("csv", "tex", "md", "json")}
     for figure in ("label_efficiency", "training_curves", "partner_quality"):
         names |= {f"{study}/{figure}.{kind}" for kind in ("pdf", "png", "csv", "json")}
         names |= {f"{study}/{figure}-column.{kind}" for kind in ("pdf", "png")}
@@ -132,6 +133,25 @@ def test_nothing_to_draw_says_how_to_make_runs(database, tmp_path, capsys, monke
         add(database, config("byol", 0), status=status)
     assert "make demo" in refused(capsys, monkeypatch, "--out", str(tmp_path / "out"))
     assert contents(tmp_path / "out") == {}
+
+
+def test_named_tables_are_printed_as_markdown_after_their_paths(database, draw, capsys) -> None:
+    add_study(database, ("byol",), seeds=1, pretrain__epochs=2, evaluate__fractions=[1.0])
+    add_study(database, ("byol",), seeds=1, pretrain__epochs=2, evaluate__fractions=[1.0], data__size=64)
+    folder = draw("selectors", "training_curves")
+    printed, studies = capsys.readouterr().out, sorted(folder.iterdir())
+    assert len(studies) == 2
+    blocks = [
+        f"{study / 'selectors.*'}\n\n{(study / 'selectors.md').read_text()}\n{study / 'training_curves.*'}\n"
+        for study in studies
+    ]
+    assert printed in ("".join(blocks), "".join(reversed(blocks)))
+
+
+def test_nothing_but_paths_is_printed_where_nothing_is_named(database, draw, capsys) -> None:
+    add_study(database, ("byol",), seeds=1, pretrain__epochs=2, evaluate__fractions=[1.0])
+    folder = draw()
+    assert all(line.startswith(str(folder)) for line in capsys.readouterr().out.splitlines())
 
 
 def test_named_artefact_alone_is_drawn(database, draw) -> None:

@@ -1,7 +1,8 @@
 import json
 
-from figures import records
-from tests.figures.synthetic import add, add_study, config
+from figures import records, style
+from figures.registry import ARTEFACTS
+from tests.figures.synthetic import add, add_study, captions_of, config
 
 STUDY = "dermamnist-official-28px-smoke"
 
@@ -30,11 +31,14 @@ def test_failed_attempt_that_was_repeated_is_no_hole(database) -> None:
 
 def test_random_encoder_is_not_shown_under_a_pretrained_method(database) -> None:
     add(database, config("byol", 0))
-    wrong = add(database, config("byol_tracin", 0), command="evaluate")
-    right = add(database, config("byol_tracin", 0, evaluate__pretraining=1), command="evaluate")
+    wrong = [add(database, config(method, 0), command="evaluate") for method in ("byol_tracin", "simclr")]
+    right = [
+        add(database, config("byol_tracin", 0, evaluate__pretraining=1), command="evaluate"),
+        add(database, config("imagenet", 0), command="evaluate"),
+    ]
     found = records.read(database)
-    assert [run.run for run in found.left_out] == [wrong]
-    assert right in [run["_id"] for run in found.studies[0].runs]
+    assert [run.run for run in found.left_out] == wrong
+    assert {*right} <= {run["_id"] for run in found.studies[0].runs}
 
 
 def test_studies_that_may_not_be_compared_have_folders_of_their_own(database) -> None:
@@ -67,8 +71,64 @@ def test_phantom_images_are_marked_in_every_caption(database, draw) -> None:
     add_study(database, ("byol", "byol_tracin"), seeds=1, data__name="phantom", data__stands_in_for="dermamnist")
     folder = draw()
     sidecars = sorted(folder.glob("*/*.json"))
-    assert len(sidecars) == 4
+    assert len(sidecars) == len(ARTEFACTS)
     for path in sidecars:
         caption = json.loads(path.read_text())["caption"]
         assert "PHANTOM images standing in for DermaMNIST: no medical claim." in caption
         assert "too short to rank methods" in caption
+
+
+def labels(database) -> list[str]:
+    (study,) = records.read(database).studies
+    return [series.label for series in study.series]
+
+
+def test_ids_of_runs_and_what_is_stored_beside_never_tell_series_apart(database) -> None:
+    for normalize, source in (("dot", 3), ("cosine", 4)):
+        add(database, config("byol_tracin", 0, tracin__normalize=normalize, tracin__pretraining=source))
+        add(database, config("byol_tracin", 1, tracin__normalize=normalize, pretrain__keep_every=source))
+        add(
+            database,
+            config("byol_tracin", 2, tracin__normalize=normalize, evaluate__pretraining=source),
+            command="evaluate",
+        )
+    assert labels(database) == [
+        f"BYOL + TracIn (command={command}, tracin.normalize={normalize})"
+        for command in ("evaluate", "train")
+        for normalize in ("cosine", "dot")
+    ]
+
+
+def test_measured_selectors_are_not_told_where_another_setting_tells_series_apart(database) -> None:
+    add(database, config("byol_tracin", 0))
+    add(database, config("byol_tracin", 0, tracin__normalize="dot", selector__measured=["queue"]))
+    assert labels(database) == ["BYOL + TracIn (tracin.normalize=cosine)", "BYOL + TracIn (tracin.normalize=dot)"]
+
+
+def test_measured_selectors_are_told_where_nothing_else_tells_series_apart(database) -> None:
+    add(database, config("byol", 0, selector__measured=["cosine", "queue"]))
+    add(database, config("byol", 0, selector__measured=["cosine"]))
+    assert labels(database) == ["BYOL (selector.measured=cosine)", "BYOL (selector.measured=cosine+queue)"]
+
+
+def test_every_known_method_is_told_apart_by_colour_and_by_marker() -> None:
+    for known in (style.METHODS, style.SELECTORS):
+        looks = list(known.values())
+        assert len({look.colour for look in looks}) == len({look.marker for look in looks}) == len(looks)
+    assert list(style.METHODS)[:4] == ["random_init", "supervised", "semixup", "imagenet"]
+    assert style.SELECTORS["queue"].colour == style.METHODS["byol_queue"].colour
+
+
+def test_every_caption_says_which_images_a_copy_lacks_class_by_class(database, draw) -> None:
+    names = ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
+    missing = {"total": 20, "of": 90, "present_per_class": [10] * 7, "of_per_class": [10, 20, 20, 10, 10, 10, 10]}
+    gaps = {"info.data.missing": missing, "info.data.corrupt": [{"row": 3, "file": "x.jpg", "reason": "truncated"}]}
+    add_study(database, ("byol",), seeds=2)
+    database.runs.update_many({}, {"$set": gaps})
+    each = (
+        ", ".join(f"{name} 10 of {20 if name in ('bcc', 'bkl') else 10}" for name in names[:-1]) + " and vasc 10 of 10"
+    )
+    captions = captions_of(draw())
+    assert captions
+    for caption in captions.values():
+        assert f"SUBSET: 70 of its 90 images are there ({each}). 1 damaged image left out." in caption

@@ -95,6 +95,14 @@ def test_same_cell_run_twice_counts_once_and_the_newest_is_taken(database) -> No
     assert (knn["seeds"], knn["runs"]) == (2, f"2 {newest}")
 
 
+def test_runs_that_differ_only_in_what_they_keep_count_once(database) -> None:
+    for keep in (None, 5):
+        add(database, config("byol", 0, pretrain__keep_every=keep))
+    (study,) = records.read(database).studies
+    (series,) = study.series
+    assert [run["_id"] for run in series.runs] == [2]
+
+
 def test_different_settings_of_one_method_are_never_averaged(database, draw) -> None:
     for seed in (0, 1):
         add(database, config("byol_tracin", seed))

@@ -218,6 +218,19 @@ def test_a_damaged_checkpoint_is_named(tiny: ImageSet, tmp_path: Path):
         train(tiny, tmp_path, pretrain__epochs=1)
 
 
+@pytest.mark.slow
+def test_on_the_phantom_the_oracle_finds_better_partners_than_tracin_and_tracin_than_chance(tmp_path: Path):
+    images = load_images("phantom", 28, "official")
+    config = resolve(["byol_tracin", "phantom", "partners"], {"pretrain.epochs": 6})
+    found: dict[str, float] = {}
+    with Checkpoint(tmp_path).owned() as checkpoint:
+        pretrain(images, config, torch.device("cpu"), checkpoint, lambda name, value, _: found.update({name: value}))
+    rate = {key: found[f"partners/{key}/same_label"] for key in ("oracle", "tracin_cosine", "tracin_dot", "random")}
+    assert rate["oracle"] > rate["tracin_cosine"] > found["partners/chance"] + 0.05
+    assert rate["tracin_dot"] > rate["random"] + 0.05
+    assert rate["random"] == pytest.approx(found["partners/chance"], abs=0.03)  # 3 standard errors
+
+
 RUN = ["byol_tracin", "phantom", "smoke", "data.limit=256", "pretrain.epochs=6", "pretrain.batch_size=64"]
 
 

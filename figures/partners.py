@@ -1,0 +1,38 @@
+"""What runs store of their partners, by selector: which series measured them, and how selectors are told."""
+
+import pandas as pd
+
+from figures import panels, style
+from figures.curves import Stroke
+from figures.records import Study
+from figures.series import Series
+
+CHANCE = "chance"
+"""Stands for a selector where partners are drawn at random from the batch."""
+
+LABELS_MEASURE = "Labels measure here, they never select (but for an oracle)."
+
+
+def measuring(study: Study, points: pd.DataFrame) -> list[Series]:
+    """Return the series of a study in whose training partners were measured."""
+    measured = set(points.loc[points["name"].str.fullmatch(r"partners/.+/same_label"), "series"])
+    return [series for series in study.series if series.key in measured]
+
+
+def selector_of(metric: str) -> str:
+    """Return whose partners a metric tells of: "cosine" for partners/cosine/same_label, else CHANCE."""
+    parts = metric.split("/")
+    return parts[1] if len(parts) == 3 else CHANCE
+
+
+def stroke_of(selector: str) -> Stroke:
+    """Return the name in print and the curve of a selector, or of CHANCE."""
+    if selector == CHANCE:
+        return panels.CHANCE
+    look = style.look(selector, style.SELECTORS)
+    return Stroke(look.label, look.colour, look.marker)
+
+
+def rank(selector: str) -> tuple[bool, tuple[int, str]]:
+    """Return a sort key: known selectors in their order, then the others by name, then CHANCE."""
+    return (selector == CHANCE, style.rank(selector, style.SELECTORS))

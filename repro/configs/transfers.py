@@ -1,0 +1,14 @@
+"""Where encoders are taken to: the data sets that `evaluate` tries when none is named. [us]"""
+
+TRANSFERS = {
+    "isic2019": ("folder",),
+    "chestxray14": ("kermany",),
+    "kermany": ("chestxray14",),
+    "dermamnist": ("pneumoniamnist", "breastmnist"),
+    "pneumoniamnist": ("dermamnist", "breastmnist"),
+    "breastmnist": ("pneumoniamnist", "dermamnist"),
+    "chestmnist": ("pneumoniamnist",),
+    "phantom": ("phantom_xray",),
+    "phantom_xray": ("phantom",),
+}
+"""Data set of the pretraining -> data sets of the evaluation. The paper transfers too, but where to is unknown."""

@@ -1,0 +1,149 @@
+"""A CSV table as text, of which every cell knows its line, so that a mistake in it can be found and named."""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from repro.errors import InputError
+
+BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+SHOWN = 60
+"""Characters of a bad cell that a message shows."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that has been read.
+
+    Args:
+        file: where it came from.
+        rows: every cell as text without outer blanks; the index is the line in the file.
+        sha256: hash of the file.
+    """
+
+    file: Path
+    rows: pd.DataFrame
+    sha256: str
+
+    def fault(self, column: str, line: int, problem: str) -> InputError:
+        """Return the error that says what is wrong with a cell, and where."""
+        cell = " ".join(str(self.rows.at[line, column]).split())
+        shown = cell if len(cell) <= SHOWN else cell[:SHOWN] + "..."
+        return InputError(f"{self.file}, line {line}, column '{column}': '{shown}' {problem}")
+
+    def filled(self, column: str, advice: str) -> pd.Series:
+        """Return a column none of whose cells may be empty or NaN."""
+        cells = self.rows[column]
+        for line in cells.index[cells.str.lower().isin(["", "nan"])][:1]:
+            raise self.fault(column, line, f"is no value; {advice}")
+        return cells
+
+    def file_names(self, column: str, ending: str = "") -> pd.Series:
+        """Return a column of names, each a plain file name and none there twice; `ending` is added."""
+        names = self.filled(column, "write the image's name")
+        for line in names.index[names.str.contains(r"[/\\]|^\.+$")][:1]:
+            raise self.fault(column, line, "is no plain file name; write the name without its folder")
+        self.no_repeats(names, column)
+        return names + ending
+
+    def no_repeats(self, values: pd.Series, column: str) -> None:
+        """Refuse values (one per row, made from `column`) of which one is there twice."""
+        for line in values.index[values.duplicated()][:1]:
+            first = values.index[values == values[line]][0]
+            raise self.fault(column, line, f"is already in line {first}; an image has one row, so take one of them out")
+
+    def binary(self, columns: Sequence[str], advice: str) -> np.ndarray:
+        """Return columns of 0 and 1 as uint8 `[N, L]`."""
+        values = np.empty((len(self.rows), len(columns)), dtype=np.uint8)
+        for number, column in enumerate(columns):
+            numbers = self.rows[column].map(BINARY)
+            for line in numbers.index[numbers.isna()][:1]:
+                raise self.fault(column, line, f"is neither 0 nor 1; {advice}")
+            values[:, number] = numbers
+        return values
+
+
+def read_table(file: Path, columns: Sequence[str], advice: str) -> Table:
+    """Read a CSV file: UTF-8, commas, a header line; a byte-order mark and any line ends are fine.
+
+    Args:
+        file: the table.
+        columns: those it must have; it may have more.
+        advice: what to do if it is not there.
+
+    Raises:
+        InputError: there is no such file, it is no such table, or it lacks a column or has no row.
+    """
+    text, sha256 = read_text(file, advice)
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    lines, records = [], []
+    try:
+        for record in reader:
+            if record:
+                lines.append(reader.line_num)
+                records.append([cell.strip() for cell in record])
+    except csv.Error as error:
+        raise InputError(
+            f"{file}, line {reader.line_num}: {error}. Look for a quotation mark that is not closed"
+        ) from None
+    if len(records) < 2:
+        raise InputError(f"{file}: it has {'no row below its header' if records else 'no line'}; {advice}")
+    header = records[0]
+    if missing := [column for column in columns if column not in header]:
+        foreign = [name for sign, name in ((";", "semicolons"), ("\t", "tabs")) if sign in text[: text.find("\n")]]
+        hint = f". It seems to be written with {foreign[0]}: save it with commas" if foreign else ""
+        shown = ", ".join(header[:20])[: 4 * SHOWN]
+        raise InputError(f"{file}, line {lines[0]}: no column '{missing[0]}' among its columns ({shown}){hint}")
+    if repeated := [column for column in header if column and header.count(column) > 1]:
+        raise InputError(f"{file}, line {lines[0]}: two columns are named '{repeated[0]}'; take one of them out")
+    for line, record in zip(lines, records, strict=True):
+        if len(record) != len(header):
+            raise InputError(
+                f"{file}, line {line}: {len(record)} fields, but the header has {len(header)}; put a text that holds a "
+                "comma into quotation marks"
+            )
+    rows = pd.DataFrame(records[1:], index=lines[1:], columns=header, dtype=str)
+    return Table(file, rows.loc[:, [column != "" for column in header]], sha256)
+
+
+def read_text(file: Path, advice: str) -> tuple[str, str]:
+    """Return a UTF-8 file's text, less a byte-order mark, and the SHA-256 of its bytes.
+
+    Raises:
+        InputError: there is no such file, or it is not UTF-8 text.
+    """
+    try:
+        content = file.read_bytes()
+    except IsADirectoryError:
+        raise InputError(f"{file} is a folder, not a table; name a file") from None
+    except FileNotFoundError:
+        raise InputError(f"{file} is not there; {advice}") from None
+    except OSError as error:
+        raise InputError(f"{file} cannot be read ({error.strerror}); {advice}") from None
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise InputError(f"{file}, line {line}: not UTF-8 text ({error.reason}); save it as UTF-8") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(f"{file}, line {line}: a zero byte, so it is no UTF-8 text; save it as UTF-8")
+    return text, hashlib.sha256(content).hexdigest()
+
+
+def parts(cell: str) -> list[str]:
+    """Return the names in a cell such as 'Mass|Nodule'."""
+    return [name.strip() for name in cell.split("|")]
+
+
+def indicators(cells: pd.Series, names: Sequence[str]) -> np.ndarray:
+    """Return which of `names` each cell such as 'Mass|Nodule' holds, as uint8 0/1 `[N, L]`."""
+    codes, kinds = pd.factorize(cells)
+    rows = [[name in held for name in names] for held in map(parts, kinds)]
+    return np.array(rows, dtype=np.uint8).reshape(-1, len(names))[codes]

@@ -1,0 +1,143 @@
+"""Tables of one's own: what is inferred from them."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from repro.data.splits import shared_group
+from repro.data.table import listing
+from tests.data.tables import own, written
+
+SETTINGS: Mapping[str, Any] = {"name": "folder", "size": 128, "split": "seeded", "csv": None, "split_seed": 0}
+
+
+def table(root: Path, text: str | bytes) -> None:
+    written(root, {"folder/labels.csv": text})
+
+
+def labelled(labels: list[str]) -> str:
+    return "\n".join(["path,label", *(f"{i}.png,{label}" for i, label in enumerate(labels))])
+
+
+def test_classes_groups_and_paths_are_read(root: Path, caplog: pytest.LogCaptureFixture):
+    written(root, own(80))
+    with caplog.at_level(logging.INFO):
+        found = listing(SETTINGS)
+    assert found.files[3] == root / "folder" / "img" / "3.png"
+    assert found.class_names == ("benign", "malignant")
+    assert found.labels.tolist() == [0, 1] * 40
+    assert found.labels.dtype == np.int64
+    assert found.groups.tolist() == [i // 2 for i in range(80)]
+    assert shared_group(found.groups, found.split) is None
+    assert found.channels == 3
+    (line,) = caplog.messages
+    assert "80 images, multi-class (benign 40, malignant 40), 40 groups; train 56, val 8, test 16" in line
+
+
+def test_an_absolute_path_and_one_above_the_table_are_fine(root: Path):
+    text = own(80)["folder/labels.csv"].replace("img/0.png", "/mnt/x/0.png").replace("img/1.png", "../y/1.png")
+    table(root, text)
+    assert listing(SETTINGS).files[:2] == (Path("/mnt/x/0.png"), root / "y" / "1.png")
+
+
+def test_the_table_can_lie_anywhere(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch):
+    written(tmp_path / "elsewhere", own(80))
+    monkeypatch.chdir(tmp_path)
+    found = listing(SETTINGS | {"csv": "elsewhere/folder/labels.csv"})
+    assert found.files[0] == tmp_path / "elsewhere" / "folder" / "img" / "0.png"
+
+
+def test_numbers_as_labels_are_in_numeric_order(root: Path):
+    table(root, labelled(["10", "9", "2"] * 20))
+    found = listing(SETTINGS)
+    assert found.class_names == ("2", "9", "10")
+    assert found.labels[:3].tolist() == [2, 1, 0]
+    assert found.groups is None
+
+
+def test_several_names_in_a_cell_make_several_labels(root: Path, caplog: pytest.LogCaptureFixture):
+    table(root, labelled(["b|a", "a", "", "c | b"] * 10))
+    with caplog.at_level(logging.INFO):
+        found = listing(SETTINGS)
+    assert found.class_names == ("a", "b", "c")
+    assert found.labels.dtype == np.uint8
+    assert found.labels[:4].tolist() == [[1, 1, 0], [1, 0, 0], [0, 0, 0], [0, 1, 1]]
+    assert "multi-label (a 20, b 20, c 10), no groups" in caplog.text
+    assert not [record for record in caplog.records if record.levelno > logging.INFO]
+
+
+def test_empty_labels_alone_make_several_labels_with_a_warning(root: Path, caplog: pytest.LogCaptureFixture):
+    table(root, labelled(["a", "b", ""] * 10))
+    assert listing(SETTINGS).labels[:3].tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert "10 have none (first in line 4)" in caplog.text
+
+
+def test_without_a_column_label_the_others_are_labels(root: Path):
+    rows = [f"{i}.png,{i % 2},g{i},{int(i % 3 == 0)}.0" for i in range(30)]
+    table(root, "\n".join(["path,cyst,group,mass", *rows]))
+    found = listing(SETTINGS)
+    assert found.class_names == ("cyst", "mass")
+    assert found.labels[:4].tolist() == [[0, 1], [1, 0], [0, 0], [1, 1]]
+
+
+def test_official_is_the_column_split_and_empty_is_no_split(root: Path):
+    files = own(80, "path,label,group,split")
+    table(root, files["folder/labels.csv"].replace("img/0.png,benign,p0,train", "img/0.png,benign,p0,"))
+    split = listing(SETTINGS | {"split": "official"}).split
+    assert split[:8].tolist() == ["", "train", "train", "train", "val", "val", "test", "test"]
+
+
+def test_a_column_split_that_is_not_used_is_said(root: Path, caplog: pytest.LogCaptureFixture):
+    written(root, own(80, "path,label,group,split"))
+    listing(SETTINGS)
+    assert "column 'split' is not used; data.split=official uses it" in caplog.text
+
+
+def test_a_group_in_two_official_splits_is_named(root: Path, caplog: pytest.LogCaptureFixture):
+    written(root, own(80, "path,label,group,split"))
+    text = (
+        (root / "folder/labels.csv").read_text().replace("img/5.png,malignant,p2,val", "img/5.png,malignant,p2,train")
+    )
+    table(root, text)
+    listing(SETTINGS | {"split": "official"})
+    assert "group 'p2' is in two splits" in caplog.text
+
+
+def test_a_label_that_a_split_lacks_is_named(root: Path, caplog: pytest.LogCaptureFixture):
+    table(root, labelled(["a", "b"] * 30 + ["rare"]))
+    listing(SETTINGS)
+    assert caplog.text.count("has label rare") == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.replace("\n", "\r").encode(),
+        lambda text: text.rstrip("\n").encode(),
+        lambda text: text.replace("\n", "\n\n").encode(),
+        lambda text: text.replace(",", " , ").encode(),
+        lambda text: text.replace("benign", '"benign"').encode(),
+    ],
+    ids=["byte-order mark", "Windows", "old Mac", "no last line end", "empty lines", "blanks", "quotes"],
+)
+def test_what_spreadsheets_do_to_a_table_changes_nothing(root: Path, change: Any):
+    text = own(80)["folder/labels.csv"]
+    table(root, text)
+    plain = listing(SETTINGS)
+    table(root, change(text))
+    changed = listing(SETTINGS)
+    assert changed.files == plain.files
+    assert changed.class_names == plain.class_names
+    assert np.array_equal(changed.labels, plain.labels)
+    assert np.array_equal(changed.split, plain.split)
+
+
+def test_grey_images_can_be_kept_grey(root: Path):
+    written(root, own(80))
+    assert listing(SETTINGS | {"channels": 1}).channels == 1

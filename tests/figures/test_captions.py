@@ -1,0 +1,27 @@
+from figures.registry import ARTEFACTS
+from tests.figures.synthetic import add, add_study, captions_of, config, metrics
+
+
+def collapsed(method: str, seed: int, epoch: int) -> dict[str, list]:
+    points = metrics(config(method, seed, pretrain__epochs=3, evaluate__fractions=[1.0]))
+    points["pretrain/collapsed"][1][epoch - 1] = 1.0
+    return points
+
+
+def test_every_caption_names_the_series_and_seeds_that_collapsed(database, draw) -> None:
+    settings = {"pretrain__epochs": 3, "evaluate__fractions": [1.0]}
+    add_study(database, ("random_init", "byol"), seeds=2, **settings)
+    for method, seed, epoch in (("simclr", 0, 3), ("byol_tracin", 2, 1), ("byol_tracin", 0, 2)):
+        add(database, config(method, seed, **settings), points=collapsed(method, seed, epoch))
+    add(database, config("byol_tracin", 1, **settings))
+    folder = draw()
+    told = captions_of(folder)
+    sentence = "Collapsed while pretraining: SimCLR, seed 0; BYOL + TracIn, 2 seeds (0, 2)."
+    assert {*told} == {artefact.name for artefact in ARTEFACTS}
+    assert all(sentence in caption for caption in told.values())
+    assert f'<p class="warning">{sentence}</p>' in (folder / "index.html").read_text()
+
+
+def test_nothing_is_said_of_collapse_where_nothing_collapsed(database, draw) -> None:
+    add_study(database, ("random_init", "simclr", "byol"), seeds=1, pretrain__epochs=3, evaluate__fractions=[1.0])
+    assert not any("Collapsed" in caption for caption in captions_of(draw("semi_supervised")).values())
