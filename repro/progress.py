@@ -15,7 +15,7 @@ class Progress:
     Args:
         title: what is being done, a few words.
         total: number of units, > 0.
-        unit: singular name of a unit, for the rate.
+        unit: singular name of a unit, for the rate; "B" counts bytes, shown in kB, MB and GB.
         done: units already done when the work starts (resumed work).
     """
 
@@ -27,7 +27,9 @@ class Progress:
         self._began = self._last_line = time.monotonic()
         self._at_start = done
         if stream is not None and stream.isatty():
-            self._bar = tqdm(desc=title, total=total, unit=unit, initial=done, file=stream, leave=False)
+            self._bar = tqdm(
+                desc=title, total=total, unit=unit, unit_scale=unit == "B", initial=done, file=stream, leave=False
+            )
 
     def advance(self, units: int = 1, note: str = "") -> None:
         """Count `units` more as done; `note` stands behind the bar (e.g. the loss)."""
@@ -53,5 +55,9 @@ class Progress:
     def _line(self, note: str) -> None:
         rate = (self._done - self._at_start) / max(time.monotonic() - self._began, 1e-9)
         left = (self._total - self._done) / rate if rate else float("inf")
-        text = f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.3g}/s, {left:.0f} s left"
+        if self._unit == "B":
+            done, total, per_s = (f"{tqdm.format_sizeof(n)}B" for n in (self._done, self._total, rate))
+            text = f"{self._title}: {done}/{total}, {per_s}/s, {left:.0f} s left"
+        else:
+            text = f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.3g}/s, {left:.0f} s left"
         print(f"{text}  {note}".rstrip(), file=self._stream, flush=True)

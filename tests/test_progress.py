@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,3 +45,10 @@ def test_a_terminal_gets_a_bar_that_is_taken_away(tmp_path: Path):
     assert "4/10" in seen
     assert "step/s, loss 1.0" in seen
     assert "\n" not in seen.strip()
+
+
+def test_bytes_are_told_in_units_that_people_read():
+    work = WORK.replace('"count", 10, "step", done=4', '"count", 10_000_000, "B", done=4_000_000')
+    work = work.replace('advance(note="loss 1.0")', "advance(1_000_000)")
+    result = subprocess.run([sys.executable, "-c", work], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.match(r"count: \d\.\d\dMB/10\.0MB, [\d.]+MB/s, \d+ s left$", result.stderr.splitlines()[0])

@@ -1,7 +1,7 @@
-"""python -m repro.data list|check NAME
+"""python -m repro.data list|fetch NAME|check NAME
 
-`list` names the data sets. `check` reads one and reports its counts, its hashes, and whether its splits leak: share
-patients, lesions or pictures. Exit code 1 if they do.
+`list` names the data sets. `fetch` downloads one, or continues where it was stopped. `check` reads one and reports
+its counts, its hashes, and whether its splits leak: share patients, lesions or pictures. Exit code 1 if they do.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from repro.configs import DATASETS
 from repro.configs.resolve import resolve
 from repro.data import load
 from repro.data.duplicates import DISTANCE
+from repro.data.fetch import fetch
 from repro.data.report import Report, inspect
 from repro.data.report_text import text_of
 from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
@@ -28,6 +29,12 @@ def main(arguments: list[str]) -> None:
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("list", help="name the data sets")
+    get = verbs.add_parser("fetch", help="download the official files of a data set")
+    get.add_argument("name", help="a data set of `list`")
+    get.add_argument("--mirror", metavar="URL", help="folder with the official files (default: $REPRO_MIRROR)")
+    get.add_argument("--yes", action="store_true", help="do not ask before a large download")
+    get.add_argument("--verify", action="store_true", help="hash again what is there already")
+    get.add_argument("--remove-archives", action="store_true", help="delete each archive once it is unpacked")
     check = verbs.add_parser("check", help="report what a data set holds; exit code 1 if its splits leak")
     check.add_argument("name", help="a data set of `list`")
     check.add_argument("--size", type=int, help="pixels (default: the named config's)")
@@ -47,6 +54,9 @@ def main(arguments: list[str]) -> None:
     if options.verb == "list":
         for name, config in DATASETS.items():
             print(f"{name:16} {config.doc}")
+        return
+    if options.verb == "fetch":
+        fetch(options.name, options.mirror, options.yes, options.verify, options.remove_archives)
         return
     if options.name not in DATASETS:
         hint = did_you_mean(options.name, DATASETS)
