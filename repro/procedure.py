@@ -1,6 +1,7 @@
 """What one run does: get the images, pretrain, judge, and say all that its numbers rest on."""
 
 import functools
+import json
 import os
 import resource
 import time
@@ -16,6 +17,7 @@ from repro.configs.identity import digest
 from repro.configs.resolve import plain
 from repro.configs.transfers import TRANSFERS
 from repro.data import ImageSet, load
+from repro.data.folder import prepared_folder
 from repro.errors import InputError
 from repro.evaluate.budget import extra_steps
 from repro.evaluate.protocols import evaluate
@@ -111,14 +113,13 @@ class Procedure:
 
 
 @functools.lru_cache(maxsize=2)
-def _images(name: str, size: int, split: str, limit: int | None) -> ImageSet:
-    return load(name, size, split, limit)
+def _images(settings: str, folder: Path) -> ImageSet:
+    return load(json.loads(settings), folder)
 
 
 def images_of(config: dict[str, Any]) -> ImageSet:
     """Return the config's images; read once per process."""
-    data = config["data"]
-    return _images(data["name"], data["size"], data["split"], data["limit"])
+    return _images(json.dumps(config["data"], sort_keys=True), prepared_folder())
 
 
 def device_of(config: dict[str, Any]) -> torch.device:

@@ -11,7 +11,10 @@ import pytest
 import torch
 from pymongo.database import Database
 
+from repro.configs.resolve import defaults
 from repro.data import ImageSet
+from repro.data import load as load_data
+from repro.data.folder import prepared_folder
 from repro.store import embedded, open_database
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -64,6 +67,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("REPRO_DATA", str(tmp_path))
     monkeypatch.setattr(medmnist.info, "DEFAULT_ROOT", str(tmp_path / "cache"))
     return tmp_path / "medmnist"
+
+
+def load(name: str, size: int, split: str, limit: int | None = None, **settings: object) -> ImageSet:
+    """Read a data set with the settings that differ from the defaults."""
+    given = {"name": name, "size": size, "split": split, "limit": limit, **settings}
+    return load_data({**defaults()["data"], **given}, prepared_folder())
 
 
 @pytest.fixture

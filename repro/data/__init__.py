@@ -1,6 +1,6 @@
 """Data sets, each read by one small module into an `ImageSet`."""
 
 from repro.data.imageset import SPLITS, ImageSet
-from repro.data.sources import SOURCES, load
+from repro.data.sources import load
 
-__all__ = ["SOURCES", "SPLITS", "ImageSet", "load"]
+__all__ = ["SPLITS", "ImageSet", "load"]

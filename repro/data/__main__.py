@@ -1,21 +1,27 @@
-"""python -m repro.data list|fetch NAME|check NAME
+"""python -m repro.data list|fetch|prepare|check|export NAME [data.KEY=VALUE...]
 
-`list` names the data sets. `fetch` downloads one, or continues where it was stopped. `check` reads one and reports
-its counts, its hashes, and whether its splits leak: share patients, lesions or pictures. Exit code 1 if they do.
+`list` names the data sets. `fetch` downloads the official files of one. `prepare` decodes its images into one array on
+disk, as a run does by itself when it needs to. `check` reports its counts, its hashes, and whether its splits leak:
+share patients, lesions or pictures; exit code 1 if they do. `export` writes which image is in which split and label
+subset.
 """
 
 import argparse
+import ast
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 from repro.configs import DATASETS
 from repro.configs.resolve import resolve
-from repro.data import load
-from repro.data.duplicates import DISTANCE
+from repro.data import SPLITS, load
+from repro.data.check.duplicates import DISTANCE
+from repro.data.check.report import Report, inspect
+from repro.data.check.report_text import text_of
+from repro.data.export import export
 from repro.data.fetch import fetch
-from repro.data.report import Report, inspect
-from repro.data.report_text import text_of
+from repro.data.folder import prepared_folder
 from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
 
 FARTHEST = 16
@@ -35,10 +41,17 @@ def main(arguments: list[str]) -> None:
     get.add_argument("--yes", action="store_true", help="do not ask before a large download")
     get.add_argument("--verify", action="store_true", help="hash again what is there already")
     get.add_argument("--remove-archives", action="store_true", help="delete each archive once it is unpacked")
+    prepare = verbs.add_parser("prepare", help="decode the images of a data set once, into one array on disk")
     check = verbs.add_parser("check", help="report what a data set holds; exit code 1 if its splits leak")
-    check.add_argument("name", help="a data set of `list`")
-    check.add_argument("--size", type=int, help="pixels (default: the named config's)")
-    check.add_argument("--split", help="which division into train, val and test (default: the named config's)")
+    listed = verbs.add_parser("export", help="write which image is in which split and label subset, as a CSV")
+    for verb in (prepare, check, listed):
+        verb.add_argument("name", help="a data set of `list`")
+        verb.add_argument("settings", nargs="*", metavar="data.KEY=VALUE", help="as for repro.run, e.g. data.csv=my.csv")
+        verb.add_argument("--size", type=int, help="pixels (default: the named config's)")
+        verb.add_argument("--split", help="which division into train, val and test (default: the named config's)")
+    listed.add_argument("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
+    listed.add_argument("--fractions", type=float, nargs="*", default=[0.01, 0.1, 0.5, 1.0], help="label fractions")
+    listed.add_argument("--seed", type=int, default=0, help="which draw of the label subsets (a run's seed)")
     check.add_argument(
         "--near",
         type=int,
@@ -61,11 +74,36 @@ def main(arguments: list[str]) -> None:
     if options.name not in DATASETS:
         hint = did_you_mean(options.name, DATASETS)
         raise InputError(f"no data set '{options.name}'.{hint} Known: {', '.join(DATASETS)}")
-    if not 0 <= options.near <= FARTHEST:
+    data = resolve([options.name], _updates(options))["data"]
+    images = load(data, prepared_folder())
+    match options.verb:
+        case "prepare":
+            sizes = ", ".join(f"{len(images.indices(split)):,} {split}" for split in SPLITS)
+            print(f"{data['name']} is ready at {data['size']} px: {sizes} images; SHA-256 {images.images_sha256}")
+        case "export":
+            digest = export(images, options.out, options.fractions, options.seed)
+            print(f"{options.out}: {len(images.split):,} images, {data['split']} split; SHA-256 {digest}")
+        case "check":
+            _check(inspect(images, data["split"], options.near), options)
+
+
+def _updates(options: argparse.Namespace) -> dict[str, Any]:
+    """Return dotted key -> value of what was typed behind the name."""
+    if options.verb == "check" and not 0 <= options.near <= FARTHEST:
         raise InputError(f"--near {options.near}: give 0 to {FARTHEST} bits; further apart, hashes say nothing")
-    given = {f"data.{key}": getattr(options, key) for key in ("size", "split") if getattr(options, key) is not None}
-    data = resolve([options.name], given)["data"]
-    report = inspect(load(data["name"], data["size"], data["split"], data["limit"]), data["split"], options.near)
+    found: dict[str, Any] = {}
+    for word in options.settings:
+        key, equals, value = word.partition("=")
+        if not equals or not key.startswith("data."):
+            raise InputError(f"'{word}' is no setting of a data set; write data.KEY=VALUE, e.g. data.allow_missing=True")
+        try:
+            found[key] = ast.literal_eval(value)
+        except (SyntaxError, ValueError):
+            found[key] = value
+    return found | {f"data.{key}": value for key in ("size", "split") if (value := getattr(options, key)) is not None}
+
+
+def _check(report: Report, options: argparse.Namespace) -> None:
     print(text_of(report))
     if options.json is not None:
         _write(report, options.json)

@@ -20,6 +20,7 @@ class ImageSet:
         split: `[N]` of "train", "val", "test", or "" for images in no split.
         class_names: one per class or label.
         groups: int64 `[N]`, equal for images of one patient or lesion; None where unknown.
+        names: the file of each image, below the folder that all share; None where images are no files.
         manifest: where it came from: file hashes, warnings, counts; stored with every run.
 
     Raises:
@@ -32,6 +33,7 @@ class ImageSet:
     split: np.ndarray
     class_names: tuple[str, ...]
     groups: np.ndarray | None = None
+    names: tuple[str, ...] | None = None
     manifest: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -1,17 +1,11 @@
-"""Divisions into train, val and test: by patient or lesion, stratified, seeded; and a list of one, to pass on."""
+"""Divisions into train, val and test: by patient or lesion, stratified, seeded."""
 
-import csv
-import hashlib
-import io
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from repro.data.folds import grouped_folds
-from repro.data.listing import Listing
-from repro.data.subsets import label_subset, strata
+from repro.data.subsets import strata
 from repro.errors import InputError
 
 SEVENTY_TEN_TWENTY = ("test", "test", "val", *["train"] * 7)
@@ -68,39 +62,3 @@ def check_offered(name: str, split: str, offered: Sequence[str]) -> None:
     """Refuse a value of data.split that a data set does not have."""
     if split not in offered:
         raise InputError(f"data.split={split!r}: {name} has {' and '.join(offered)}")
-
-
-def export(listing: Listing, file: Path, fractions: Sequence[float] = (), seed: int = 0) -> str:
-    """Write which image is in which split and label subset, as a CSV that is the same for everyone.
-
-    Columns: image (its path below the folder that all images share), split, group (a number, empty where unknown), and
-    for every fraction 0/1 in label_fraction_<fraction>.
-
-    Args:
-        listing: the data set.
-        file: the CSV to write; it is replaced whole or not at all.
-        fractions: label fractions, each in (0, 1].
-        seed: which draw of label subsets.
-
-    Returns:
-        The SHA-256 of the file.
-
-    Raises:
-        InputError: a fraction lies outside (0, 1].
-    """
-    common = os.path.commonpath([path.parent for path in listing.files])
-    drawn = np.zeros((len(listing.files), len(fractions)), dtype=np.uint8)
-    for column, fraction in enumerate(fractions):
-        drawn[label_subset(listing, fraction, seed), column] = 1
-    groups = [""] * len(listing.files) if listing.groups is None else listing.groups.tolist()
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "split", "group", *(f"label_fraction_{fraction:g}" for fraction in fractions)])
-    for path, split, group, row in zip(listing.files, listing.split, groups, drawn, strict=True):
-        writer.writerow([path.relative_to(common).as_posix(), split, group, *row])
-    content = text.getvalue().encode()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(file.name + ".partial")
-    partial.write_bytes(content)
-    partial.rename(file)
-    return hashlib.sha256(content).hexdigest()

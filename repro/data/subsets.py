@@ -7,18 +7,17 @@ from dataclasses import replace
 import numpy as np
 
 from repro.data.imageset import SPLITS, ImageSet
-from repro.data.listing import Listing
 from repro.errors import InputError
 
 
-def label_subset(images: ImageSet | Listing, fraction: float, seed: int) -> np.ndarray:
+def label_subset(images: ImageSet, fraction: float, seed: int) -> np.ndarray:
     """Return the training images whose labels a method may see.
 
     Stratified by class, with at least one image of every class that the training split has; for one seed
     a smaller fraction is contained in a larger one. [us]
 
     Args:
-        images: the data set, decoded or only listed.
+        images: the data set.
         fraction: in (0, 1].
         seed: which draw.
 
@@ -59,9 +58,9 @@ def strata(labels: np.ndarray) -> np.ndarray:
 
 
 def _draw(
-    images: ImageSet | Listing, split: str, fraction: float, seed: int, count: Callable[[float], int] = round
+    images: ImageSet, split: str, fraction: float, seed: int, count: Callable[[float], int] = round
 ) -> np.ndarray:
-    pool = np.flatnonzero(images.split == split)
+    pool = images.indices(split)
     stratum = strata(images.labels[pool])
     chosen = []
     for number in np.unique(stratum):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from repro.data import chestxray14, isic2019, kermany
+from repro.data.sources import chestxray14, isic2019, kermany
 
 
 def written(root: Path, files: Mapping[str, str | bytes | None]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from repro.data.chestxray14 import IMAGES, LABELS, TABLE, TEST, TRAIN_VAL, listing
+from repro.data.sources.chestxray14 import IMAGES, LABELS, TABLE, TEST, TRAIN_VAL, listing
 from repro.data.imageset import sha256_of
 from repro.data.listing import Listing
 from repro.errors import InputError

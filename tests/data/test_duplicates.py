@@ -10,8 +10,9 @@ import pytest
 from PIL import Image
 from scipy.fft import dctn
 
-from repro.data import duplicates, phantom
-from repro.data.duplicates import close_pairs, fingerprints, low_frequencies, near_duplicates, perceptual_hash
+from repro.data.check import duplicates
+from repro.data.sources import phantom
+from repro.data.check.duplicates import close_pairs, fingerprints, low_frequencies, near_duplicates, perceptual_hash
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +169,7 @@ def test_near_duplicates_are_those_of_a_double_loop_over_reduced_images(scenes: 
 
 
 def test_near_duplicates_on_real_dermamnist_show_the_same_lesion(real_data: Path):
-    from repro.data import load
+    from tests.conftest import load
 
     images = load("dermamnist", 28, "official")
     pairs = np.concatenate(list(near_duplicates(fingerprints(images.images), np.arange(len(images.images)))))

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 
 from repro.data import __main__ as data
-from repro.data import download
-from repro.data.archives import OFFICIAL, File, Official
+from repro.data.fetch import download
+from repro.data.fetch.archives import OFFICIAL, File, Official
 from tests.conftest import ROOT
 from tests.data.file_server import FileServer, noise, serving, tarred, zipped
 from tests.data.test_medmnist import arrays, written
@@ -82,7 +82,7 @@ def test_a_second_call_asks_nothing_and_hashes_nothing(home: Path, server: FileS
     fetched(server)
     before = len(server.requests)
     with monkeypatch.context() as patch:
-        patch.setattr("repro.data.records.hash_of", lambda *_: pytest.fail("it hashed"))
+        patch.setattr("repro.data.fetch.records.hash_of", lambda *_: pytest.fail("it hashed"))
         assert fetched(server) == 0
     assert "already" in capsys.readouterr().out
     assert len(server.requests) == before
@@ -493,7 +493,7 @@ def test_medmnist_is_left_to_its_own_reader_and_phantoms_to_nobody(folder: Path,
 
 
 def test_two_fetches_do_not_work_in_one_folder(home: Path, server: FileServer, capsys):
-    from repro.data.place import Place
+    from repro.data.fetch.place import Place
 
     with Place("photos").alone():
         assert "another fetch is at work" in refused(capsys, data.main, "fetch", "photos", "--mirror", server.url)
@@ -508,7 +508,7 @@ def test_a_file_that_is_no_record_is_not_taken_for_one(home: Path, server: FileS
 def command(server: FileServer) -> list[str]:
     """The command line in a process of its own, with the small data set in the table of data sets."""
     code = (
-        "from repro.data.archives import OFFICIAL, File, Official; import sys, runpy;"
+        "from repro.data.fetch.archives import OFFICIAL, File, Official; import sys, runpy;"
         f"OFFICIAL['photos'] = {PHOTOS!r};"
         f"sys.argv = ['repro.data', 'fetch', 'photos', '--mirror', {server.url!r}];"
         "runpy.run_module('repro.data', run_name='__main__')"

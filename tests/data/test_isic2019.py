@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from repro.data.imageset import sha256_of
-from repro.data.isic2019 import CLASSES, IMAGES, METADATA, TRUTH, listing
+from repro.data.sources.isic2019 import CLASSES, IMAGES, METADATA, TRUTH, listing
 from repro.data.splits import shared_group
 from repro.errors import InputError
 from tests.data.tables import isic, written

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from repro.data.imageset import sha256_of
-from repro.data.kermany import listing, patient
+from repro.data.sources.kermany import listing, patient
 from repro.data.splits import shared_group
 from repro.errors import InputError
 from tests.data.tables import written, xrays

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from repro.data import chestxray14, isic2019, kermany, table
+from repro.data.sources import chestxray14, isic2019, kermany, table
 from repro.data.listing import Listing
 from repro.errors import InputError
 from tests.data.tables import chest, isic, own, written

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from medmnist import INFO
 
-from repro.data.medmnist import load
+from repro.data.sources.medmnist import load
 from repro.errors import InputError
 
 SPLITS = ("train", "val", "test")

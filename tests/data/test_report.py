@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from repro.data import SPLITS, ImageSet, load
+from repro.data import SPLITS, ImageSet
 from repro.data import __main__ as data
-from repro.data.report import Overlap, inspect
-from repro.data.report_text import text_of
+from repro.data.check.report import Overlap, inspect
+from repro.data.check.report_text import text_of
 from tests.test_front_doors import at, refused
 
 TRAIN, VAL, TEST = 0, 64, 80

@@ -1,30 +1,16 @@
-"""Divisions and their export."""
-
-import csv
-import hashlib
-from dataclasses import replace
-from pathlib import Path
+"""Divisions by patient or lesion."""
 
 import numpy as np
 import pytest
 
-from repro.data.imageset import ImageSet
-from repro.data.listing import Listing
-from repro.data.splits import SEVENTY_TEN_TWENTY, TENTH_FOR_VALIDATION, divide, export, shared_group
-from repro.data.subsets import label_subset, strata
+from repro.data.splits import SEVENTY_TEN_TWENTY, TENTH_FOR_VALIDATION, divide, shared_group
+from repro.data.subsets import strata
 from repro.errors import InputError
 
 RNG = np.random.default_rng(0)
 LABELS = RNG.choice(3, 900, p=[0.7, 0.2, 0.1])
 GROUPS = RNG.integers(0, 400, 900)
 FINDINGS = (RNG.random((900, 4)) < [0.4, 0.2, 0.1, 0.05]).astype(np.uint8)
-
-
-@pytest.fixture
-def listing(tmp_path: Path) -> Listing:
-    files = tuple(tmp_path / "images" / ("a" if i % 2 else "b") / f"{i}.png" for i in range(900))
-    split = divide("x", LABELS, GROUPS, SEVENTY_TEN_TWENTY, 0)
-    return Listing("x", files, LABELS, split, ("p", "q", "r"), 3, GROUPS)
 
 
 @pytest.mark.parametrize("labels", [LABELS, FINDINGS], ids=["classes", "findings"])
@@ -62,38 +48,3 @@ def test_a_shared_group_is_found_and_images_without_split_do_not_count():
     assert shared_group(groups, np.array(["train", "train", "val", "", "test"])) is None
     assert shared_group(groups, np.array(["train", "train", "val", "test", "test"])) == 7
     assert shared_group(groups, np.array([""] * 5)) is None
-
-
-def test_an_export_names_split_group_and_label_subsets_of_every_image(listing: Listing, tmp_path: Path):
-    digest = export(listing, tmp_path / "out" / "split.csv", fractions=(0.01, 0.1, 1.0), seed=3)
-    content = (tmp_path / "out" / "split.csv").read_bytes()
-    assert digest == hashlib.sha256(content).hexdigest()
-    rows = list(csv.DictReader(content.decode().splitlines()))
-    assert [row["image"] for row in rows[:2]] == ["b/0.png", "a/1.png"]
-    assert [row["split"] for row in rows] == listing.split.tolist()
-    assert [int(row["group"]) for row in rows] == GROUPS.tolist()
-    images = ImageSet("x", np.zeros((900, 8, 8, 3), np.uint8), LABELS, listing.split, ("p", "q", "r"))
-    for fraction in (0.01, 0.1, 1.0):
-        chosen = [i for i, row in enumerate(rows) if row[f"label_fraction_{fraction:g}"] == "1"]
-        assert chosen == label_subset(images, fraction, 3).tolist()
-
-
-def test_an_export_is_the_same_wherever_the_data_set_lies(listing: Listing, tmp_path: Path):
-    moved = replace(listing, files=tuple(Path("/elsewhere") / f.relative_to(tmp_path) for f in listing.files))
-    digests = {export(each, tmp_path / f"{i}.csv", (0.1,)) for i, each in enumerate((listing, moved))}
-    assert len(digests) == 1
-    assert export(listing, tmp_path / "2.csv", (0.1,), seed=1) not in digests
-
-
-def test_an_export_of_unknown_groups_leaves_them_empty(listing: Listing, tmp_path: Path):
-    export(replace(listing, groups=None), tmp_path / "split.csv")
-    assert (tmp_path / "split.csv").read_text().splitlines()[:2] == [
-        "image,split,group",
-        f"b/0.png,{listing.split[0]},",
-    ]
-
-
-def test_a_refused_export_leaves_nothing(listing: Listing, tmp_path: Path):
-    with pytest.raises(InputError, match=r"must lie in \(0, 1\]"):
-        export(listing, tmp_path / "split.csv", (2.0,))
-    assert not list(tmp_path.glob("split.csv*"))

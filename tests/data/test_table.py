@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from repro.data.splits import shared_group
-from repro.data.table import listing
+from repro.data.sources.table import listing
 from tests.data.tables import own, written
 
 SETTINGS: Mapping[str, Any] = {"name": "folder", "size": 128, "split": "seeded", "csv": None, "split_seed": 0}

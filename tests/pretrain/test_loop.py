@@ -16,13 +16,13 @@ from safetensors.torch import load
 
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
-from repro.data import load as load_images
 from repro.errors import InputError
 from repro.pretrain.checkpoint import Checkpoint, below
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.loop import Pretrained, new_encoder, pretrain
 from repro.store import find_runs, metric_points, open_database, problems_of, read_artifact
 from tests.conftest import ROOT
+from tests.conftest import load as load_images
 
 SMALL = {
     "encoder.width": 4,

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from repro.data.duplicates import CORRELATION
+from repro.data.check.duplicates import CORRELATION
 from repro.data.imageset import SPLITS
-from repro.data.report import Overlap, Report
+from repro.data.check.report import Overlap, Report
 
 
 def text_of(report: Report) -> str:

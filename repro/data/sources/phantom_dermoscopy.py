@@ -8,7 +8,7 @@ stay alike. All numbers are [us].
 import numpy as np
 from scipy.special import expit
 
-from repro.data.phantom_draws import Draws
+from repro.data.sources.phantom_draws import Draws
 
 CLASS_NAMES = ("homogeneous pattern", "reticular pattern", "globular pattern", "parallel pattern")
 CLASS_SHARES = (0.55, 0.20, 0.15, 0.10)

@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from repro.data.archives import OFFICIAL, File, Official
-from repro.data.download import Resuming, Source
+from repro.data.fetch.archives import OFFICIAL, File, Official
+from repro.data.fetch.download import Resuming, Source
 from repro.data.folder import data_folder
-from repro.data.records import Record, hash_of, measured, recorded
-from repro.data.unpack import ArchiveError, unpack
+from repro.data.fetch.records import Record, hash_of, measured, recorded
+from repro.data.fetch.unpack import ArchiveError, unpack
 from repro.errors import InputError
 
 log = logging.getLogger("repro.data")

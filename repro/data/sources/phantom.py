@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 from scipy.fft import dctn, idctn
 
-from repro.data import phantom_dermoscopy, phantom_xray
+from repro.data.sources import phantom_dermoscopy, phantom_xray
 from repro.data.imageset import ImageSet
 from repro.errors import InputError, did_you_mean
 

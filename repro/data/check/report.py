@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from repro.data.duplicates import CORRELATION, DISTANCE, fingerprints, near_duplicates
+from repro.data.check.duplicates import CORRELATION, DISTANCE, fingerprints, near_duplicates
 from repro.data.imageset import SPLITS, ImageSet
 
 EXAMPLES = 4

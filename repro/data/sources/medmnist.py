@@ -14,7 +14,7 @@ import numpy as np
 
 from repro.data.folder import data_folder
 from repro.data.imageset import SPLITS, ImageSet
-from repro.data.lesions import COLUMNS, INDEX_MAP, lesion_split, read_lesions
+from repro.data.sources.lesions import COLUMNS, INDEX_MAP, lesion_split, read_lesions
 from repro.errors import InputError
 
 log = logging.getLogger("repro.data")

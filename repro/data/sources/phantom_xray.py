@@ -8,7 +8,7 @@ All numbers are [us].
 import numpy as np
 from scipy.special import expit
 
-from repro.data.phantom_draws import Draws
+from repro.data.sources.phantom_draws import Draws
 
 CLASS_NAMES = ("clear", "diffuse texture", "focal nodule", "one-sided opacity")
 CLASS_SHARES = (0.50, 0.20, 0.15, 0.15)
