@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ class ImageSet:
         groups: int64 `[N]`, equal for images of one patient or lesion; None where unknown.
         names: the file of each image, below the folder that all share; None where images are no files.
         manifest: where it came from: file hashes, warnings, counts; stored with every run.
+        stored_sha256: `sha256_of` the images, where it is stored with them: nobody hashes 45 GB for every run.
 
     Raises:
         ValueError: the arrays do not fit together.
@@ -35,6 +37,7 @@ class ImageSet:
     groups: np.ndarray | None = None
     names: tuple[str, ...] | None = None
     manifest: dict[str, Any] = field(default_factory=dict)
+    stored_sha256: str | None = None
 
     def __post_init__(self) -> None:
         n = len(self.images)
@@ -63,6 +66,15 @@ class ImageSet:
             return [int(c) for c in labels.sum(axis=0)]
         return [int(c) for c in np.bincount(labels, minlength=len(self.class_names))]
 
+    @cached_property
+    def images_sha256(self) -> str:
+        """`sha256_of` the images: the stored one if there is one, else computed once."""
+        return self.stored_sha256 or sha256_of(self.images)
+
+    def sha256_with(self, array: np.ndarray) -> str:
+        """Return the SHA-256 of the images together with an array that belongs to them, such as labels or indices."""
+        return hashlib.sha256(f"{self.images_sha256} {sha256_of(array)}".encode()).hexdigest()
+
     def describe(self) -> dict[str, Any]:
         """Return the plain record of this set that a run stores."""
         sizes = {split: len(self.indices(split)) for split in SPLITS}
@@ -75,7 +87,7 @@ class ImageSet:
             "per_class": {split: self.counts(split) for split in SPLITS},
             "without_split": int(len(self.images) - sum(sizes.values())),
             "splits_sha256": {split: sha256_of(self.indices(split)) for split in SPLITS},
-            "sha256": sha256_of(self.images, self.labels),
+            "sha256": self.sha256_with(self.labels),
             **self.manifest,
         }
 
@@ -86,5 +98,5 @@ def sha256_of(*arrays: np.ndarray) -> str:
     for array in arrays:
         little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         sha.update(f"{little.dtype.str}{little.shape}".encode())
-        sha.update(little.tobytes() if little.nbytes < 2**30 else little.data)
+        sha.update(little.data)
     return sha.hexdigest()

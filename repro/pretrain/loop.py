@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from repro.data import ImageSet
-from repro.data.imageset import sha256_of
 from repro.errors import InputError
 from repro.pretrain import optimizer as optim
 from repro.pretrain.augment import TwoViews
@@ -86,7 +85,7 @@ def pretrain(
     """
     settings = config["pretrain"]
     trainer = _Trainer(images, config, device, stored)
-    content = sha256_of(images.images, images.indices("train"))
+    content = images.sha256_with(images.indices("train"))
     done, history = checkpoint.load(trainer.objective, trainer.optimizer, content)
     if done:
         log.info("continuing from the checkpoint after epoch %d of %d", done, settings["epochs"])

@@ -1,0 +1,171 @@
+"""Files decoded into one array on disk, chunk by chunk, by several processes; an interrupted work is continued."""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from repro.data.decode import DECODING
+from repro.data.decoders import answers
+from repro.progress import Progress
+
+log = logging.getLogger("repro.data")
+
+CHUNK = 64
+"""Images of a unit of work [us]: what one process decodes in a row, and what is done again at most."""
+
+SECONDS_BETWEEN_RECORDS = 1.0
+
+IMAGES, RECORD = "images.npy", "done.jsonl"
+
+
+@dataclass(frozen=True)
+class Files:
+    """Image files as they lie on the disk, in order.
+
+    Args:
+        paths: where each one is.
+        names: what each is called below the folder they have in common.
+        sizes: bytes of each.
+        mtimes: when each was changed last, in ns.
+    """
+
+    paths: Sequence[Path]
+    names: Sequence[str]
+    sizes: Sequence[int]
+    mtimes: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def digest(self, rows: range, *more: int) -> str:
+        """Return a SHA-256 that changes when a file in `rows`, its place in the order, or `more` does."""
+        each = [[self.names[row], self.sizes[row], self.mtimes[row]] for row in rows]
+        return hashlib.sha256(json.dumps([each, rows.start, *more]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """What became of the files.
+
+    Args:
+        sha256: of each file's bytes; None where it could not be read.
+        undecodable: row -> why it shows no image.
+        images_sha256: of the array, as `sha256_of` hashes it; only where every file is an image.
+    """
+
+    sha256: list[str | None]
+    undecodable: dict[int, str]
+    images_sha256: str | None
+
+
+def decode_files(files: Files, size: int, channels: int, folder: Path, lock: IO) -> Decoded:
+    """Write what files show into `IMAGES` in a folder: uint8 `[N, size, size, channels]`, a row per file.
+
+    Chunks that were finished by an earlier call that did not come to its end are kept where their files are as they
+    were then.
+
+    Args:
+        files: N > 0 image files.
+        size: height and width in pixels.
+        channels: 1 or 3.
+        folder: where; it is there.
+        lock: a locked file for the decoding processes to share.
+
+    Raises:
+        InputError: the operating system killed a decoding process.
+        OSError: the array cannot be written.
+    """
+    shape = (len(files), size, size, channels)
+    chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
+    digests = [files.digest(rows, size, channels, DECODING) for rows in chunks]
+    finished = _read(folder / RECORD) if (folder / IMAGES).exists() else {}
+    todo = [rows for rows, digest in zip(chunks, digests, strict=True) if digest not in finished]
+    done = len(files) - sum(map(len, todo))
+    if done:
+        log.info("%s: %d of %d images are there already; continuing", folder.name, done, len(files))
+    result = Decoded([], {}, None)
+    sha = hashlib.sha256(f"|u1{shape}".encode())
+    with (
+        # Without a buffer of our own, which would not see what the other processes write.
+        (folder / IMAGES).open("r+b" if (folder / IMAGES).exists() else "w+b", buffering=0) as images,
+        _Record(folder / RECORD, images) as record,
+        Progress(f"prepare {folder.stem}", len(files), "image", done) as progress,
+    ):
+        offset = begin_array(images, shape)
+        with answers(files.paths, todo, [str(folder / IMAGES), offset, size, channels], lock) as new:
+            for rows, digest in zip(chunks, digests, strict=True):
+                answer = finished.get(digest)
+                if answer is None:
+                    answer = next(new)
+                    record.add(digest, answer)
+                    progress.advance(len(rows))
+                result.sha256.extend(answer["sha256"])
+                result.undecodable.update({rows[position]: reason for position, reason in answer["undecodable"]})
+                if not result.undecodable:
+                    sha.update(read_rows(images, offset, rows, shape))
+        images.truncate(offset + int(np.prod(shape)))  # shorter, or longer where the last files show nothing
+        os.fsync(images.fileno())
+    return Decoded(result.sha256, result.undecodable, None if result.undecodable else sha.hexdigest())
+
+
+def begin_array(images: FileIO, shape: tuple[int, ...]) -> int:
+    """Write the head of a .npy file of uint8; return how long it is."""
+    images.seek(0)
+    np.lib.format.write_array_header_1_0(images, {"descr": "|u1", "fortran_order": False, "shape": shape})
+    return images.tell()
+
+
+def read_rows(images: FileIO, offset: int, rows: range, shape: tuple[int, ...]) -> bytes:
+    """Return consecutive rows of an array of uint8 whose file has a head of `offset` bytes."""
+    row = int(np.prod(shape[1:]))
+    images.seek(offset + rows.start * row)
+    return images.read(len(rows) * row)
+
+
+class _Record:
+    """The list of finished chunks. One is entered only when its images are on the disk."""
+
+    def __init__(self, file: Path, images: FileIO) -> None:
+        self._images, self._waiting, self._last = images, [""], time.monotonic()  # "": the last line may be torn
+        self._file = file.open("a")
+
+    def add(self, digest: str, answer: dict[str, Any]) -> None:
+        """Enter a chunk, now or within the next second or so."""
+        self._waiting.append(json.dumps({"chunk": digest, **answer}))
+        if time.monotonic() - self._last >= SECONDS_BETWEEN_RECORDS:
+            self._enter()
+            self._last = time.monotonic()
+
+    def _enter(self) -> None:
+        os.fsync(self._images.fileno())
+        self._file.write("".join(f"{line}\n" for line in self._waiting))
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        self._waiting.clear()
+
+    def __enter__(self) -> "_Record":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._file:
+            self._enter()
+
+
+def _read(record: Path) -> dict[str, dict[str, Any]]:
+    """Return what is recorded of each finished chunk."""
+    finished = {}
+    for line in record.read_text().splitlines() if record.exists() else ():
+        with contextlib.suppress(ValueError, KeyError, TypeError):  # torn when its process was killed
+            entry = json.loads(line)
+            finished[entry.pop("chunk")] = entry
+    return finished

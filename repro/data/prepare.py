@@ -1,0 +1,207 @@
+"""From the files of a listing to an `ImageSet` whose images are one memory-mapped array on disk."""
+
+import contextlib
+import hashlib
+import logging
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from stat import S_ISREG
+from typing import IO, Any
+
+import numpy as np
+import PIL
+
+from repro.data.chunks import IMAGES, RECORD, Decoded, Files, begin_array, decode_files, read_rows
+from repro.data.decode import DECODING
+from repro.data.imageset import ImageSet
+from repro.data.listing import Listing
+from repro.data.ready import Place, Wanted
+from repro.errors import InputError
+
+log = logging.getLogger("repro.data")
+
+NAMED_AT_MOST = 10
+"""Corrupt files that a message names; a text file names them all."""
+
+
+def prepared(
+    listing: Listing, size: int, folder: Path, allow_missing: bool = False, allow_corrupt: int = 0
+) -> ImageSet:
+    """Return the images of a listing, square and of one size, in its order.
+
+    The first call decodes them into `folder/NAME-SIZE`; later ones find them there, as long as no file's name, size
+    or time of change is another. A call that was interrupted, even by a power failure, is continued by the next one,
+    to the same bytes. Two processes at once share one work.
+
+    Args:
+        listing: the files and what is known of them.
+        size: height and width in pixels.
+        folder: where prepared arrays are kept; made if need be.
+        allow_missing: go on without files that are not there; `manifest["missing"]` then counts them.
+        allow_corrupt: go on without so many files that hold no usable image; `manifest["corrupt"]` then names them.
+
+    Returns:
+        The images present, mapped from disk for reading, with their stored hash.
+
+    Raises:
+        InputError: files are missing or corrupt and this is not allowed, none is left, or the folder cannot be
+            written, or is full. What is finished by then is kept for the next call.
+    """
+    present, files = _present(listing, allow_missing)
+    missing = _missing(listing, present)
+    columns: dict[str, list[Any]] = {
+        "name": list(files.names),
+        "bytes": list(files.sizes),
+        "mtime_ns": list(files.mtimes),
+    }
+    wanted = Wanted(listing.name, size, listing.channels, DECODING, columns)
+    place = Place(folder, f"{listing.name}-{size}")
+    try:
+        manifest, _ = place.found(wanted)
+        if manifest is None:
+            with place.turn() as lock:
+                manifest, misfit = place.found(wanted)  # another process may have made it meanwhile
+                if manifest is None:
+                    if misfit:
+                        log.warning("%s: %s; preparing it anew", place.ready, misfit)
+                    manifest = _built(wanted, files, missing, place, allow_corrupt, lock)
+        _accept(manifest["corrupt"], len(files), allow_corrupt, place)
+        images = np.load(place.ready / IMAGES, mmap_mode="r")
+    except OSError as error:
+        raise InputError(
+            f"cannot prepare {place.name} in {folder}: {error.strerror or error}. Make room there, or point REPRO_RUNS "
+            f"to a folder of your own with {wanted.nbytes / 1e9:.2g} GB to spare; what is done so far is kept"
+        ) from None
+    kept = np.delete(np.flatnonzero(present), [each["row"] for each in manifest["corrupt"]])
+    more = {key: manifest[key] for key in ("inputs_sha256", "decoding")}
+    more |= {key: value for key, value in (("missing", missing), ("corrupt", manifest["corrupt"])) if value}
+    return ImageSet(
+        name=listing.name,
+        images=images,
+        labels=listing.labels[kept],
+        split=listing.split[kept],
+        class_names=listing.class_names,
+        groups=None if listing.groups is None else listing.groups[kept],
+        manifest={**listing.manifest, **more},
+        stored_sha256=manifest["images_sha256"],
+    )
+
+
+def _present(listing: Listing, allow_missing: bool) -> tuple[np.ndarray, Files]:
+    """Return which files are there, bool `[N]`, and those files."""
+    stats = [_stat(path) for path in listing.files]
+    present = np.array([stat is not None for stat in stats], dtype=bool)
+    root = os.path.commonpath({path.parent for path in listing.files}) if listing.files else ""
+    absent = len(stats) - int(present.sum())
+    if absent and (absent == len(stats) or not allow_missing):
+        first = _below(root, [listing.files[int(present.argmin())]])[0]
+        advice = "" if absent == len(stats) else ", or set data.allow_missing=True to go on without them"
+        raise InputError(
+            f"{listing.name}: {absent:,} of {len(stats):,} images are missing, {first} the first; looked in {root}. "
+            f"Get them{advice}"
+        )
+    if not stats:
+        raise InputError(f"{listing.name}: its tables name no image")
+    paths = [path for path, stat in zip(listing.files, stats, strict=True) if stat is not None]
+    there = [stat for stat in stats if stat is not None]
+    sizes, mtimes = [stat.st_size for stat in there], [stat.st_mtime_ns for stat in there]
+    return present, Files(paths, _below(root, paths), sizes, mtimes)
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        stat = path.stat()
+        return stat if S_ISREG(stat.st_mode) else None
+    return None
+
+
+def _below(root: str, paths: Sequence[Path]) -> list[str]:
+    start = len(os.path.join(root, ""))  # noqa: PTH118  (Path is too slow for 100,000 files)
+    return [str(path)[start:].replace(os.sep, "/") for path in paths]
+
+
+def _missing(listing: Listing, present: np.ndarray) -> dict[str, Any]:
+    """Return how many images are missing, and per class how many there are of how many; empty if none is."""
+    if present.all():
+        return {}
+
+    def counts(labels: np.ndarray) -> list[int]:
+        if labels.ndim == 2:
+            return [int(count) for count in labels.sum(axis=0)]
+        return [int(count) for count in np.bincount(labels, minlength=len(listing.class_names))]
+
+    return {
+        "total": int((~present).sum()),
+        "of": len(present),
+        "present_per_class": counts(listing.labels[present]),
+        "of_per_class": counts(listing.labels),
+    }
+
+
+def _built(
+    wanted: Wanted, files: Files, missing: dict[str, Any], place: Place, allow_corrupt: int, lock: IO
+) -> dict[str, Any]:
+    """Decode the files, or those that an interrupted call left, and return the manifest of what is then ready."""
+    place.partial.mkdir(exist_ok=True)
+    array = place.partial / IMAGES
+    written = array.stat().st_blocks * 512 if array.exists() else 0
+    if shutil.disk_usage(place.partial).free + written < wanted.nbytes:
+        raise OSError("too little space left")
+    result = decode_files(files, wanted.size, wanted.channels, place.partial, lock)
+    corrupt = [{"row": row, "file": files.names[row], "reason": why} for row, why in result.undecodable.items()]
+    _accept(corrupt, len(files), allow_corrupt, place)
+    manifest = {
+        "name": wanted.name,
+        "size": wanted.size,
+        "channels": wanted.channels,
+        "decoding": wanted.decoding,
+        "pillow": PIL.__version__,
+        "inputs_sha256": _inputs_sha256(result, files),
+        "images_sha256": result.images_sha256 or _without(corrupt, place.partial, wanted.shape()),
+        "missing": missing,
+        "corrupt": corrupt,
+        "files": {**wanted.files, "sha256": result.sha256},
+    }
+    place.publish(manifest)
+    return manifest
+
+
+def _without(corrupt: list[dict[str, Any]], partial: Path, shape: tuple[int, ...]) -> str:
+    """Take the rows of corrupt files out of the array, and return its SHA-256 as `sha256_of` computes it."""
+    kept = np.delete(np.arange(shape[0]), [each["row"] for each in corrupt])
+    new_shape = (len(kept), *shape[1:])
+    sha = hashlib.sha256(f"|u1{new_shape}".encode())
+    shorter = partial / "kept.npy"
+    with (partial / IMAGES).open("rb", buffering=0) as images, shorter.open("w+b", buffering=0) as rest:
+        offset = begin_array(rest, new_shape)
+        for row in kept:
+            pixels = read_rows(images, offset, range(row, row + 1), shape)
+            sha.update(pixels)
+            rest.write(pixels)
+        os.fsync(rest.fileno())
+    (partial / RECORD).unlink()  # the rows that it tells of are about to move
+    shorter.replace(partial / IMAGES)
+    return sha.hexdigest()
+
+
+def _accept(corrupt: list[dict[str, Any]], files: int, allowed: int, place: Place) -> None:
+    """Raise InputError if more files are corrupt than is allowed, or all are."""
+    if len(corrupt) <= allowed and len(corrupt) < files:
+        return
+    lines = [f"{each['file']} ({each['reason']})" for each in corrupt]
+    named = ", ".join(lines[:NAMED_AT_MOST])
+    if len(lines) > NAMED_AT_MOST:
+        place.report.write_text("\n".join(lines) + "\n")
+        named += f" and more: {place.report} names all"
+    advice = f", or set data.allow_corrupt={len(corrupt)} to go on without them" if len(corrupt) < files else ""
+    raise InputError(
+        f"{place.name}: {len(corrupt):,} of {files:,} files hold no usable image: {named}. Get them anew{advice}"
+    )
+
+
+def _inputs_sha256(result: Decoded, files: Files) -> str:
+    """Return the SHA-256 of what `sha256sum` prints for the files, in order."""
+    lines = (f"{sha}  {name}\n" for sha, name in zip(result.sha256, files.names, strict=True))
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
