@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> None:
     listed = verbs.add_parser("export", help="write which image is in which split and label subset, as a CSV")
     for verb in (prepare, check, listed):
         verb.add_argument("name", help="a data set of `list`")
-        verb.add_argument("settings", nargs="*", metavar="data.KEY=VALUE", help="as for repro.run, e.g. data.csv=my.csv")
+        verb.add_argument("settings", nargs="*", metavar="data.KEY=VALUE", help="as for repro.run: data.csv=my.csv")
         verb.add_argument("--size", type=int, help="pixels (default: the named config's)")
         verb.add_argument("--split", help="which division into train, val and test (default: the named config's)")
     listed.add_argument("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
@@ -95,7 +95,7 @@ def _updates(options: argparse.Namespace) -> dict[str, Any]:
     for word in options.settings:
         key, equals, value = word.partition("=")
         if not equals or not key.startswith("data."):
-            raise InputError(f"'{word}' is no setting of a data set; write data.KEY=VALUE, e.g. data.allow_missing=True")
+            raise InputError(f"'{word}' is no setting of a data set; write it like data.allow_missing=True")
         try:
             found[key] = ast.literal_eval(value)
         except (SyntaxError, ValueError):

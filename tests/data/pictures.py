@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repro.data.decode import decoded
 from repro.data.listing import Listing
+from repro.data.prepare.decode import decoded
 from repro.errors import InputError
 
 SIZE = 16

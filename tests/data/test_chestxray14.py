@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from repro.data.sources.chestxray14 import IMAGES, LABELS, TABLE, TEST, TRAIN_VAL, listing
 from repro.data.imageset import sha256_of
 from repro.data.listing import Listing
+from repro.data.sources.chestxray14 import IMAGES, LABELS, TABLE, TEST, TRAIN_VAL, listing
 from repro.errors import InputError
 from tests.data.tables import chest, written
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from repro.data import decode
-from repro.data.decode import UndecodableError, decoded
+from repro.data.prepare import decode
+from repro.data.prepare.decode import UndecodableError, decoded
 
 
 def noise(height: int, width: int, channels: int = 3, seed: int = 0) -> np.ndarray:

@@ -11,8 +11,8 @@ from PIL import Image
 from scipy.fft import dctn
 
 from repro.data.check import duplicates
-from repro.data.sources import phantom
 from repro.data.check.duplicates import close_pairs, fingerprints, low_frequencies, near_duplicates, perceptual_hash
+from repro.data.sources import phantom
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from repro.data.sources import chestxray14, isic2019, kermany, table
 from repro.data.listing import Listing
+from repro.data.sources import chestxray14, isic2019, kermany, table
 from repro.errors import InputError
 from tests.data.tables import chest, isic, own, written
 

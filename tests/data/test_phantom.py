@@ -9,8 +9,8 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from repro.data.sources import phantom
 from repro.data.imageset import ImageSet, sha256_of
+from repro.data.sources import phantom
 from repro.errors import InputError
 
 CHANCE = 0.25

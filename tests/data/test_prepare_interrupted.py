@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from repro.data import chunks, decoders, prepare
+from repro.data import prepare
 from repro.data.imageset import sha256_of
-from repro.data.prepare import prepared
+from repro.data.prepare import chunks, decoders, prepared
 from tests.conftest import ROOT
 from tests.data.pictures import SIZE, damage, expected, listing_of, make, refusal
 
@@ -24,7 +24,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 import numpy as np
-from repro.data import chunks
+from repro.data.prepare import chunks
 from repro.data.listing import Listing
 from repro.data.prepare import prepared
 from repro.errors import front_door, log_to_stderr

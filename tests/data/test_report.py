@@ -12,6 +12,7 @@ from repro.data import SPLITS, ImageSet
 from repro.data import __main__ as data
 from repro.data.check.report import Overlap, inspect
 from repro.data.check.report_text import text_of
+from tests.conftest import load
 from tests.test_front_doors import at, refused
 
 TRAIN, VAL, TEST = 0, 64, 80

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from repro.data.splits import shared_group
 from repro.data.sources.table import listing
+from repro.data.splits import shared_group
 from tests.data.tables import own, written
 
 SETTINGS: Mapping[str, Any] = {"name": "folder", "size": 128, "split": "seeded", "csv": None, "split_seed": 0}

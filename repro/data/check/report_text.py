@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from repro.data.check.duplicates import CORRELATION
-from repro.data.imageset import SPLITS
 from repro.data.check.report import Overlap, Report
+from repro.data.imageset import SPLITS
 
 
 def text_of(report: Report) -> str:

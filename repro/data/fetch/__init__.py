@@ -7,9 +7,9 @@ import shutil
 import sys
 from pathlib import Path
 
-from repro.data.sources import medmnist, phantom
 from repro.data.fetch.archives import OFFICIAL
 from repro.data.fetch.place import Place
+from repro.data.sources import medmnist, phantom
 from repro.errors import InputError, did_you_mean
 
 log = logging.getLogger("repro.data")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from repro.data.fetch.archives import OFFICIAL, File, Official
 from repro.data.fetch.download import Resuming, Source
-from repro.data.folder import data_folder
 from repro.data.fetch.records import Record, hash_of, measured, recorded
 from repro.data.fetch.unpack import ArchiveError, unpack
+from repro.data.folder import data_folder
 from repro.errors import InputError
 
 log = logging.getLogger("repro.data")

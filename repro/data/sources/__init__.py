@@ -4,6 +4,7 @@ A set of arrays has `load(name, size, split) -> ImageSet`. A set of files has `l
 images are decoded once.
 """
 
+import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ def load(settings: Mapping[str, Any], folder: Path) -> ImageSet:
     name, known = settings["name"], [*LISTINGS, *ARRAYS]
     if name in LISTINGS:
         gaps = settings["allow_missing"], settings["allow_corrupt"]
+        if settings["csv"] is not None:  # every table has a place of its own
+            folder = folder / hashlib.sha256(settings["csv"].encode()).hexdigest()[:12]
         images = prepared(LISTINGS[name](settings), settings["size"], folder, *gaps)
     elif name in ARRAYS:
         images = ARRAYS[name](name, settings["size"], settings["split"])

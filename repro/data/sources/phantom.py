@@ -10,8 +10,8 @@ from types import ModuleType
 import numpy as np
 from scipy.fft import dctn, idctn
 
-from repro.data.sources import phantom_dermoscopy, phantom_xray
 from repro.data.imageset import ImageSet
+from repro.data.sources import phantom_dermoscopy, phantom_xray
 from repro.errors import InputError, did_you_mean
 
 GENERATOR = 2
@@ -69,7 +69,7 @@ def load(name: str, size: int, split: str) -> ImageSet:
         chunk = {key: value[start : start + step] for key, value in scenes.items()}
         images[start : start + step] = _photograph(family.draw(chunk, size), chunk, rng)
     manifest = {"source": "procedural", "generator": GENERATOR}
-    return ImageSet(name, images, labels, parts, family.CLASS_NAMES, groups, manifest)
+    return ImageSet(name, images, labels, parts, family.CLASS_NAMES, groups, manifest=manifest)
 
 
 def _patients(class_shares: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

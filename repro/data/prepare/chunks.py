@@ -14,8 +14,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from repro.data.decode import DECODING
-from repro.data.decoders import answers
+from repro.data.prepare.decode import DECODING
+from repro.data.prepare.decoders import answers
 from repro.progress import Progress
 
 log = logging.getLogger("repro.data")

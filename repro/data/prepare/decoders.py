@@ -11,7 +11,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
-from repro.data import decode
+from repro.data.prepare import decode
 from repro.errors import InputError
 
 

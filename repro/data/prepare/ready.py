@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from repro.data.chunks import IMAGES, RECORD
+from repro.data.prepare.chunks import IMAGES, RECORD
 
 log = logging.getLogger("repro.data")
 

@@ -13,11 +13,11 @@ from typing import IO, Any
 import numpy as np
 import PIL
 
-from repro.data.chunks import IMAGES, RECORD, Decoded, Files, begin_array, decode_files, read_rows
-from repro.data.decode import DECODING
 from repro.data.imageset import ImageSet
 from repro.data.listing import Listing
-from repro.data.ready import Place, Wanted
+from repro.data.prepare.chunks import IMAGES, RECORD, Decoded, Files, begin_array, decode_files, read_rows
+from repro.data.prepare.decode import DECODING
+from repro.data.prepare.ready import Place, Wanted
 from repro.errors import InputError
 
 log = logging.getLogger("repro.data")
@@ -74,7 +74,8 @@ def prepared(
             f"cannot prepare {place.name} in {folder}: {error.strerror or error}. Make room there, or point REPRO_RUNS "
             f"to a folder of your own with {wanted.nbytes / 1e9:.2g} GB to spare; what is done so far is kept"
         ) from None
-    kept = np.delete(np.flatnonzero(present), [each["row"] for each in manifest["corrupt"]])
+    rows = np.delete(np.arange(len(files)), [each["row"] for each in manifest["corrupt"]])
+    kept = np.flatnonzero(present)[rows]
     more = {key: manifest[key] for key in ("inputs_sha256", "decoding")}
     more |= {key: value for key, value in (("missing", missing), ("corrupt", manifest["corrupt"])) if value}
     return ImageSet(
@@ -84,6 +85,7 @@ def prepared(
         split=listing.split[kept],
         class_names=listing.class_names,
         groups=None if listing.groups is None else listing.groups[kept],
+        names=tuple(files.names[int(row)] for row in rows),
         manifest={**listing.manifest, **more},
         stored_sha256=manifest["images_sha256"],
     )
