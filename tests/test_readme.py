@@ -27,7 +27,7 @@ def test_its_table_of_settings_is_the_one_the_code_has():
 
 
 def test_every_run_command_in_it_resolves():
-    commands = re.findall(r"python -m repro\.run(?: print_config)? with ([a-z_0-9= .]+)", README)
+    commands = re.findall(r"python -m repro\.run(?: print_config)? with ([a-z_0-9=./ ]+)", README)
     words = [shlex.split(c) for c in commands if "..." not in c]
     assert len(words) >= 2
     for line in words:

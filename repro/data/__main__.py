@@ -20,7 +20,6 @@ from repro.data.check.duplicates import DISTANCE
 from repro.data.check.report import Report, inspect
 from repro.data.check.report_text import text_of
 from repro.data.export import export
-from repro.data.fetch import fetch
 from repro.data.folder import prepared_folder
 from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
 
@@ -69,6 +68,8 @@ def main(arguments: list[str]) -> None:
             print(f"{name:16} {config.doc}")
         return
     if options.verb == "fetch":
+        from repro.data.fetch import fetch  # requests takes long to import
+
         fetch(options.name, options.mirror, options.yes, options.verify, options.remove_archives)
         return
     if options.name not in DATASETS:

@@ -64,9 +64,9 @@ def _lowest(spreads: list[float], sizes: list[float]) -> int:
 
 def _mean(rows: np.ndarray) -> np.ndarray:
     """Return the mean over the first axis, added up in order: numpy's own order depends on shape and release."""
-    total = rows[0]
+    total = rows[0].copy()
     for row in rows[1:]:
-        total = total + row
+        total += row
     return total / len(rows)
 
 

@@ -1,5 +1,6 @@
 """The numbers of a table, from test scores and labels (scikit-learn's definitions)."""
 
+import functools
 import logging
 from collections.abc import Sequence
 
@@ -73,9 +74,14 @@ def _aucs(scores: np.ndarray, truth: np.ndarray, class_names: Sequence[str]) -> 
     aucs = []
     for c, name in enumerate(class_names):
         if truth[:, c].all() or not truth[:, c].any():
-            log.warning("'%s' has no %s among %d images: its AUC is NaN", name,
-                        "negatives" if truth[:, c].any() else "positives", len(truth))  # fmt: skip
+            _say_undefined(name, "negatives" if truth[:, c].any() else "positives", len(truth))
             aucs.append(float("nan"))
         else:
             aucs.append(float(sk.roc_auc_score(truth[:, c], scores[:, c])))
     return aucs
+
+
+@functools.cache
+def _say_undefined(name: str, lacking: str, images: int) -> None:
+    """Warn that a label has no AUC; once, however often its split is measured."""
+    log.warning("'%s' has no %s among %d images: its AUC is NaN", name, lacking, images)

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.fft import dct
 
 from repro.progress import Progress
 
@@ -95,6 +94,8 @@ def low_frequencies(images: np.ndarray) -> np.ndarray:
     Returns:
         float32 `[N, 16, 16]`, coefficients of the orthonormal DCT-II; `[:, 0, 0]` is 32 times the mean grey value.
     """
+    from scipy.fft import dct  # takes long to import
+
     rows, columns = (dct(_area_mean(n), axis=0, norm="ortho")[:KEPT].astype(np.float32) for n in images.shape[1:3])
     grey = images @ GREY[images.shape[3]]
     return rows @ (grey @ columns.T)

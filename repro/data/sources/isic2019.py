@@ -6,6 +6,7 @@ files. The column UNK is a class of the test set alone, and no class here.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -53,9 +54,10 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     lesion = lesions.loc[images.to_numpy()].to_numpy()
     # An image without a lesion is a lesion of its own.
     groups = pd.factorize(np.where(lesion == "", "image " + images.to_numpy(), lesion))[0].astype(np.int64)
+    folder = root / IMAGES
     return Listing(
         name=NAME,
-        files=tuple(root / IMAGES / f"{image}.jpg" for image in images),
+        files=tuple(Path(f"{folder}/{image}.jpg") for image in images),
         labels=labels,
         split=divide(NAME, labels, groups, SEVENTY_TEN_TWENTY, settings.get("split_seed", 0)),
         class_names=CLASSES,

@@ -5,13 +5,11 @@ gives every channel of every image a mean and a contrast drawn without looking a
 and brightness cannot stand in for structure. No medical claim follows from these images.
 """
 
-from types import ModuleType
+import importlib
 
 import numpy as np
-from scipy.fft import dctn, idctn
 
 from repro.data.imageset import ImageSet
-from repro.data.sources import phantom_dermoscopy, phantom_xray
 from repro.errors import InputError, did_you_mean
 
 GENERATOR = 2
@@ -23,10 +21,7 @@ SPLIT_SIZES = {"train": 3000, "val": 400, "test": 1000}
 IMAGES_PER_PATIENT = (1, 2, 3)
 """Every patient has one class and, with equal chance, so many images of it [us]."""
 
-FAMILIES: dict[str, tuple[ModuleType, int]] = {
-    "phantom": (phantom_dermoscopy, 1),
-    "phantom_xray": (phantom_xray, 2),
-}
+FAMILIES = {"phantom": ("phantom_dermoscopy", 1), "phantom_xray": ("phantom_xray", 2)}
 """The module that draws, and the seed of everything drawn at random [us]."""
 
 NAMES = tuple(FAMILIES)
@@ -59,7 +54,8 @@ def load(name: str, size: int, split: str) -> ImageSet:
         raise InputError(f"data.split={split}: {name} has one split; set data.split=official")
     if not SMALLEST <= size <= LARGEST:
         raise InputError(f"data.size={size}: {name} is drawn at {SMALLEST} to {LARGEST} px; set data.size to 28")
-    family, seed = FAMILIES[name]
+    module, seed = FAMILIES[name]
+    family = importlib.import_module(f"repro.data.sources.{module}")  # scipy takes long to import
     rng = np.random.default_rng(seed)
     labels, groups, parts = _patients(np.array(family.CLASS_SHARES), rng)
     scenes = family.sample(labels, groups, rng)
@@ -100,6 +96,8 @@ def _photograph(scene: np.ndarray, chunk: dict[str, np.ndarray], rng: np.random.
     Returns:
         uint8 `[B, S, S, C]`.
     """
+    from scipy.fft import dctn, idctn
+
     # Channels first: the transform and the sums run several times faster on whole planes.
     planes = np.ascontiguousarray(np.moveaxis(scene, -1, 1))
     mean, contrast = np.moveaxis(chunk["mean"], -1, 1), np.moveaxis(chunk["contrast"], -1, 1)
