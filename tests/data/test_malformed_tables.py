@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from repro.data import __main__ as data
+from repro.data.folder import prepared_folder
 from repro.data.listing import Listing
 from repro.data.sources import chestxray14, isic2019, kermany, table
-from repro.errors import InputError
 from tests.data.tables import chest, isic, own, written
+from tests.test_front_doors import refused
 
 Files = dict[str, Any]
 TRUTH, METADATA = f"isic2019/{isic2019.TRUTH}", f"isic2019/{isic2019.METADATA}"
@@ -170,27 +172,22 @@ CASES = [
     ("folder split=official", each(OWN, lambda text: text.replace(",val", ",")), "no row has split 'val'"),
     ("folder split=official", each(OWN, without_column(3)), "data.split=official needs a column 'split'"),
     ("folder split=lesion", dict, "data.split='lesion': folder has seeded and official"),
-    ("folder channels=2", lambda files: files, "data.channels=2: images are grey (1) or coloured (3)"),
+    ("folder channels=2", lambda files: files, "data.channels=2 is not one of: 1, 3"),
 ]
 
 
 @pytest.mark.parametrize(("source", "change", "complaint"), CASES, ids=[f"{c[0]}-{c[2][:40]}" for c in CASES])
 def test_a_table_that_cannot_be_used_is_refused_in_one_line_that_helps(
-    root: Path, source: str, change: Callable[[Files], Files], complaint: str
+    root: Path, capsys: pytest.CaptureFixture, source: str, change: Callable[[Files], Files], complaint: str
 ):
     name, _, setting = source.partition(" ")
-    listing, split, files = SOURCES[name]
-    settings: dict[str, Any] = {"name": name, "size": 128, "split": split, "csv": None, "split_seed": 0}
-    if setting:
-        key, _, value = setting.partition("=")
-        settings[key] = int(value) if value.isdigit() else value
+    _, split, files = SOURCES[name]
     written(root, change(files()))
-    with pytest.raises(InputError) as error:
-        listing(settings)
-    assert complaint in str(error.value)
-    assert "\n" not in str(error.value)
-    assert len(str(error.value)) < 500 + 2 * len(str(root))
-    assert str(root) in str(error.value) or "data." in str(error.value) or name in str(error.value)
+    told = refused(capsys, data.main, "prepare", name, f"data.split={split}", *([f"data.{setting}"] if setting else []))
+    assert complaint in told
+    assert len(told) < 500 + 2 * len(str(root))
+    assert str(root) in told or "data." in told or name in told
+    assert not prepared_folder().exists()  # nothing was begun
 
 
 @pytest.mark.parametrize("source", ["isic2019", "chestxray14", "folder"])
