@@ -7,7 +7,7 @@ from typing import Any
 from figures import style
 
 UNTOLD = (
-    "seed", "scale", "device", "method.name", "pretrain.checkpoint_every", "pretrain.keep_every",
+    "seed", "scale", "device", "data.residency", "method.name", "pretrain.checkpoint_every", "pretrain.keep_every",
     "evaluate.pretraining", "tracin.pretraining",
 )  # fmt: skip
 """Settings that never tell two series apart: the seed, the name itself, ids of runs, and what does not change the

@@ -10,6 +10,7 @@ from sacred.run import Run
 from repro.configs import NAMED
 from repro.configs.identity import identity
 from repro.configs.resolve import defaults
+from repro.earlier import source_of_tracin, stored_pretraining
 from repro.errors import StorageError
 from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.selectors import used_selector
@@ -19,8 +20,6 @@ from repro.procedure import (
     device_of,
     images_of,
     needs_pretraining,
-    source_of_tracin,
-    stored_pretraining,
 )
 from repro.provenance import ROOT
 from repro.store.connect import runs_folder_id

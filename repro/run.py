@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> None:
         return
     log_to_stderr()
     # Imported late: torch takes seconds, and a typo should not wait for it.
+    from repro.earlier import transfers
     from repro.experiment import execute
-    from repro.procedure import transfers
     from repro.store import open_database
 
     with open_database() as database:

@@ -14,6 +14,7 @@ FLOORS = [
     "repro.db",
     "repro.experiment",
     "repro.procedure",
+    "repro.earlier",
     "repro.evaluate",
     "repro.pretrain",
     "repro.data",

@@ -1,0 +1,113 @@
+"""What a run takes from earlier ones: an encoder to judge, networks whose gradients choose partners."""
+
+from typing import Any
+
+from pymongo.database import Database
+from safetensors.torch import load as load_weights
+
+from repro.configs.transfers import TRANSFERS
+from repro.errors import InputError
+from repro.pretrain.byol import Byol
+from repro.pretrain.checkpoint import below
+from repro.pretrain.encoder import Encoder
+from repro.pretrain.objectives import OBJECTIVES
+from repro.store import ENCODER, find_runs, problems_of, read_artifact
+
+
+def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the whole run whose encoder `evaluate` is to judge; None for a method without pretraining.
+
+    Raises:
+        InputError: no such run, a damaged one, or one that does not fit the config: another method or seed, another
+            encoder, or the same images divided otherwise (its training images could be test images here).
+    """
+    run_id, own = config["evaluate"]["pretraining"], config
+    where = f"evaluate.pretraining={run_id}"
+    if run_id is None:
+        if config["method"]["objective"] in OBJECTIVES:
+            raise InputError(f"evaluate needs a stored encoder of {own['method']['name']}: evaluate.pretraining=RUN_ID")
+        return None
+    run = _whole_run(database, run_id, where)
+    if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
+        raise InputError(
+            f"{where}: run {run_id} ({run['command']}, {run['config']['method']['name']}) stored no encoder"
+        )
+    theirs = run["config"]
+    if (theirs["method"]["name"], theirs["seed"]) != (own["method"]["name"], own["seed"]):
+        says = f"{theirs['method']['name']} seed={theirs['seed']}"
+        raise InputError(f"{where}: run {run_id} is {says}; say `evaluate with {says} ...`, so that the record is true")
+    if theirs["encoder"] != own["encoder"]:
+        raise InputError(
+            f"{where}: its encoder is {theirs['encoder']}, not {own['encoder']}; give the same encoder.* settings"
+        )
+    _same_split(theirs, own, where)
+    return run
+
+
+def transfers(database: Database, config: dict[str, Any]) -> list[tuple[list[str], dict[str, Any]]]:
+    """Return where `evaluate.pretraining` is usually taken to: named data sets, at the size it was pretrained on.
+
+    Empty where there is no pretraining, or no usual place.
+    """
+    run_id = config["evaluate"]["pretraining"]
+    if run_id is None:
+        return []
+    theirs = _whole_run(database, run_id, f"evaluate.pretraining={run_id}")["config"]["data"]
+    return [([name], {"data.size": theirs["size"]}) for name in TRANSFERS.get(theirs["name"], ())]
+
+
+def stored_networks(database: Database, config: dict[str, Any]) -> list[tuple[float, Byol]]:
+    """Return (learning rate, networks) of each copy that the run `tracin.pretraining` kept; none for source=online.
+
+    Raises:
+        InputError: no such run, a damaged one, one that kept no networks, or one on the same images divided otherwise.
+    """
+    run = source_of_tracin(database, config)
+    if run is None:
+        return []
+    found = []
+    for name in _kept(run):
+        tensors = load_weights(read_artifact(database, run, name))
+        model = Byol(Encoder(**run["config"]["encoder"]), **run["config"]["heads"])
+        model.load_state_dict(below(tensors, "model/"))
+        found.append((float(tensors["lr"]), model))
+    return found
+
+
+def source_of_tracin(database: Database, config: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the whole run that `tracin.pretraining` names; None for source=online. Raises as `stored_networks`."""
+    tracin = config["tracin"]
+    if tracin["source"] == "online":
+        return None
+    if tracin["pretraining"] is None:
+        raise InputError("tracin.source=pretrained needs the run that kept the networks: tracin.pretraining=RUN_ID")
+    where = f"tracin.pretraining={tracin['pretraining']}"
+    run = _whole_run(database, tracin["pretraining"], where)
+    if run["config"]["method"]["objective"] != "byol" or not _kept(run):
+        raise InputError(f"{where}: that run kept no BYOL networks; pretrain one with pretrain.keep_every=N")
+    _same_split(run["config"], config, where)
+    return run
+
+
+def _kept(run: dict[str, Any]) -> list[str]:
+    return sorted(artifact["name"] for artifact in run["artifacts"] if artifact["name"].startswith("model-"))
+
+
+def _whole_run(database: Database, run_id: int, where: str) -> dict[str, Any]:
+    run = next(iter(find_runs(database, _id=run_id)), None)
+    if run is None or run["status"] != "COMPLETED":
+        raise InputError(
+            f"{where}: the run database has no completed run {run_id}; `python -m repro.db check` lists them"
+        )
+    problems = problems_of(database, run)
+    if problems:
+        raise InputError(f"{where}: run {run_id} is damaged: {'; '.join(problems)}")
+    return run
+
+
+def _same_split(theirs: dict[str, Any], own: dict[str, Any], where: str) -> None:
+    if theirs["data"]["name"] == own["data"]["name"] and theirs["data"]["split"] != own["data"]["split"]:
+        raise InputError(
+            f"{where}: it was pretrained on data.split={theirs['data']['split']}, whose training images can be test "
+            f"images of data.split={own['data']['split']}"
+        )
