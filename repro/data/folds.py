@@ -64,10 +64,7 @@ def _lowest(spreads: list[float], sizes: list[float]) -> int:
 
 def _mean(rows: np.ndarray) -> np.ndarray:
     """Return the mean over the first axis, added up in order: numpy's own order depends on shape and release."""
-    total = rows[0].copy()
-    for row in rows[1:]:
-        total += row
-    return total / len(rows)
+    return np.add.accumulate(rows)[-1] / len(rows)
 
 
 def _deviation(rows: np.ndarray) -> np.ndarray:
