@@ -1,17 +1,20 @@
 """What a run takes from earlier ones: an encoder to judge, networks whose gradients choose partners."""
 
+import logging
 from typing import Any
 
 from pymongo.database import Database
 from safetensors.torch import load as load_weights
 
-from repro.configs.transfers import TRANSFERS
+from repro.configs.transfers import SAME_IMAGES, TRANSFERS
 from repro.errors import InputError
 from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import below
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.objectives import OBJECTIVES
 from repro.store import ENCODER, find_runs, problems_of, read_artifact
+
+log = logging.getLogger("repro")
 
 
 def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, Any] | None:
@@ -106,8 +109,15 @@ def _whole_run(database: Database, run_id: int, where: str) -> dict[str, Any]:
 
 
 def _same_split(theirs: dict[str, Any], own: dict[str, Any], where: str) -> None:
-    if theirs["data"]["name"] == own["data"]["name"] and theirs["data"]["split"] != own["data"]["split"]:
-        raise InputError(
-            f"{where}: it was pretrained on data.split={theirs['data']['split']}, whose training images can be test "
-            f"images of data.split={own['data']['split']}"
-        )
+    """Refuse an encoder whose training images could be test images here."""
+    names = theirs["data"]["name"], own["data"]["name"]
+    for key in ("split", "split_seed", "csv"):
+        now = own["data"][key]
+        before = theirs["data"].get(key, now)
+        if names[0] == names[1] and before != now:
+            raise InputError(
+                f"{where}: it was pretrained on data.{key}={before}, whose training images can be test images of "
+                f"data.{key}={now}"
+            )
+    if set(names) in SAME_IMAGES:
+        log.warning("%s: %s and %s hold the same images, divided otherwise: it has seen test images", where, *names)

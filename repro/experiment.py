@@ -9,9 +9,10 @@ from sacred.run import Run
 
 from repro.configs import NAMED
 from repro.configs.identity import identity
-from repro.configs.resolve import defaults
+from repro.configs.resolve import defaults, flat
 from repro.earlier import source_of_tracin, stored_pretraining
 from repro.errors import StorageError
+from repro.evaluate.budget import allowed_protocols
 from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.selectors import used_selector
 from repro.procedure import (
@@ -76,14 +77,13 @@ def execute(
     command: str,
     config: dict[str, Any],
     named: list[str],
-    updates: dict[str, Any],
 ) -> int:
     """Run one command of the experiment, recorded in `database`, and return its run id.
 
     Args:
         database: the run database.
         command: "train", "pretrain" or "evaluate".
-        config: the resolved config; `named` and `updates` are what it was resolved from.
+        config: the resolved config; `named` are the named configs in it.
 
     Raises:
         InputError: the data, the settings together or the device are not to be had.
@@ -96,9 +96,11 @@ def execute(
     facts = {**identity(config, command), "runs_folder": runs_folder_id()}
     if command == "pretrain":
         needs_pretraining(config)
+    allowed_protocols(config)
     used_selector(config)
     source = source_of_tracin(database, config)
-    facts["series"] += "" if source is None else f"-{source['info']['series']}"
+    if source is not None:  # how often it kept its networks says which ones K is summed over
+        facts["series"] += f"-{source['info']['series']}-{source['config']['pretrain']['keep_every']}"
     if command == "evaluate":
         pretraining = stored_pretraining(database, config)
         facts["series"] += "" if pretraining is None else f"-{pretraining['info']['series']}"
@@ -109,7 +111,8 @@ def execute(
     experiment.observers.append(observer)
     with Checkpoint(checkpoint_folder(config)).owned() as checkpoint:
         try:
-            run = experiment.run(command, updates, named)
+            # Every value as it was resolved and hashed: Sacred by itself would keep a 2 where 2.0 is meant.
+            run = experiment.run(command, dict(flat(config)), named)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and checkpoint.exists:
                 log.warning("stopped; the same command continues from the last checkpoint")

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
             places = transfers(database, config) or places
         for dataset, sizes in places:
             own_named, own_changes = [*named, *dataset], {**sizes, **changes}
-            execute(database, command, resolve(own_named, own_changes), own_named, own_changes)
+            execute(database, command, resolve(own_named, own_changes), own_named)
 
 
 def _understood(words: list[str]) -> tuple[str, dict, list[str]]:

@@ -79,6 +79,12 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         (["with", "phantom", "selector.name=queue", "selector.symmetric=True"], "partners that are in the batch"),
         (["with", "phantom", "tracin.source=pretrained"], "needs the run that kept the networks"),
         (["with", "phantom", "imagenet", "smoke", *QUICK], "imagenet has weights for encoder.width=64"),
+        (
+            ["with", "phantom", "supervised", "evaluate.protocols=['knn']"],
+            "no pretrained encoder that knn",
+        ),
+        (["with", "phantom", "data.csv=x.csv"], "data.csv and data.channels are for data.name=folder"),
+        (["with", "phantom", "data.split_seed=1"], "the official split of phantom is as published"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(database: Database, capsys, arguments: list[str], complaint: str):
@@ -87,6 +93,37 @@ def test_bad_input_gets_one_line_and_exit_code_2(database: Database, capsys, arg
     assert complaint in refused(capsys, run.main, *arguments)
     assert [r for r in find_runs(database) if r["status"] in ("COMPLETED", "RUNNING")] == []
     assert not list((Path(os.environ["REPRO_RUNS"]) / "checkpoints").glob("*"))
+
+
+@pytest.mark.parametrize("change", ["selector.weight=2", "pretrain.lr=1", "evaluate.fractions=[1]"])
+def test_a_whole_number_given_for_a_number_is_stored_and_hashed_as_one(database: Database, change: str):
+    command = ["with", "byol_random", "phantom", "smoke", *QUICK, "evaluate.protocols=['knn']"]
+    key, _, value = change.partition("=")
+    for text in (value, value.replace("]", ".0]") if "]" in value else f"{value}.0"):
+        assert at(run.main, *command, f"{key}={text}") == 0
+    first, second = find_runs(database)
+    assert problems_of(database, first) == problems_of(database, second) == []
+    assert first["info"]["cell"] == second["info"]["cell"]
+    assert first["config"] == second["config"]
+    assert str(first["config"]) == str(second["config"])
+
+
+def test_networks_kept_at_other_epochs_are_another_source(database: Database):
+    small = ["phantom", "smoke", *QUICK]
+    for keep in (1, 2):
+        assert at(run.main, "pretrain", "with", "byol", *small, f"pretrain.keep_every={keep}") == 0
+    for source in (1, 2):
+        words = ["tracin.source=pretrained", f"tracin.pretraining={source}"]
+        assert at(run.main, "pretrain", "with", "byol_tracin", *small, *words) == 0
+    kept = [run["info"]["series"] for run in find_runs(database)]
+    assert kept[0] == kept[1]
+    assert kept[2] != kept[3]
+
+
+def test_a_study_has_its_seeds_from_seeds_alone(capsys):
+    assert "say --seeds N" in refused(capsys, reproduce.main, "plan", "--scale", "smoke", "--set", "seed=5")
+    assert at(reproduce.main, "plan", "--scale", "smoke", "--seeds", "3", "3") == 0
+    assert "7 cells" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "shape"])
@@ -177,7 +214,7 @@ def test_stored_networks_choose_the_partners_of_another_run(database: Database, 
     first, _, _, stored, online = find_runs(database)
     assert problems_of(database, first) == problems_of(database, stored) == []
     assert {"model-00001.safetensors", "model-00002.safetensors"} <= {a["name"] for a in first["artifacts"]}
-    assert stored["info"]["series"].endswith(first["info"]["series"])
+    assert stored["info"]["series"].endswith(f"-{first['info']['series']}-1")
     assert stored["info"]["series"] != online["info"]["series"]
     spread = {
         run_id: metric_points(database, [run_id], "partners/gradient_norm_spread")["value"].tolist()

@@ -102,9 +102,12 @@ def put(tree: dict[str, Any], key: str, value: Any) -> None:
 def _canonical(config: dict[str, Any]) -> dict[str, Any]:
     """Return the config in plain JSON types, with 1 written as 1.0 where a number is meant: one config, one hash."""
     config = plain(config)
+    values = dict(flat(config))
     for key, setting in settings():
         if isinstance(setting.value, float):
-            put(config, key, float(dict(flat(config))[key]))
+            put(config, key, float(values[key]))
+        elif isinstance(setting.value, list) and isinstance(setting.value[0], float):
+            put(config, key, [float(element) for element in values[key]])
     return config
 
 

@@ -12,3 +12,6 @@ TRANSFERS = {
     "phantom_xray": ("phantom",),
 }
 """Data set of the pretraining -> data sets of the evaluation. The paper transfers too, but where to is unknown."""
+
+SAME_IMAGES = ({"isic2019", "dermamnist"}, {"chestxray14", "chestmnist"}, {"kermany", "pneumoniamnist"})
+"""Pairs of data sets that show the same images, at another size and divided otherwise."""

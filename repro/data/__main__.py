@@ -114,12 +114,13 @@ def _check(report: Report, options: argparse.Namespace) -> None:
 
 
 def _write(report: Report, file: Path) -> None:
-    partial = file.with_name(file.name + ".partial")
     try:
+        partial = file.with_name(file.name + ".partial")
         partial.write_text(json.dumps(report.plain(), indent=2) + "\n")
         partial.rename(file)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror}. Name a place you may write to") from None
+    except (OSError, ValueError) as error:  # "." has no name
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {file}: {why}. Name a file, in a place you may write to") from None
 
 
 if __name__ == "__main__":

@@ -29,8 +29,10 @@ def export(images: ImageSet, file: Path, fractions: Sequence[float] = (), seed: 
         The SHA-256 of the file.
 
     Raises:
-        InputError: a fraction lies outside (0, 1], or the file cannot be written.
+        InputError: a fraction lies outside (0, 1], the seed is negative, or the file cannot be written.
     """
+    if seed < 0:
+        raise InputError(f"seed {seed}: seeds begin at 0")
     many = len(images.split)
     drawn = np.zeros((many, len(fractions)), dtype=np.uint8)
     for column, fraction in enumerate(fractions):
@@ -43,11 +45,12 @@ def export(images: ImageSet, file: Path, fractions: Sequence[float] = (), seed: 
     for name, split, group, row in zip(names, images.split, groups, drawn, strict=True):
         writer.writerow([name, split, group, *row])
     content = text.getvalue().encode()
-    partial = file.with_name(file.name + ".partial")
     try:
+        partial = file.with_name(file.name + ".partial")
         file.parent.mkdir(parents=True, exist_ok=True)
         partial.write_bytes(content)
         partial.rename(file)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror}. Name a place you may write to") from None
+    except (OSError, ValueError) as error:  # "." has no name
+        why = getattr(error, "strerror", None) or error
+        raise InputError(f"cannot write {file}: {why}. Name a file, in a place you may write to") from None
     return hashlib.sha256(content).hexdigest()

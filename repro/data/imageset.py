@@ -71,9 +71,9 @@ class ImageSet:
         """`sha256_of` the images: the stored one if there is one, else computed once."""
         return self.stored_sha256 or sha256_of(self.images)
 
-    def sha256_with(self, array: np.ndarray) -> str:
-        """Return the SHA-256 of the images together with an array that belongs to them, such as labels or indices."""
-        return hashlib.sha256(f"{self.images_sha256} {sha256_of(array)}".encode()).hexdigest()
+    def sha256_with(self, *arrays: np.ndarray) -> str:
+        """Return the SHA-256 of the images together with arrays that belong to them, such as labels or indices."""
+        return hashlib.sha256(f"{self.images_sha256} {sha256_of(*arrays)}".encode()).hexdigest()
 
     def describe(self) -> dict[str, Any]:
         """Return the plain record of this set that a run stores."""

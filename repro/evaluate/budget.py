@@ -2,10 +2,13 @@
 
 A pretrained method sees `pretrain.epochs` passes, then `evaluate.finetune.steps` batches. One that learns from labels
 from the start gets its pretraining's images as further batches (`extra_steps`), and one that takes two batches in a
-step makes half as many steps (`steps`). Views and mixtures of an image do not count again. [us]
+step makes half as many steps (`steps`). Views and mixtures of an image do not count again. Batches are counted whole: a
+label fraction that does not fill one makes them smaller, for every method alike. [us]
 """
 
 from typing import Any
+
+from repro.errors import InputError
 
 FROM_THE_START = ("supervised", "semixup")
 """Objectives that train on labels in place of pretraining."""
@@ -32,3 +35,13 @@ def steps(config: dict[str, Any], extra: int) -> int:
     """Return the optimiser steps, at least 1, that see `evaluate.finetune.steps` + `extra` batches."""
     batches = config["evaluate"]["finetune"]["steps"] + extra
     return max(1, batches // BATCHES_PER_STEP.get(config["method"]["objective"], 1))
+
+
+def allowed_protocols(config: dict[str, Any]) -> None:
+    """Raise InputError for protocols that would judge a method's random weights under its name."""
+    objective, protocols = config["method"]["objective"], config["evaluate"]["protocols"]
+    if objective in FROM_THE_START and set(protocols) != {"finetune"}:
+        raise InputError(
+            f"evaluate.protocols={protocols}: {config['method']['name']} has no pretrained encoder that knn or "
+            "linear could judge; leave evaluate.protocols out"
+        )

@@ -116,7 +116,9 @@ class Checkpoint:
         except (SafetensorError, KeyError, ValueError) as error:
             raise InputError(f"the checkpoint {self._file} is damaged ({error}); delete it to start again") from None
         if about["images"] != images:
-            raise InputError(f"the checkpoint {self._file} was trained on other images; delete it to start again")
+            raise InputError(
+                f"the checkpoint {self._file} was trained on other images, labels or groups; delete it to start again"
+            )
         model.load_state_dict(below(tensors, "model/"))
         state: dict[int, dict[str, Any]] = {}
         for name, value in below(tensors, "optimizer/").items():

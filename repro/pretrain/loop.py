@@ -85,7 +85,9 @@ def pretrain(
     """
     settings = config["pretrain"]
     trainer = _Trainer(images, config, device, stored)
-    content = images.sha256_with(images.indices("train"))
+    # Labels and groups too: oracles train on them, and partners are measured by them.
+    groups = () if images.groups is None else (images.groups,)
+    content = images.sha256_with(images.indices("train"), images.labels, *groups)
     done, history = checkpoint.load(trainer.objective, trainer.optimizer, content)
     if done:
         log.info("continuing from the checkpoint after epoch %d of %d", done, settings["epochs"])

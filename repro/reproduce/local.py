@@ -35,7 +35,7 @@ def run_missing(database: Database, cells: Sequence[Cell]) -> list[Failure]:
                 log.info("%s: is there already", title)
                 continue
             log.info("%s", title)
-            execute(database, cell.task, cell.config, list(cell.named), dict(cell.updates))
+            execute(database, cell.task, cell.config, list(cell.named))
         except (InputError, StorageError) as error:
             failures.append(Failure(cell, str(error)))
         except Exception as error:

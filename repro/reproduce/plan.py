@@ -61,6 +61,8 @@ def cells(
         InputError: an unknown method.
     """
     plan = PLANS[scale]
+    if "seed" in updates:
+        raise InputError("--set seed=N would make all seeds one; say --seeds N")
     for method in methods:
         if method not in METHODS:
             raise InputError(
@@ -70,7 +72,7 @@ def cells(
     for dataset in plan.datasets:
         named = data.get(dataset, dataset)
         mark = {"data.stands_in_for": dataset} if named != dataset else {}
-        for seed in seeds or plan.seeds:
+        for seed in dict.fromkeys(seeds or plan.seeds):
             for method in methods or plan.methods:
                 found.append(Cell((method, named, scale), {"seed": seed, **mark, **updates}, plan.command))
     return found

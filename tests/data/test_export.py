@@ -52,4 +52,8 @@ def test_unknown_groups_are_empty_and_images_that_are_no_files_are_numbered(imag
 def test_a_refused_export_leaves_nothing(images: ImageSet, tmp_path: Path):
     with pytest.raises(InputError, match=r"must lie in \(0, 1\]"):
         export(images, tmp_path / "split.csv", (2.0,))
+    with pytest.raises(InputError, match="seeds begin at 0"):
+        export(images, tmp_path / "split.csv", (0.1,), seed=-1)
+    with pytest.raises(InputError, match="Name a file"):
+        export(images, Path())
     assert not list(tmp_path.glob("split.csv*"))

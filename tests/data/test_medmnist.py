@@ -160,6 +160,11 @@ def test_the_real_lesion_split_is_for_ever_the_same(real_data: Path):
     }
 
 
+def test_the_real_lesion_split_has_as_many_divisions_as_seeds(real_data: Path):
+    first, other = (load("dermamnist", 28, "lesion", seed) for seed in (0, 1))
+    assert not np.array_equal(first.split, other.split)
+
+
 def test_real_lesion_split_shares_no_lesion_and_keeps_the_classes_in_proportion(real_data: Path):
     import pandas as pd
 

@@ -1,15 +1,18 @@
 """Tables of one's own: what is inferred from them."""
 
 import logging
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from repro.data.sources.table import listing
 from repro.data.splits import shared_group
+from tests.conftest import load
 from tests.data.tables import own, written
 
 SETTINGS: Mapping[str, Any] = {"name": "folder", "size": 128, "split": "seeded", "csv": None, "split_seed": 0}
@@ -141,3 +144,19 @@ def test_what_spreadsheets_do_to_a_table_changes_nothing(root: Path, change: Any
 def test_grey_images_can_be_kept_grey(root: Path):
     written(root, own(80))
     assert listing(SETTINGS | {"channels": 1}).channels == 1
+
+
+def test_two_sets_alike_in_names_sizes_and_times_keep_their_own_images(tmp_path: Path):
+    found = []
+    for value in (10, 200):
+        home = tmp_path / str(value)
+        home.mkdir()
+        rows = ["path,label,split"]
+        for i in range(12):
+            Image.new("L", (16, 16), value).save(home / f"{i}.bmp")
+            os.utime(home / f"{i}.bmp", (1_600_000_000, 1_600_000_000))
+            rows.append(f"{i}.bmp,{'ab'[i % 2]},{('train', 'val', 'test')[i // 4]}")
+        (home / "labels.csv").write_text("\n".join(rows))
+        found.append(load("folder", 16, "official", csv=str(home / "labels.csv")))
+    assert [int(images.images.max()) for images in found] == [10, 200]
+    assert found[0].images_sha256 != found[1].images_sha256

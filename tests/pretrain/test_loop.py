@@ -159,6 +159,12 @@ def test_a_checkpoint_of_other_images_is_refused(tiny: ImageSet, tmp_path: Path)
         train(other, tmp_path)
 
 
+def test_a_checkpoint_of_other_labels_is_refused(tiny: ImageSet, tmp_path: Path):
+    train(tiny, tmp_path, "byol_oracle")
+    with pytest.raises(InputError, match="trained on other images"):
+        train(replace(tiny, labels=1 - tiny.labels), tmp_path, "byol_oracle")
+
+
 def test_excluding_groups_that_are_unknown_is_refused(tiny: ImageSet, tmp_path: Path):
     with pytest.raises(InputError, match="share a patient or lesion is unknown"):
         train(replace(tiny, groups=None), tmp_path, tracin__exclude_group=True)

@@ -1,6 +1,5 @@
 """From the files of a listing to an `ImageSet` whose images are one memory-mapped array on disk."""
 
-import contextlib
 import hashlib
 import logging
 import os
@@ -113,10 +112,13 @@ def _present(listing: Listing, allow_missing: bool) -> tuple[np.ndarray, Files]:
 
 
 def _stat(path: Path) -> os.stat_result | None:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+    try:
         stat = path.stat()
-        return stat if S_ISREG(stat.st_mode) else None
-    return None
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:  # a name too long, a folder that may not be read
+        raise InputError(f"{path} cannot be looked at: {error.strerror}") from None
+    return stat if S_ISREG(stat.st_mode) else None
 
 
 def _below(root: str, paths: Sequence[Path]) -> list[str]:

@@ -5,6 +5,7 @@ images are decoded once.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,14 @@ from repro.data.sources import chestxray14, isic2019, kermany, medmnist, phantom
 from repro.data.subsets import limited
 from repro.errors import InputError, did_you_mean
 
-ARRAYS: dict[str, Callable[[str, int, str], ImageSet]] = {
-    **dict.fromkeys(medmnist.NAMES, medmnist.load),
-    **dict.fromkeys(phantom.NAMES, phantom.load),
+Settings = Mapping[str, Any]
+
+ARRAYS: dict[str, Callable[[Settings], ImageSet]] = {
+    **dict.fromkeys(medmnist.NAMES, lambda s: medmnist.load(s["name"], s["size"], s["split"], s["split_seed"])),
+    **dict.fromkeys(phantom.NAMES, lambda s: phantom.load(s["name"], s["size"], s["split"])),
 }
 
-LISTINGS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {
+LISTINGS: dict[str, Callable[[Settings], Listing]] = {
     isic2019.NAME: isic2019.listing,
     chestxray14.NAME: chestxray14.listing,
     kermany.NAME: kermany.listing,
@@ -29,7 +32,7 @@ LISTINGS: dict[str, Callable[[Mapping[str, Any]], Listing]] = {
 }
 
 
-def load(settings: Mapping[str, Any], folder: Path) -> ImageSet:
+def load(settings: Settings, folder: Path) -> ImageSet:
     """Read a data set; one of files is decoded first, unless it was before.
 
     Args:
@@ -37,16 +40,26 @@ def load(settings: Mapping[str, Any], folder: Path) -> ImageSet:
         folder: where decoded sets are kept.
 
     Raises:
-        InputError: no such source, size or split; a file that is missing or damaged.
+        InputError: no such source, size or split; a setting that the source does not have; a file that is missing or
+            damaged.
     """
     name, known = settings["name"], [*LISTINGS, *ARRAYS]
+    if name != table.NAME and (settings["csv"] is not None or settings["channels"] != 3):
+        raise InputError(f"data.csv and data.channels are for data.name={table.NAME}, not for {name}; leave them out")
+    if name in ARRAYS and settings["split"] == "official" and settings["split_seed"] != 0:
+        raise InputError(f"data.split_seed={settings['split_seed']}: the official split of {name} is as published")
     if name in LISTINGS:
         gaps = settings["allow_missing"], settings["allow_corrupt"]
-        if settings["csv"] is not None:  # every table has a place of its own
-            folder = folder / hashlib.sha256(settings["csv"].encode()).hexdigest()[:12]
-        images = prepared(LISTINGS[name](settings), settings["size"], folder, *gaps)
+        listing = LISTINGS[name](settings)
+        images = prepared(listing, settings["size"], folder / _home(listing), *gaps)
     elif name in ARRAYS:
-        images = ARRAYS[name](name, settings["size"], settings["split"])
+        images = ARRAYS[name](settings)
     else:
         raise InputError(f"data.name: no data set '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}")
     return images if settings["limit"] is None else limited(images, settings["limit"])
+
+
+def _home(listing: Listing) -> str:
+    """Return a name for where the files lie: of two copies, or two sets alike in names, each has its own place."""
+    root = os.path.commonpath({path.parent for path in listing.files}) if listing.files else ""
+    return hashlib.sha256(root.encode(errors="surrogateescape")).hexdigest()[:12]

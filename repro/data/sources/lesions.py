@@ -43,7 +43,10 @@ def read_lesions(folder: Path, division: np.ndarray) -> Lesions | None:
     file = folder / INDEX_MAP
     if not file.is_file():
         return None
-    rows = pd.read_csv(file)
+    try:
+        rows = pd.read_csv(file)
+    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
+        raise InputError(f"{file} cannot be read ({error}); get it again, or take it away") from None
     if not set(COLUMNS) <= set(rows.columns):
         raise InputError(f"{file}: it needs the columns {', '.join(COLUMNS)}")
     # The map's own order is not trusted: rows are found by (split, index).
@@ -55,7 +58,7 @@ def read_lesions(folder: Path, division: np.ndarray) -> Lesions | None:
     return Lesions(pd.factorize(rows["lesion_id"])[0].astype(np.int64), rows["ambiguous"].to_numpy() != 0)
 
 
-def lesion_split(lesions: Lesions, labels: np.ndarray) -> np.ndarray:
+def lesion_split(lesions: Lesions, labels: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return a split by lesion, stratified as far as lesions allow: "train", "val", "test" or "", `[N]`.
 
     Images whose lesion is ambiguous are in no split: they could be in two at once.
@@ -63,8 +66,9 @@ def lesion_split(lesions: Lesions, labels: np.ndarray) -> np.ndarray:
     Args:
         lesions: the lesion of every image.
         labels: int `[N]`.
+        seed: which division.
     """
     clear = np.flatnonzero(~lesions.ambiguous)
     split = np.full(len(labels), "", dtype="<U5")
-    split[clear] = divide("dermamnist", labels[clear], lesions.number[clear], SEVENTY_TEN_TWENTY, seed=0)
+    split[clear] = divide("dermamnist", labels[clear], lesions.number[clear], SEVENTY_TEN_TWENTY, seed)
     return split

@@ -25,13 +25,14 @@ DOWNLOAD_TIMEOUT = 20.0
 """Seconds without an answer after which a download is given up."""
 
 
-def load(name: str, size: int, split: str) -> ImageSet:
+def load(name: str, size: int, split: str, split_seed: int = 0) -> ImageSet:
     """Read a MedMNIST data set.
 
     Args:
         name: one of `NAMES`.
         size: one of `SIZES`.
         split: "official", or for DermaMNIST also "lesion".
+        split_seed: which division by lesion.
 
     Raises:
         InputError: size or split not on offer; the file is not to be had, truncated, or not of this format.
@@ -55,7 +56,7 @@ def load(name: str, size: int, split: str) -> ImageSet:
                 f"data.split=lesion needs {INDEX_MAP} in {file.parent}: a CSV with columns {', '.join(COLUMNS)}, one "
                 "row per image, that says which HAM10000 lesion it shows"
             )
-        division = lesion_split(lesions, labels[:, 0])
+        division = lesion_split(lesions, labels[:, 0], split_seed)
     multi_label = "multi-label" in info["task"]
     return ImageSet(
         name=name,

@@ -169,6 +169,8 @@ def _report(
     for part in SPLITS:
         if lacking := [name for name, count in _counts(labels[split == part], names) if not count]:
             log.warning("%s: no image of split %s has label %s", file, part, ", ".join(lacking))
+    if len(np.unique(labels[split == "train"], axis=0)) < 2:
+        raise InputError(f"{file}: all images of split train have the same label; there is nothing to learn")
 
 
 def _counts(labels: np.ndarray, names: tuple[str, ...]) -> list[tuple[str, int]]:
