@@ -8,8 +8,8 @@ METHODS = {
         {"method": {"name": "random_init", "objective": "none"}},
     ),
     "supervised": Named(
-        "No pretraining: the network learns from the labelled fraction alone, and sees as many images as "
-        "pretraining and fine-tuning see together, so that nobody can call it starved. Fine-tune protocol only. [us]",
+        "No pretraining: the network learns from the labelled fraction alone, for as many batches as hold the images "
+        "of pretraining and fine-tuning together, so that nobody can call it starved. Fine-tune protocol only. [us]",
         {
             "method": {"name": "supervised", "objective": "supervised"},
             "evaluate": {"protocols": ["finetune"]},
@@ -17,8 +17,8 @@ METHODS = {
     ),
     "semixup": Named(
         "No pretraining: the network learns from the labelled fraction and, by mixtures and consistency, from all "
-        "training images without their labels (Nguyen et al. 2020). It stands where fine-tuning does, and its batches, "
-        "labelled and unlabelled, see as many images as pretraining and fine-tuning see together; a step costs four "
+        "training images without their labels (Nguyen et al. 2020). It stands where fine-tuning does, with as many "
+        "batches, labelled and unlabelled, as hold the images of pretraining and fine-tuning together; a step costs four "
         "passes of the network. Weights and ratios are those of its public code [Semixup]; several labels per "
         "image, optimiser and augmentation are [us].",
         {
