@@ -85,6 +85,25 @@ def test_a_batch_without_any_partner_counts_for_nothing():
     assert never.means()["cosine/hub_max"] == 0
 
 
+def test_places_without_a_partner_make_nobody_mutual():
+    for seed in range(20):
+        batch = batch_of(6, seed)
+        statistics = PartnerStatistics("tracin_dot", [], 3, exclude_group=True, k=5)  # four at most are allowed
+        partners = statistics.add(batch, 0)
+        assert partners.valid.sum(dim=1).tolist() == [4] * 6
+        # Everybody of another group is a partner, so all are mutual; the fifth place must count for nothing.
+        assert statistics.means()["tracin_dot/mutual"] == 1.0
+        alone = batch_of(4, seed)
+        alone.members.groups[:] = torch.tensor([0, 0, 0, 1])
+        lonely = PartnerStatistics("tracin_dot", [], 3, exclude_group=True, k=3)
+        partners = lonely.add(alone, 0)
+        chosen = [
+            {int(j) for j, v in zip(*row, strict=True) if v} for row in zip(partners.index, partners.valid, strict=True)
+        ]
+        rates = [sum(i in chosen[j] for j in mine) / len(mine) for i, mine in enumerate(chosen) if mine]
+        assert lonely.means()["tracin_dot/mutual"] == pytest.approx(sum(rates) / len(rates))
+
+
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_score_that_is_not_finite_is_reported_with_selector_and_first_step(bad: float):
     statistics = PartnerStatistics("cosine", ["tracin_cosine"], 3, exclude_group=False)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from repro.configs.resolve import resolve
 from repro.pretrain import optimizer as optim
+from repro.pretrain.byol import partner_losses
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.heads import Head
 from repro.pretrain.objectives import OBJECTIVES, Objective
@@ -175,6 +176,21 @@ def test_the_loss_is_byols_plus_lambda_times_the_partners(changes: dict):
     byol = float(plain.losses(*views_at(0), members(), 0)["loss"])
     assert float(terms["loss_byol"]) == pytest.approx(byol, rel=1e-6)
     assert float(terms["loss"]) == pytest.approx(byol + 0.7 * float(terms["loss_partner"]), rel=1e-6)
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_config_says_how_many_partners_there_are_and_whether_the_pull_goes_both_ways(symmetric: bool, monkeypatch):
+    asked: list[tuple[int, bool]] = []
+
+    def noted(out: Any, partners: Any, both_ways: bool) -> torch.Tensor:
+        asked.append((partners.index.shape[1], both_ways))
+        return partner_losses(out, partners, both_ways)
+
+    monkeypatch.setattr("repro.pretrain.objectives.byol.partner_losses", noted)
+    objective = objective_of("byol_tracin", selector__partners=3, selector__symmetric=symmetric)
+    objective.begin_epoch(0, torch.Generator().manual_seed(0))
+    objective.losses(*views_at(0), members(), 0)
+    assert asked == [(3, symmetric)]
 
 
 def test_where_every_other_image_is_excluded_there_is_no_extra_loss():
