@@ -13,6 +13,7 @@ from pathlib import Path
 from pymongo.database import Database
 
 from repro.errors import InputError, StorageError, front_door, log_to_stderr
+from repro.files import write_whole
 from repro.store import ENCODER, find_runs, open_database, problems_of, read_artifact, runs_folder
 from repro.store.delivery import deliver_left_over
 
@@ -70,13 +71,7 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     found = find_runs(database, _id=run_id)
     if not found or ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
         raise InputError(f"run {run_id} is not in the run database, or stored no encoder; `check` lists the runs")
-    content = read_artifact(database, found[0], ENCODER)
-    partial = file.with_name(file.name + ".partial")
-    try:
-        partial.write_bytes(content)
-        partial.rename(file)
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror}. Name a place you may write to") from None
+    write_whole(file, read_artifact(database, found[0], ENCODER))
     encoder = found[0]["config"]["encoder"]
     print(f"{file}: {encoder['arch']}, stem {encoder['stem']}, width {encoder['width']}; keys as in torchvision, no fc")
 

@@ -264,6 +264,7 @@ def test_a_stored_encoder_is_written_for_plain_torchvision(database: Database, c
     assert loaded.unexpected_keys == []
     assert "stored no encoder" in refused(capsys, db.main, "weights", "7", str(tmp_path / "x"))
     assert "cannot write" in refused(capsys, db.main, "weights", "1", "/proc/x/encoder.safetensors")
+    assert "cannot write" in refused(capsys, db.main, "weights", "1", ".")
     assert [file.name for file in tmp_path.glob("*encoder*")] == ["encoder.safetensors"]
 
 

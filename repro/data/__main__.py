@@ -22,6 +22,7 @@ from repro.data.check.report_text import text_of
 from repro.data.export import export
 from repro.data.folder import prepared_folder
 from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
+from repro.files import write_whole
 
 FARTHEST = 16
 """Most bits that `--near` takes: unlike images are about 32 apart, and at 16 their pairs are too many. [us]"""
@@ -75,6 +76,8 @@ def main(arguments: list[str]) -> None:
     if options.name not in DATASETS:
         hint = did_you_mean(options.name, DATASETS)
         raise InputError(f"no data set '{options.name}'.{hint} Known: {', '.join(DATASETS)}")
+    if options.verb == "check" and not 0 <= options.near <= FARTHEST:
+        raise InputError(f"--near {options.near}: give 0 to {FARTHEST} bits; further apart, hashes say nothing")
     data = resolve([options.name], _updates(options))["data"]
     images = load(data, prepared_folder())
     match options.verb:
@@ -90,8 +93,6 @@ def main(arguments: list[str]) -> None:
 
 def _updates(options: argparse.Namespace) -> dict[str, Any]:
     """Return dotted key -> value of what was typed behind the name."""
-    if options.verb == "check" and not 0 <= options.near <= FARTHEST:
-        raise InputError(f"--near {options.near}: give 0 to {FARTHEST} bits; further apart, hashes say nothing")
     found: dict[str, Any] = {}
     for word in options.settings:
         key, equals, value = word.partition("=")
@@ -107,20 +108,10 @@ def _updates(options: argparse.Namespace) -> dict[str, Any]:
 def _check(report: Report, options: argparse.Namespace) -> None:
     print(text_of(report))
     if options.json is not None:
-        _write(report, options.json)
+        write_whole(options.json, (json.dumps(report.plain(), indent=2) + "\n").encode())
     print(f"\n{report.verdict(options.strict)}")
     if report.leaks(options.strict):
         sys.exit(1)
-
-
-def _write(report: Report, file: Path) -> None:
-    try:
-        partial = file.with_name(file.name + ".partial")
-        partial.write_text(json.dumps(report.plain(), indent=2) + "\n")
-        partial.rename(file)
-    except (OSError, ValueError) as error:  # "." has no name
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot write {file}: {why}. Name a file, in a place you may write to") from None
 
 
 if __name__ == "__main__":

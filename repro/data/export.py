@@ -11,6 +11,7 @@ import numpy as np
 from repro.data.imageset import ImageSet
 from repro.data.subsets import label_subset
 from repro.errors import InputError
+from repro.files import write_whole
 
 
 def export(images: ImageSet, file: Path, fractions: Sequence[float] = (), seed: int = 0) -> str:
@@ -45,12 +46,5 @@ def export(images: ImageSet, file: Path, fractions: Sequence[float] = (), seed: 
     for name, split, group, row in zip(names, images.split, groups, drawn, strict=True):
         writer.writerow([name, split, group, *row])
     content = text.getvalue().encode()
-    try:
-        partial = file.with_name(file.name + ".partial")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.rename(file)
-    except (OSError, ValueError) as error:  # "." has no name
-        why = getattr(error, "strerror", None) or error
-        raise InputError(f"cannot write {file}: {why}. Name a file, in a place you may write to") from None
+    write_whole(file, content, make_folder=True)
     return hashlib.sha256(content).hexdigest()

@@ -41,13 +41,14 @@ class PartnerStatistics:
         own = allowed, same = self._relations(batch, batch.members)
         others = allowed.sum(dim=1)
         self._count("chance", (same & allowed).sum(dim=1) / others.clamp_min(1), members, others > 0)
-        nearest = choose(SELECTORS["cosine"].scores(batch), allowed, batch.own).index[:, 0]
+        scored = {"cosine": SELECTORS["cosine"].scores(batch)}  # all are compared with its choice
+        nearest = choose(scored["cosine"], allowed, batch.own).index[:, 0]
         chosen = None
         for name in self._names:
             selector = SELECTORS[name]
             candidates = selector.candidates(batch)
             allowed, same = own if selector.in_batch else self._relations(batch, candidates.members)
-            scores = selector.scores(batch)
+            scores = scored[name] if name in scored else selector.scores(batch)
             self.see(f"the selector {name}", scores, step)
             partners = choose(scores, allowed, candidates, self._k if name == self._used else 1)
             self._measure(name, partners, same, members, nearest if selector.in_batch else None)
