@@ -32,7 +32,7 @@ partners: setup  ## who finds the best partners? five seeds on procedural images
 	$(BIN)/python -m figures selectors
 
 test: setup      ## the whole test suite
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
 
 lint: setup      ## ruff (lint and format) and mypy
 	$(BIN)/ruff check $(FILES)

@@ -1,5 +1,6 @@
 """A data set as its tables describe it, before any image is opened."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ class Listing:
 
     Args:
         name: the source's name.
-        files: N absolute paths; a file need not be there.
+        folder: the folder, absolute, that all files have in common.
+        names: N files below it, folders written with "/"; a file need not be there.
         labels: int64 `[N]` for multi-class, uint8 0/1 `[N, L]` for multi-label.
         split: `[N]` of "train", "val", "test", or "" for images in no split.
         class_names: one per class or label.
@@ -26,10 +28,17 @@ class Listing:
     """
 
     name: str
-    files: tuple[Path, ...]
+    folder: Path
+    names: tuple[str, ...]
     labels: np.ndarray
     split: np.ndarray
     class_names: tuple[str, ...]
     channels: int
     groups: np.ndarray | None = None
     manifest: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The path of each file. They are text, since to make and to look at 100,000 of class Path takes seconds."""
+        folder = str(self.folder)
+        return tuple(os.path.join(folder, name) for name in self.names)  # noqa: PTH118

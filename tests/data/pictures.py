@@ -18,11 +18,11 @@ SIZE = 16
 
 def listing_of(folder: Path, **changes: Any) -> Listing:
     """The images of a folder, in the order of their names; three classes, and groups of two."""
-    files = tuple(sorted(folder.rglob("*.png")))
+    files = tuple(str(file.relative_to(folder)) for file in sorted(folder.rglob("*.png")))
     n = len(files)
     split = np.array(["train", "val", "test", ""])[np.arange(n) % 4]
-    names = ("mole", "wart", "scar")
-    return replace(Listing("made", files, np.arange(n) % 3, split, names, 3, np.arange(n) // 2), **changes)
+    classes = ("mole", "wart", "scar")
+    return replace(Listing("made", folder, files, np.arange(n) % 3, split, classes, 3, np.arange(n) // 2), **changes)
 
 
 def make(folder: Path, count: int, side: int = 20) -> None:
@@ -40,12 +40,12 @@ def refusal(call: Callable[[], Any]) -> str:
 
 
 def expected(listing: Listing) -> np.ndarray:
-    rows = [np.frombuffer(decoded(file.read_bytes(), SIZE, listing.channels), np.uint8) for file in listing.files]
+    rows = [np.frombuffer(decoded(Path(file).read_bytes(), SIZE, listing.channels), np.uint8) for file in listing.files]
     return np.stack(rows).reshape(-1, SIZE, SIZE, listing.channels)
 
 
 def damage(source: Path, numbers: list[int]) -> None:
     for number in numbers:
         file = source / f"{number:04d}.png"
-        content = file.read_bytes()
+        content = Path(file).read_bytes()
         file.write_bytes([b"", b"<html>", content[: len(content) // 2]][number % 3])

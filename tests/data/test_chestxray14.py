@@ -28,7 +28,7 @@ def real_chest(real_data: Path) -> Path:
 def test_rows_become_files_findings_and_patients(root: Path):
     written(root, chest(40))
     found = listing(SETTINGS)
-    assert found.files[0] == root / "chestxray14" / IMAGES / "00000000_000.png"
+    assert found.files[0] == str(root / "chestxray14" / IMAGES / "00000000_000.png")
     assert found.class_names == LABELS
     assert found.channels == 1
     assert found.labels.dtype == np.uint8
@@ -102,7 +102,7 @@ def test_the_real_splits_share_no_patient_and_every_part_has_every_label(found: 
     patient = pd.read_csv(real_chest / TABLE)["Patient ID"]
     assert (pd.Series(found.split).groupby(patient).nunique() == 1).all()
     official = set((real_chest / TEST).read_text().split())
-    assert {file.name for file, part in zip(found.files, found.split, strict=True) if part == "test"} == official
+    assert {name for name, part in zip(found.names, found.split, strict=True) if part == "test"} == official
     train, val = (found.labels[found.split == part] for part in ("train", "val"))
     assert len(val) == pytest.approx(8652.4, abs=2)
     assert np.abs(train.mean(axis=0) - val.mean(axis=0)).max() < 0.006

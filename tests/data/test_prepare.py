@@ -23,8 +23,8 @@ from tests.data.pictures import SIZE, damage, expected, listing_of, make, refusa
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_row_is_what_its_file_shows_in_the_order_of_the_listing(source: Path, kept: Path, channels: int):
     listing = listing_of(source, channels=channels)
-    order = np.random.default_rng(0).permutation(len(listing.files))
-    listing = replace(listing, files=tuple(listing.files[i] for i in order), manifest={"table_sha256": "abc"})
+    order = np.random.default_rng(0).permutation(len(listing.names))
+    listing = replace(listing, names=tuple(listing.names[i] for i in order), manifest={"table_sha256": "abc"})
     images = prepared(listing, SIZE, kept)
     assert isinstance(images.images, np.memmap)
     assert not images.images.flags.writeable
@@ -51,9 +51,9 @@ def test_the_manifest_tells_all_of_files_and_result_and_no_absolute_path(source:
     assert str(source) not in text
     manifest = json.loads(text)
     assert manifest["files"]["name"][-2:] == ["0148.png", "more/0149.png"]
-    assert manifest["files"]["bytes"] == [file.stat().st_size for file in listing.files]
-    assert manifest["files"]["mtime_ns"] == [file.stat().st_mtime_ns for file in listing.files]
-    sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in listing.files]
+    assert manifest["files"]["bytes"] == [file.stat().st_size for file in map(Path, listing.files)]
+    assert manifest["files"]["mtime_ns"] == [file.stat().st_mtime_ns for file in map(Path, listing.files)]
+    sums = [hashlib.sha256(file.read_bytes()).hexdigest() for file in map(Path, listing.files)]
     assert manifest["files"]["sha256"] == sums
     printed = subprocess.run(
         ["sha256sum", *manifest["files"]["name"]], cwd=source, stdout=subprocess.PIPE, check=True
@@ -168,7 +168,7 @@ def without(source: Path, *numbers: int) -> Listing:
     """The listing of all 150 images, after some were deleted."""
     listing = listing_of(source)
     for number in numbers:
-        listing.files[number].unlink()
+        Path(listing.files[number]).unlink()
     return listing
 
 
@@ -186,7 +186,7 @@ def test_allowed_missing_files_drop_out_and_are_counted_per_class(source: Path, 
     listing = without(source, 5, 60, 61)
     images = prepared(listing, SIZE, kept, allow_missing=True)
     there = np.delete(np.arange(150), [5, 60, 61])
-    assert np.array_equal(images.images, expected(replace(listing, files=tuple(listing.files[i] for i in there))))
+    assert np.array_equal(images.images, expected(replace(listing, names=tuple(listing.names[i] for i in there))))
     assert np.array_equal(images.labels, listing.labels[there])
     assert np.array_equal(images.split, listing.split[there])
     assert np.array_equal(images.groups, listing.groups[there])
@@ -211,7 +211,7 @@ def test_a_complete_copy_says_nothing_of_missing_or_corrupt_files(source: Path, 
 def test_a_copy_without_any_image_is_refused_whatever_is_allowed(source: Path, kept: Path):
     listing = without(source, *range(150))
     assert "150 of 150 images are missing" in refusal(lambda: prepared(listing, SIZE, kept, allow_missing=True))
-    empty = replace(listing, files=(), labels=listing.labels[:0], split=listing.split[:0], groups=None)
+    empty = replace(listing, names=(), labels=listing.labels[:0], split=listing.split[:0], groups=None)
     assert "name no image" in refusal(lambda: prepared(empty, SIZE, kept, allow_missing=True))
 
 
@@ -242,7 +242,7 @@ def test_allowed_corrupt_files_drop_out_and_are_recorded_by_name(source: Path, k
     listing = listing_of(source)
     images = prepared(listing, SIZE, kept, allow_corrupt=3)
     there = np.delete(np.arange(150), [0, 70, 149])
-    assert np.array_equal(images.images, expected(replace(listing, files=tuple(listing.files[i] for i in there))))
+    assert np.array_equal(images.images, expected(replace(listing, names=tuple(listing.names[i] for i in there))))
     assert np.array_equal(images.labels, listing.labels[there])
     assert images.stored_sha256 == sha256_of(images.images)
     assert images.manifest["corrupt"] == [
@@ -260,7 +260,7 @@ def test_missing_and_corrupt_files_drop_out_together(source: Path, kept: Path):
     images = prepared(listing, SIZE, kept, allow_missing=True, allow_corrupt=1)
     assert np.array_equal(images.labels, np.delete(listing.labels, [5, 70, 100]))
     there = np.delete(np.arange(150), [5, 70, 100])
-    assert np.array_equal(images.images, expected(replace(listing, files=tuple(listing.files[i] for i in there))))
+    assert np.array_equal(images.images, expected(replace(listing, names=tuple(listing.names[i] for i in there))))
 
 
 def test_after_a_refusal_only_chunks_with_changed_files_are_decoded_again(
@@ -290,7 +290,7 @@ def test_a_file_that_cannot_be_read_counts_as_corrupt(source: Path, kept: Path, 
     listing, real = listing_of(source), prepare.decode_files
 
     def vanish(*arguments: Any) -> Any:
-        listing.files[3].unlink()
+        Path(listing.files[3]).unlink()
         return real(*arguments)
 
     monkeypatch.setattr(prepare, "decode_files", vanish)
@@ -298,10 +298,11 @@ def test_a_file_that_cannot_be_read_counts_as_corrupt(source: Path, kept: Path, 
 
 
 def test_real_dermoscopy_photographs_are_prepared(real_data: Path, kept: Path):
-    files = tuple(sorted((real_data / "isic2019" / "ISIC_2019_Training_Input").glob("*.jpg"))[:100])
+    folder = real_data / "isic2019" / "ISIC_2019_Training_Input"
+    files = tuple(sorted(file.name for file in folder.glob("*.jpg"))[:100])
     if not files:
         pytest.skip(f"no ISIC 2019 images in {real_data}")
-    listing = Listing("isic2019", files, np.zeros(100, np.int64), np.full(100, "train"), ("any",), 3)
+    listing = Listing("isic2019", folder, files, np.zeros(100, np.int64), np.full(100, "train"), ("any",), 3)
     images = prepared(listing, 64, kept)
     means = images.images.mean(axis=(0, 1, 2))
     assert images.images.shape == (100, 64, 64, 3)

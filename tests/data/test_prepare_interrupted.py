@@ -31,8 +31,8 @@ from repro.errors import front_door, log_to_stderr
 chunks.SECONDS_BETWEEN_RECORDS = 0
 log_to_stderr()
 source, kept = map(Path, sys.argv[1:])
-files = tuple(sorted(source.rglob("*.png")))
-listing = Listing("made", files, np.zeros(len(files), int), np.full(len(files), "train"), ("any",), 3)
+files = tuple(sorted(str(file.relative_to(source)) for file in source.rglob("*.png")))
+listing = Listing("made", source, files, np.zeros(len(files), int), np.full(len(files), "train"), ("any",), 3)
 front_door(lambda _: print(prepared(listing, 16, kept).images_sha256))
 """
 

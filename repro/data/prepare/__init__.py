@@ -4,7 +4,6 @@ import hashlib
 import logging
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, Any
@@ -84,7 +83,7 @@ def prepared(
         split=listing.split[kept],
         class_names=listing.class_names,
         groups=None if listing.groups is None else listing.groups[kept],
-        names=tuple(files.names[int(row)] for row in rows),
+        names=tuple(files.names[row] for row in rows.tolist()),
         manifest={**listing.manifest, **more},
         stored_sha256=manifest["images_sha256"],
     )
@@ -92,38 +91,32 @@ def prepared(
 
 def _present(listing: Listing, allow_missing: bool) -> tuple[np.ndarray, Files]:
     """Return which files are there, bool `[N]`, and those files."""
-    stats = [_stat(path) for path in listing.files]
+    files = listing.files
+    stats = [_stat(path) for path in files]
     present = np.array([stat is not None for stat in stats], dtype=bool)
-    root = os.path.commonpath({path.parent for path in listing.files}) if listing.files else ""
     absent = len(stats) - int(present.sum())
     if absent and (absent == len(stats) or not allow_missing):
-        first = _below(root, [listing.files[int(present.argmin())]])[0]
+        first = listing.names[int(present.argmin())]
         advice = "" if absent == len(stats) else ", or set data.allow_missing=True to go on without them"
         raise InputError(
-            f"{listing.name}: {absent:,} of {len(stats):,} images are missing, {first} the first; looked in {root}. "
-            f"Get them{advice}"
+            f"{listing.name}: {absent:,} of {len(stats):,} images are missing, {first} the first; looked in "
+            f"{listing.folder}. Get them{advice}"
         )
     if not stats:
         raise InputError(f"{listing.name}: its tables name no image")
-    paths = [path for path, stat in zip(listing.files, stats, strict=True) if stat is not None]
-    there = [stat for stat in stats if stat is not None]
-    sizes, mtimes = [stat.st_size for stat in there], [stat.st_mtime_ns for stat in there]
-    return present, Files(paths, _below(root, paths), sizes, mtimes)
+    there = [(files[row], listing.names[row], stat) for row, stat in enumerate(stats) if stat is not None]
+    paths, names, found = zip(*there, strict=True)
+    return present, Files(paths, names, [stat.st_size for stat in found], [stat.st_mtime_ns for stat in found])
 
 
-def _stat(path: Path) -> os.stat_result | None:
+def _stat(path: str) -> os.stat_result | None:
     try:
-        stat = path.stat()
+        stat = os.stat(path)  # noqa: PTH116  (no class Path: see Listing)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:  # a name too long, a folder that may not be read
         raise InputError(f"{path} cannot be looked at: {error.strerror}") from None
     return stat if S_ISREG(stat.st_mode) else None
-
-
-def _below(root: str, paths: Sequence[Path]) -> list[str]:
-    start = len(os.path.join(root, ""))  # noqa: PTH118  (Path is too slow for 100,000 files)
-    return [str(path)[start:].replace(os.sep, "/") for path in paths]
 
 
 def _missing(listing: Listing, present: np.ndarray) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class Files:
         mtimes: when each was changed last, in ns.
     """
 
-    paths: Sequence[Path]
+    paths: Sequence[str]
     names: Sequence[str]
     sizes: Sequence[int]
     mtimes: Sequence[int]

@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
@@ -17,7 +16,7 @@ from repro.errors import InputError
 
 @contextlib.contextmanager
 def answers(
-    paths: Sequence[Path], chunks: Sequence[range], target: Sequence[str | int], lock: IO
+    paths: Sequence[str], chunks: Sequence[range], target: Sequence[str | int], lock: IO
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """Yield an iterator over what `decode.serve` answers to each chunk, in the order of chunks.
 
@@ -45,7 +44,7 @@ def answers(
     def ask(rows: range) -> dict[str, Any]:
         process = idle.get()
         try:
-            return _answer(process, rows.start, [str(paths[row]) for row in rows])
+            return _answer(process, rows.start, [paths[row] for row in rows])
         finally:
             idle.put(process)
 

@@ -5,7 +5,6 @@ images are decoded once.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -61,5 +60,4 @@ def load(settings: Settings, folder: Path) -> ImageSet:
 
 def _home(listing: Listing) -> str:
     """Return a name for where the files lie: of two copies, or two sets alike in names, each has its own place."""
-    root = os.path.commonpath({path.parent for path in listing.files}) if listing.files else ""
-    return hashlib.sha256(root.encode(errors="surrogateescape")).hexdigest()[:12]
+    return hashlib.sha256(str(listing.folder).encode(errors="surrogateescape")).hexdigest()[:12]

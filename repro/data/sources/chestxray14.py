@@ -65,10 +65,10 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     pool = np.flatnonzero(split == "train")
     seed = settings.get("split_seed", 0)
     split[pool] = divide(f"{NAME}, {TRAIN_VAL}", labels[pool], groups[pool], TENTH_FOR_VALIDATION, seed)
-    folder = root / IMAGES
     return Listing(
         name=NAME,
-        files=tuple(Path(f"{folder}/{image}") for image in images),
+        folder=root / IMAGES,
+        names=tuple(images),
         labels=labels,
         split=split,
         class_names=LABELS,

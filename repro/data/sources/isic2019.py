@@ -6,7 +6,6 @@ files. The column UNK is a class of the test set alone, and no class here.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,10 +53,10 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     lesion = lesions.loc[images.to_numpy()].to_numpy()
     # An image without a lesion is a lesion of its own.
     groups = pd.factorize(np.where(lesion == "", "image " + images.to_numpy(), lesion))[0].astype(np.int64)
-    folder = root / IMAGES
     return Listing(
         name=NAME,
-        files=tuple(Path(f"{folder}/{image}.jpg") for image in images),
+        folder=root / IMAGES,
+        names=tuple(images + ".jpg"),
         labels=labels,
         split=divide(NAME, labels, groups, SEVENTY_TEN_TWENTY, settings.get("split_seed", 0)),
         class_names=CLASSES,

@@ -57,22 +57,22 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         if split != "val" or settings["split"] == "official" or (root / "val").is_dir()
         for file in _images(root / split / class_name)
     ]
-    files = tuple(file for _, _, file in found)
+    names = tuple(file.relative_to(root).as_posix() for _, _, file in found)
     labels = np.array([label for _, label, _ in found], dtype=np.int64)
-    groups = pd.factorize(np.array([patient(file.name) for file in files]))[0].astype(np.int64)
+    groups = pd.factorize(np.array([patient(file.name) for _, _, file in found]))[0].astype(np.int64)
     split = np.array([split for split, _, _ in found], dtype="<U5")
     if settings["split"] == "patient":
         split = _by_patient(labels, groups, split, settings.get("split_seed", 0))
-    names = "\n".join(file.relative_to(root).as_posix() for file in files)
     return Listing(
         name=NAME,
-        files=files,
+        folder=root,
+        names=names,
         labels=labels,
         split=split,
         class_names=CLASSES,
         channels=1,
         groups=groups,
-        manifest={"names_sha256": hashlib.sha256(names.encode()).hexdigest()},
+        manifest={"names_sha256": hashlib.sha256("\n".join(names).encode()).hexdigest()},
     )
 
 

@@ -54,6 +54,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     advice = "write it (columns path, label, and if known group and split), or name yours with data.csv=FILE"
     table = read_table(file, ("path",), advice)
     files = _files(table)
+    folder = os.path.commonpath({os.path.dirname(path) for path in files})  # noqa: PTH120  (no class Path: see Listing)
     labels, names = _labels(table)
     groups = None
     if "group" in table.rows:
@@ -69,7 +70,8 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     _report(file, labels, names, groups, split)
     return Listing(
         name=NAME,
-        files=files,
+        folder=Path(folder),
+        names=tuple(path[len(os.path.join(folder, "")) :] for path in files),  # noqa: PTH118
         labels=labels,
         split=split,
         class_names=names,
@@ -79,13 +81,14 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     )
 
 
-def _files(table: Table) -> tuple[Path, ...]:
+def _files(table: Table) -> list[str]:
     cells = table.filled("path", "write where the image lies")
     for line in cells.index[cells.str.contains(r"\\|://")][:1]:
         raise table.fault("path", line, "is no path of this machine; write folders with '/', and no URL")
-    paths = cells.map(lambda cell: os.path.normpath(table.file.parent / cell))
+    start = str(table.file.parent)
+    paths = cells.map(lambda cell: os.path.normpath(os.path.join(start, cell)))  # noqa: PTH118
     table.no_repeats(paths, "path")
-    return tuple(Path(path) for path in paths)
+    return paths.to_list()
 
 
 def _labels(table: Table) -> tuple[np.ndarray, tuple[str, ...]]:
