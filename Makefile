@@ -19,7 +19,7 @@ $(READY): pyproject.toml uv.lock
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; this is %s. Try: make PYTHON=python3.11" % sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.7,<1"
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv sync --active --locked --inexact --all-extras --no-extra cluster
+	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv sync --active --locked --inexact --all-extras
 	@touch $@
 
 DEMO   ?=
