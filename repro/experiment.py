@@ -10,6 +10,7 @@ from sacred.run import Run
 from repro.configs import NAMED
 from repro.configs.identity import identity
 from repro.configs.resolve import defaults, flat
+from repro.data import SPLITS, ImageSet
 from repro.earlier import source_of_tracin, stored_pretraining
 from repro.errors import StorageError
 from repro.evaluate.budget import allowed_protocols
@@ -25,6 +26,7 @@ from repro.procedure import (
 from repro.provenance import ROOT
 from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
+from repro.store.liveness import alive
 from repro.store.observer import DurableObserver
 
 NAME = "additional_positive"
@@ -93,19 +95,15 @@ def execute(
         log.info("delivered what was left of the record of run %d", run_id)
     # Bad input is found before a run is on record.
     device_of(config)
-    facts = {**identity(config, command), "runs_folder": runs_folder_id()}
     if command == "pretrain":
         needs_pretraining(config)
     allowed_protocols(config)
     used_selector(config)
-    source = source_of_tracin(database, config)
-    if source is not None:  # how often it kept its networks says which ones K is summed over
-        facts["series"] += f"-{source['info']['series']}-{source['config']['pretrain']['keep_every']}"
-    if command == "evaluate":
-        pretraining = stored_pretraining(database, config)
-        facts["series"] += "" if pretraining is None else f"-{pretraining['info']['series']}"
+    origins = _origins(database, command, config)
     log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))
-    images_of(config)
+    facts = {**identity(config, command, origins), "runs_folder": runs_folder_id()}
+    for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
+        facts[kind] += f"-{_content(images_of(config))}"
     experiment = build(database, facts)
     observer = DurableObserver(database, facts)
     experiment.observers.append(observer)
@@ -131,6 +129,27 @@ def execute(
     return observer.run_id
 
 
+def _origins(database: Database, command: str, config: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the identity of the runs that this one builds on, by the setting that names each."""
+    found = {}
+    pretraining = stored_pretraining(database, config) if command == "evaluate" else None
+    if pretraining is not None:
+        found["evaluate.pretraining"] = {kind: pretraining["info"][kind] for kind in ("cell", "series")}
+    source = source_of_tracin(database, config)
+    if source is not None:
+        found["tracin.pretraining"] = {
+            "cell": source["info"]["cell"],
+            # How often it kept its networks says which ones K is summed over.
+            "series": f"{source['info']['series']}-{source['config']['pretrain']['keep_every']}",
+        }
+    return found
+
+
+def _content(images: ImageSet) -> str:
+    """Return a short hash of the images, their labels and their division."""
+    return images.sha256_with(images.labels, *(images.indices(split) for split in SPLITS))[:8]
+
+
 def _last_heartbeat(experiment: Experiment) -> None:
     """Wait for the beat that carries a run's last metrics: Sacred itself waits two seconds, whatever the disk does."""
     run = experiment.current_run
@@ -139,12 +158,13 @@ def _last_heartbeat(experiment: Experiment) -> None:
 
 
 def _mark_continued(database: Database, run_id: int) -> None:
-    """Close the records of earlier attempts at this cell: we owned its checkpoint in this folder, so they are dead."""
-    run = database.runs.find_one({"_id": run_id}, {"info.cell": 1, "info.runs_folder": 1})
+    """Close the records of earlier attempts at this cell whose processes are dead."""
+    run = database.runs.find_one({"_id": run_id}, {"info.cell": 1})
     assert run is not None
-    same = {f"info.{key}": run["info"][key] for key in ("cell", "runs_folder")}
-    dead = {"_id": {"$lt": run_id}, "status": "RUNNING", **same}
-    database.runs.update_many(dead, {"$set": {"status": "INTERRUPTED", "info.continued_by": run_id}})
+    earlier = {"_id": {"$lt": run_id}, "status": "RUNNING", "info.cell": run["info"]["cell"]}
+    dead = [each["_id"] for each in database.runs.find(earlier) if not alive(database, each)]
+    closed = {"status": "INTERRUPTED", "info.continued_by": run_id}
+    database.runs.update_many({"_id": {"$in": dead}, "status": "RUNNING"}, {"$set": closed})
 
 
 def _summary(result: dict[str, float] | None) -> str:

@@ -214,7 +214,7 @@ def test_stored_networks_choose_the_partners_of_another_run(database: Database, 
     first, _, _, stored, online = find_runs(database)
     assert problems_of(database, first) == problems_of(database, stored) == []
     assert {"model-00001.safetensors", "model-00002.safetensors"} <= {a["name"] for a in first["artifacts"]}
-    assert stored["info"]["series"].endswith(f"-{first['info']['series']}-1")
+    assert f"-{first['info']['series']}-1-" in stored["info"]["series"]
     assert stored["info"]["series"] != online["info"]["series"]
     spread = {
         run_id: metric_points(database, [run_id], "partners/gradient_norm_spread")["value"].tolist()
@@ -245,7 +245,9 @@ def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: 
     assert len(find_runs(database)) == 2
     database.metrics.delete_one({"run_id": 1})
     assert at(reproduce.main, "status", *study, "--set", *QUICK) == 0
-    assert "2 cells: 1 damaged, 1 done" in capsys.readouterr().out
+    assert "2 cells: 2 done" in capsys.readouterr().out
+    assert at(reproduce.main, "status", *study, "--set", *QUICK, "--check") == 0
+    assert "2 cells: 1 done, 1 damaged" in capsys.readouterr().out
     too_big = [*QUICK, "pretrain.batch_size=65"]
     assert at(reproduce.main, "run", *study, "--set", *too_big) == 1
     printed = capsys.readouterr()

@@ -2,10 +2,10 @@
 
 from repro.configs.base import BASE
 from repro.configs.datasets import DATASETS
-from repro.configs.methods import METHODS
+from repro.configs.methods import METHODS, PRETRAINING
 from repro.configs.scales import SCALES
 from repro.configs.setting import Named, Setting
 
 NAMED: dict[str, Named] = {**METHODS, **DATASETS, **SCALES}
 
-__all__ = ["BASE", "DATASETS", "METHODS", "NAMED", "SCALES", "Named", "Setting"]
+__all__ = ["BASE", "DATASETS", "METHODS", "NAMED", "PRETRAINING", "SCALES", "Named", "Setting"]

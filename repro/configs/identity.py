@@ -10,6 +10,9 @@ from repro.configs.resolve import flat, plain
 VOLATILE = ("scale", "device", "data.residency", "pretrain.checkpoint_every")
 """Keys that do not change what a run computes; they are left out of its hash."""
 
+ORIGINS = ("evaluate.pretraining", "tracin.pretraining")
+"""Keys that hold the id of another run, which is another in every database: the run itself counts, not its id."""
+
 
 def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
     """Return the SHA-256 (first 16 hex digits) of a config's canonical JSON.
@@ -19,17 +22,29 @@ def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
         without: dotted keys, or groups, left out beside the volatile ones.
     """
     left_out = (*VOLATILE, *without)
-    kept = {k: v for k, v in flat(config) if not any(k == o or k.startswith(o + ".") for o in left_out)}
+    groups = tuple(f"{key}." for key in left_out)
+    kept = {key: value for key, value in flat(config) if key not in left_out and not key.startswith(groups)}
     return hashlib.sha256(json.dumps(plain(kept), sort_keys=True).encode()).hexdigest()[:16]
 
 
-def identity(config: dict[str, Any], command: str) -> dict[str, str]:
-    """Return the hashes that say what a run is: `cell` (everything), `series` (all but the seed), `study` (what
-    runs that may be compared share: all but seed and method)."""  # fmt: skip
+def identity(
+    config: Mapping[str, Any], command: str, origins: Mapping[str, Mapping[str, str]] | None = None
+) -> dict[str, str]:
+    """Return the hashes that say what a run is.
+
+    `cell` is everything; `series` all but the seed; `study` what runs that may be compared share: all but seed and
+    method.
+
+    Args:
+        config: the resolved config.
+        command: "train", "pretrain" or "evaluate".
+        origins: key of `ORIGINS` -> the identity of the run that it names.
+    """
+    origins = origins or {}
     method = ("method", "selector", "tracin", "contrastive", "semixup", "evaluate.protocols")
-    free = ("seed", "evaluate.pretraining", "tracin.pretraining", "pretrain.keep_every")  # run ids; what else is stored
-    return {
-        "cell": f"{command}-{digest(config)}",
-        "series": f"{command}-{digest(config, without=free)}",
-        "study": digest(config, without=(*free, *method)),
-    }
+    free = ("seed", *ORIGINS, "pretrain.keep_every")  # what else is stored
+    without = {"cell": ORIGINS, "series": free, "study": (*free, *method)}
+    found = {kind: digest(config, without[kind]) for kind in without}
+    for kind in ("cell", "series"):
+        found[kind] = "-".join([command, found[kind], *(origins[key][kind] for key in ORIGINS if key in origins)])
+    return found

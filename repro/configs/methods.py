@@ -2,6 +2,9 @@
 
 from repro.configs.setting import Named
 
+PRETRAINING = ("byol", "simclr", "dcl", "nnclr")
+"""Objectives of methods that make an encoder before they see a label."""
+
 METHODS = {
     "random_init": Named(
         "No pretraining: the floor under every other row. Costs nothing before evaluation. [us]",

@@ -1,6 +1,38 @@
-"""The matrix of a scale: which cells make the study."""
+"""The matrix of a scale, as data: which cells make the study."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set of a plan.
+
+    Args:
+        named: its named config.
+        updates: dotted key -> value, over it.
+        transfer: the data sets that encoders pretrained on it are also judged on.
+    """
+
+    named: str
+    updates: Mapping[str, Any] = field(default_factory=dict)
+    transfer: "tuple[Images, ...]" = ()
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One method on the plan's first data set, again with one setting changed at a time.
+
+    Args:
+        method: a named config.
+        axes: dotted key -> values tried; the method's own value may be among them and costs nothing.
+        seeds: one run each.
+    """
+
+    method: str
+    axes: Mapping[str, tuple[Any, ...]]
+    seeds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -9,39 +41,69 @@ class Plan:
 
     Args:
         doc: what it shows, and what it costs.
-        datasets, methods: named configs.
+        datasets: the data sets.
+        methods: named configs.
         seeds: one run each.
         command: train, or pretrain where only that is of interest.
+        ablation: what is changed about one of the methods, if anything.
     """
 
     doc: str
-    datasets: tuple[str, ...]
+    datasets: tuple[Images, ...]
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     command: str = "train"
+    ablation: Ablation | None = None
 
+
+_BY_LESION = {"data.split": "lesion"}
+_BREAST = Images("breastmnist")
+_RIVALS = ("random_init", "supervised", "semixup", "simclr", "dcl", "nnclr", "byol")
+_SELECTORS = ("byol_random", "byol_cosine", "byol_queue", "byol_tracin", "byol_oracle")
+
+_UNKNOWNS: dict[str, tuple[Any, ...]] = {
+    "tracin.layers": ("last", "heads", "full"),
+    "tracin.normalize": ("cosine", "dot"),
+    "selector.weight": (0.5, 1.0, 2.0),
+    "pretrain.batch_size": (64, 128, 256, 512),
+}
+"""What the paper's abstract leaves open about its method."""
 
 PLANS = {
     "smoke": Plan(
         "The comparison, small: DermaMNIST, seven methods, two seeds. Minutes on two CPU cores.",
-        datasets=("dermamnist",),
-        methods=(
-            "random_init",
-            "supervised",
-            "byol",
-            "byol_random",
-            "byol_cosine",
-            "byol_tracin",
-            "byol_oracle",
-        ),
+        datasets=(Images("dermamnist"),),
+        methods=("random_init", "supervised", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle"),
         seeds=(0, 1),
     ),
     "partners": Plan(
         "The table of selectors: procedural images, the paper's method and plain BYOL, five seeds, pretraining alone. "
         "Five minutes on two CPU cores; then `python -m figures selectors` prints it.",
-        datasets=("phantom",),
+        datasets=(Images("phantom"),),
         methods=("byol", "byol_tracin"),
         seeds=(0, 1, 2, 3, 4),
         command="pretrain",
+    ),
+    "medmnist": Plan(
+        "The study on MedMNIST: DermaMNIST by lesion and as published, PneumoniaMNIST, every method, five seeds, "
+        "transfer between them, and what changes if the unknowns of the method change. Days on two CPU cores; several "
+        "machines or a GPU make it hours.",
+        datasets=(
+            Images("dermamnist", _BY_LESION, transfer=(Images("pneumoniamnist"), _BREAST)),
+            Images("pneumoniamnist", transfer=(Images("dermamnist", _BY_LESION), _BREAST)),
+            Images("dermamnist"),
+        ),
+        methods=(*_RIVALS, *_SELECTORS),
+        seeds=(0, 1, 2, 3, 4),
+        ablation=Ablation("byol_tracin", {**_UNKNOWNS, "selector.warmup_epochs": (0, 5)}, seeds=(0, 1, 2, 3, 4)),
+    ),
+    "paper": Plan(
+        "The study on the paper's data sets: ISIC 2019 and ChestX-ray14, every method, five seeds, transfer to "
+        "Kermany's X-rays, and what "
+        "changes if the unknowns of the method change. It needs GPUs, and days of them.",
+        datasets=(Images("isic2019"), Images("chestxray14", transfer=(Images("kermany"),))),
+        methods=(*_RIVALS, *_SELECTORS),
+        seeds=(0, 1, 2, 3, 4),
+        ablation=Ablation("byol_tracin", {**_UNKNOWNS, "selector.warmup_epochs": (0, 20)}, seeds=(0, 1, 2, 3, 4)),
     ),
 }

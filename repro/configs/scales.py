@@ -28,4 +28,27 @@ SCALES = {
             "selector": {"measured": ["tracin_cosine", "tracin_dot", "cosine", "queue", "random", "oracle"]},
         },
     ),
+    "medmnist": Named(
+        "MedMNIST at 28 px in hours on CPU cores: the narrow ResNet-18 of smoke, but thirty epochs, long enough for "
+        "pretraining to leave random weights behind [us]. `python -m repro.reproduce plan --scale medmnist` says what "
+        "the whole study costs.",
+        {
+            "scale": "medmnist",
+            **_NARROW,
+            "pretrain": {"epochs": 30, "lr": 0.2, "warmup_epochs": 3},
+            "evaluate": {"finetune": {"steps": 200, "validations": 10}},
+        },
+    ),
+    "paper": Named(
+        "The paper's data sets at 128 px: ResNet-18 at full width, 200 epochs with batches of 256, 1,000 steps of "
+        "fine-tuning. The paper's own network, image size and schedule are unknown; all of these are [us]. A GPU is "
+        "needed.",
+        {
+            "scale": "paper",
+            "encoder": {"arch": "resnet18", "stem": "imagenet", "width": 64},
+            "heads": {"hidden": 4096, "out": 256},
+            "pretrain": {"epochs": 200, "batch_size": 256, "lr": 0.1, "warmup_epochs": 10},
+            "evaluate": {"finetune": {"steps": 1000, "validations": 10}},
+        },
+    ),
 }

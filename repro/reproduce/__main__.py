@@ -1,22 +1,25 @@
 """python -m repro.reproduce plan|status|run --scale smoke
 
-The whole study: `plan` prints its cells, `status` where each stands, `run` runs only what is missing.
+The whole study: `plan` prints its cells and what they cost, `status` where each stands, `run` runs what is missing.
 """
 
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any
 
-from sacred.arg_parser import get_config_updates
+from pymongo.database import Database
 
 from repro.configs import DATASETS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat, resolve
 from repro.errors import InputError, StorageError, front_door, log_to_stderr
-from repro.procedure import images_of
-from repro.reproduce.local import run_missing
-from repro.reproduce.plan import Cell, cells, standing
+from repro.reproduce.plan import Cell, cells
+from repro.reproduce.plan_text import table
+from repro.reproduce.standing import STATES, Standing, standings, whole_run
 from repro.store import open_database
+from repro.store.delivery import deliver_left_over
 
 
 def main(arguments: list[str]) -> None:
@@ -24,58 +27,104 @@ def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     log_to_stderr()
     study = _study(options)
-    if options.verb == "plan":
-        print(PLANS[options.scale].doc)
+    with open_database() as database:
+        deliver_left_over(database)
+        match options.verb:
+            case "plan":
+                _plan(study, options)
+            case "status":
+                _status(database, study, options.check)
+            case "run":
+                _run(database, study)
+
+
+def _plan(study: Sequence[Cell], options: argparse.Namespace) -> None:
+    print(PLANS[options.scale].doc)
+    if options.cells:
         for cell in study:
             print(f"  {cell.key}  {cell.command}")
-        print(f"{len(study)} cells")
-        return
-    with open_database() as database:
-        if options.verb == "run":
-            failures = run_missing(database, study)
-            if failures:
-                for failure in failures:
-                    print(f"failed: {failure.cell.command}\n        {failure.reason}", file=sys.stderr)
-                raise StorageError(f"{len(failures)} of {len(study)} cells failed; the others are stored. See above")
-        states = [(standing(database, cell), cell) for cell in study]
-    if options.verb == "status":
-        for state, cell in states:
-            print(f"  {state:8} {cell.command}")
-    counts = Counter(state for state, _ in states)
-    print(f"{len(study)} cells: " + ", ".join(f"{count} {state}" for state, count in sorted(counts.items())))
+    else:
+        from repro.reproduce.cost import costs  # torch takes seconds to import
+
+        print(table(study, costs(study)))
+
+
+def _status(database: Database, study: Sequence[Cell], check: bool) -> None:
+    found = standings(database, study)
+    for number, (cell, standing) in enumerate(zip(study, found, strict=True)):
+        if check and standing.state == "done" and whole_run(database, cell) is None:
+            found[number] = standing = Standing("damaged", standing.run, "read back, it is not whole")
+        run = "" if standing.run is None else f"run {standing.run}"
+        print(f"  {standing.state:8} {run:9} {cell.command}")
+        if standing.reason:
+            print(f"  {'':18} {standing.reason}")
+    _count(found)
+
+
+def _run(database: Database, study: Sequence[Cell]) -> None:
+    from repro.reproduce.local import run_missing  # torch takes seconds to import
+
+    failures = run_missing(database, study)
+    for failure in failures:
+        print(f"failed: {failure.cell.command}\n        {failure.reason}", file=sys.stderr)
+    if failures:
+        raise StorageError(f"{len(failures)} of {len(study)} cells failed; the others are stored. See above")
+    _count(standings(database, study))
+
+
+def _count(found: Sequence[Standing]) -> None:
+    counts = Counter(standing.state for standing in found)
+    print(f"{len(found)} cells: " + ", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]))
 
 
 def _study(options: argparse.Namespace) -> list[Cell]:
-    updates, named = get_config_updates(options.set)
-    if named:
-        raise InputError(f"--set takes key=value, not '{named[0]}'")
-    flat_updates = dict(flat(updates))
+    updates = _updates(options.set)
     stand_ins = {}
     if options.fallback:
-        for dataset in PLANS[options.scale].datasets:
+        from repro.procedure import images_of  # torch takes seconds to import
+
+        for images in PLANS[options.scale].datasets:
             try:
-                images_of(resolve([dataset, options.scale], flat_updates))
+                images_of(resolve([images.named, options.scale], {**images.updates, **updates}))
             except InputError as error:
-                stand_ins[dataset] = options.fallback
+                stand_ins[images.named] = options.fallback
                 print(
-                    f"NOTICE: {dataset} is not to be had, so {options.fallback.upper()} IMAGES STAND IN FOR IT; every "
-                    f"caption says so.\n        ({error})",
+                    f"NOTICE: {images.named} is not to be had, so {options.fallback.upper()} IMAGES STAND IN FOR IT; "
+                    f"every caption says so.\n        ({error})",
                     file=sys.stderr,
                 )
-    return cells(options.scale, options.methods, options.seeds, stand_ins, flat_updates)
+    return cells(options.scale, options.methods, options.seeds, stand_ins, updates)
+
+
+def _updates(words: list[str]) -> dict[str, Any]:
+    """Return dotted key -> value of words such as `pretrain.epochs=2`."""
+    if not words:
+        return {}
+    from sacred.arg_parser import get_config_updates  # Sacred takes a second to import
+
+    updates, named = get_config_updates(words)
+    if named:
+        raise InputError(f"--set takes key=value, not '{named[0]}'")
+    return dict(flat(updates))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m repro.reproduce",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog="python -m repro.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "verb",
-        choices=("plan", "status", "run"),
-        help="print the cells, say where they stand, run what is missing",
-    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    plan = verbs.add_parser("plan", help="print the cells, which of them share a pretraining, and what they cost")
+    status = verbs.add_parser("status", help="say where each cell stands")
+    run = verbs.add_parser("run", help="run what is missing")
+    for verb in (plan, status, run):
+        _add_study(verb)
+    plan.add_argument("--cells", action="store_true", help="print every cell and its command, and no costs")
+    status.add_argument("--check", action="store_true", help="read every finished run back, as `run` does")
+    return parser
+
+
+def _add_study(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say which cells are meant."""
     parser.add_argument(
         "--scale",
         choices=PLANS,
@@ -93,18 +142,13 @@ def _parser() -> argparse.ArgumentParser:
         "--seeds", nargs="+", type=int, default=[], metavar="N", help="these seeds instead of the plan's"
     )
     parser.add_argument(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        help="settings for every cell, e.g. pretrain.epochs=2",
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings for every cell, e.g. pretrain.epochs=2"
     )
     parser.add_argument(
         "--fallback",
         choices=tuple(n for n in DATASETS if n.startswith("phantom")),
         help="procedural images to use, marked as such, where a data set cannot be had",
     )
-    return parser
 
 
 if __name__ == "__main__":

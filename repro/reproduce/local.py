@@ -1,17 +1,24 @@
 """The local engine: the missing cells of a study, one after the other, in this process."""
 
 import logging
+import time
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pymongo.database import Database
 
+from repro.configs.resolve import resolve
 from repro.errors import InputError, StorageError
 from repro.experiment import execute
-from repro.reproduce.plan import Cell, standing
+from repro.reproduce.plan import Cell
+from repro.reproduce.standing import standings, whole_run
+from repro.store.delivery import deliver_left_over
 
 log = logging.getLogger("repro.reproduce")
+
+SECONDS_BETWEEN_LOOKS = 5.0
+"""How often cells that another process runs are looked at."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +32,57 @@ class Failure:
 def run_missing(database: Database, cells: Sequence[Cell]) -> list[Failure]:
     """Run every cell that has no whole run yet; return those that failed, the others notwithstanding.
 
-    Ctrl-C stops; the next call goes on from the last checkpoint of the cell that was running.
+    Cells that another process runs are waited for, and taken over if it dies. Ctrl-C stops; the next call goes on from
+    the last checkpoint of the cell that was running.
+
+    Args:
+        database: the run database.
+        cells: a cell's origin comes before it.
     """
-    failures = []
-    for number, cell in enumerate(cells, start=1):
-        title = f"cell {number} of {len(cells)}: {' '.join(cell.named)} seed={cell.updates['seed']}"
-        try:
-            if standing(database, cell) == "done":
-                log.info("%s: is there already", title)
+    failures: dict[str, Failure] = {}
+    left, waiting = list(enumerate(cells, start=1)), False
+    while left:
+        busy = []
+        for number, cell in left:
+            title = f"cell {number} of {len(cells)}: {cell.title}"
+            if standings(database, [cell])[0].state == "running":
+                busy.append((number, cell))
                 continue
-            log.info("%s", title)
-            execute(database, cell.task, cell.config, list(cell.named))
-        except (InputError, StorageError) as error:
-            failures.append(Failure(cell, str(error)))
-        except Exception as error:
-            traceback.print_exc()
-            failures.append(Failure(cell, f"{type(error).__name__}: {error}"))
-    return failures
+            failure = attempt(database, cell, title)
+            if failure is not None:
+                failures[cell.key] = failure
+        if busy and len(busy) == len(left):
+            if not waiting:
+                log.info("another process runs the last %d cells; waiting for it", len(busy))
+            waiting = True
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        left = busy
+    return list(failures.values())
+
+
+def attempt(database: Database, cell: Cell, title: str) -> Failure | None:
+    """Give a cell a whole run, unless it has one; return why that was not possible, or None.
+
+    Args:
+        database: the run database.
+        cell: what to run.
+        title: what the log calls it.
+    """
+    try:
+        deliver_left_over(database)
+        if whole_run(database, cell) is not None:
+            log.info("%s: is there already", title)
+            return None
+        updates = dict(cell.updates)
+        if cell.origin is not None:
+            updates["evaluate.pretraining"] = whole_run(database, cell.origin)
+            if updates["evaluate.pretraining"] is None:
+                return Failure(cell, f"it needs the encoder of a cell that has no whole run: {cell.origin.command}")
+        log.info("%s", title)
+        execute(database, cell.task, resolve(cell.named, updates), list(cell.named))
+    except (InputError, StorageError) as error:
+        return Failure(cell, str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return Failure(cell, f"{type(error).__name__}: {error}")
+    return None

@@ -1,17 +1,15 @@
-"""The cells of a study, and where each of them stands."""
+"""The cells of a study: which runs, and which of them needs another's encoder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from pymongo.database import Database
-
-from repro.configs import METHODS
+from repro.configs import METHODS, PRETRAINING
 from repro.configs.identity import identity
-from repro.configs.plans import PLANS
+from repro.configs.plans import PLANS, Images
 from repro.configs.resolve import resolve
 from repro.errors import InputError, did_you_mean
-from repro.store import find_runs, problems_of
 
 
 @dataclass(frozen=True)
@@ -22,45 +20,73 @@ class Cell:
         named: its named configs.
         updates: dotted key -> value, over them.
         task: the command of `repro.run` that makes it.
+        origin: the cell whose encoder it judges; None where it needs none.
     """
 
     named: tuple[str, ...]
-    updates: dict[str, Any]
+    updates: Mapping[str, Any]
     task: str
+    origin: "Cell | None" = None
 
-    @property
+    @cached_property
     def config(self) -> dict[str, Any]:
-        """The resolved config."""
+        """The resolved config, without the id of its origin's run."""
         return resolve(self.named, self.updates)
+
+    @cached_property
+    def identity(self) -> dict[str, str]:
+        """What its runs say they are, as far as it is known without the images."""
+        origins = {} if self.origin is None else {"evaluate.pretraining": self.origin.identity}
+        return identity(self.config, self.task, origins)
 
     @property
     def key(self) -> str:
         """The hash that finds its runs in the database."""
-        return identity(self.config, self.task)["cell"]
+        return self.identity["cell"]
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether it makes an encoder."""
+        return self.task != "evaluate" and self.config["method"]["objective"] in PRETRAINING
+
+    @property
+    def title(self) -> str:
+        """What it is, in short."""
+        of = "" if self.origin is None else f", pretrained on {self.origin.named[1]}"
+        settings = " ".join(f"{key}={value}" for key, value in self.updates.items())
+        return f"{' '.join(self.named[:2])} {settings}{of}"
 
     @property
     def command(self) -> str:
         """The command that runs just this cell."""
-        task = "" if self.task == "train" else f"{self.task} "
-        settings = (f"{key}={value}" for key, value in self.updates.items())
-        return " ".join([f"python -m repro.run {task}with", *self.named, *settings])
+        settings = [f"{key}={value}" for key, value in self.updates.items()]
+        if self.origin is not None:
+            settings.append("evaluate.pretraining=RUN_ID")
+        task = [] if self.task == "train" else [self.task]
+        return " ".join(["python -m repro.run", *task, "with", *self.named, *settings])
 
 
 def cells(
-    scale: str, methods: Sequence[str], seeds: Sequence[int], data: dict[str, str], updates: dict[str, Any]
+    scale: str,
+    methods: Sequence[str] = (),
+    seeds: Sequence[int] = (),
+    stand_ins: Mapping[str, str] | None = None,
+    updates: Mapping[str, Any] | None = None,
 ) -> list[Cell]:
-    """Return a study's cells, in the order they run: seed by seed, so that an early look compares all methods.
+    """Return a study's cells, each once, in an order in which they can run.
+
+    Seed by seed, so that an early look compares all methods; then transfers, then what is changed about one method.
 
     Args:
         scale: a key of `PLANS`.
         methods, seeds: these in place of the plan's; empty for the plan's.
-        data: data set of the plan -> the named config that stands in for it.
+        stand_ins: data set of the plan -> the named config that stands in for it.
         updates: settings for every cell.
 
     Raises:
-        InputError: an unknown method.
+        InputError: an unknown method, or the seed among the settings.
     """
-    plan = PLANS[scale]
+    updates, plan = updates or {}, PLANS[scale]
     if "seed" in updates:
         raise InputError("--set seed=N would make all seeds one; say --seeds N")
     for method in methods:
@@ -68,28 +94,36 @@ def cells(
             raise InputError(
                 f"--methods: no method '{method}'.{did_you_mean(method, METHODS)} Known: {', '.join(METHODS)}"
             )
-    found = []
-    for dataset in plan.datasets:
-        named = data.get(dataset, dataset)
-        mark = {"data.stands_in_for": dataset} if named != dataset else {}
-        for seed in dict.fromkeys(seeds or plan.seeds):
-            for method in methods or plan.methods:
-                found.append(Cell((method, named, scale), {"seed": seed, **mark, **updates}, plan.command))
-    return found
 
+    def cell(
+        method: str, images: Images, more: Mapping[str, Any], task: str = plan.command, origin: Cell | None = None
+    ) -> Cell:
+        named = (stand_ins or {}).get(images.named, images.named)
+        mark = {"data.stands_in_for": images.named} if named != images.named else {}
+        own = {} if mark else images.updates  # a stand-in has no other splits
+        return Cell((method, named, scale), {**own, **more, **mark, **updates}, task, origin)
 
-def standing(database: Database, cell: Cell) -> str:
-    """Return "done", "running", "failed", "damaged" or "missing": the best that any run of the cell is."""
-    runs = find_runs(database, info__cell=cell.key)
-    if any(not problems_of(database, run) for run in runs if run["status"] == "COMPLETED"):
-        return "done"
-    states = {run["status"] for run in runs}
-    for status, word in (
-        ("RUNNING", "running"),
-        ("COMPLETED", "damaged"),
-        ("INCOMPLETE", "damaged"),
-        ("FAILED", "failed"),
-    ):
-        if status in states:
-            return word
-    return "missing"
+    def every() -> Iterator[Cell]:
+        for images in plan.datasets:
+            first = [
+                cell(method, images, {"seed": seed})
+                for seed in dict.fromkeys(seeds or plan.seeds)
+                for method in methods or plan.methods
+            ]
+            yield from first
+            for target in images.transfer:
+                for origin in first:
+                    if origin.pretrains:
+                        more = {"seed": origin.updates["seed"], "data.size": origin.config["data"]["size"]}
+                        yield cell(origin.named[0], target, more, "evaluate", origin)
+        ablation = plan.ablation
+        if ablation is not None and (not methods or ablation.method in methods):
+            for key, values in ablation.axes.items():
+                for value in values:
+                    for seed in dict.fromkeys(seeds or ablation.seeds):
+                        yield cell(ablation.method, plan.datasets[0], {"seed": seed, key: value})
+
+    found: dict[str, Cell] = {}
+    for each in every():
+        found.setdefault(each.key, each)
+    return list(found.values())

@@ -2,15 +2,17 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from gridfs import GridFS
 from gridfs.errors import CorruptGridFile, NoFile
 from pymongo import ASCENDING
 from pymongo.database import Database
 
 from repro.errors import StorageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ENCODER = "encoder.safetensors"
 """Name of the artifact that holds a run's pretrained encoder."""
@@ -28,12 +30,14 @@ def find_runs(database: Database, **equal: Any) -> list[dict[str, Any]]:
     return list(database.runs.find(query, LEFT_OUT).sort("_id", ASCENDING))
 
 
-def metric_points(database: Database, run_ids: Iterable[int], prefix: str = "") -> pd.DataFrame:
+def metric_points(database: Database, run_ids: Iterable[int], prefix: str = "") -> "pd.DataFrame":
     """Return the points of metrics whose name begins with `prefix`.
 
     Returns:
         One row per point, columns run_id, name, step, value; ordered by run, name and position.
     """
+    import pandas as pd  # it takes a second, and only figures ask for points
+
     query: dict[str, Any] = {"run_id": {"$in": list(run_ids)}}
     columns: dict[str, list[Any]] = defaultdict(list)
     # Names are matched here: a prefix may hold characters that a pattern would read as its own.

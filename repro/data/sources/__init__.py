@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from repro.data.imageset import ImageSet
+from repro.data.folder import prepared_folder
+from repro.data.imageset import SPLITS, ImageSet
 from repro.data.listing import Listing
 from repro.data.prepare import prepared
 from repro.data.sources import chestxray14, isic2019, kermany, medmnist, phantom, table
@@ -56,6 +57,17 @@ def load(settings: Settings, folder: Path) -> ImageSet:
     else:
         raise InputError(f"data.name: no data set '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}")
     return images if settings["limit"] is None else limited(images, settings["limit"])
+
+
+def split_sizes(settings: Settings) -> dict[str, int]:
+    """Return how many images each split has, without decoding any; files that are missing count too.
+
+    Raises:
+        InputError: as `load`, as far as tables tell.
+    """
+    listed = settings["name"] in LISTINGS and settings["limit"] is None
+    found = LISTINGS[settings["name"]](settings) if listed else load(settings, prepared_folder())
+    return {split: int((found.split == split).sum()) for split in SPLITS}
 
 
 def _home(listing: Listing) -> str:

@@ -1,0 +1,68 @@
+"""Where the cells of a study stand, as the run database tells it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pymongo import DESCENDING
+from pymongo.database import Database
+
+from repro.reproduce.plan import Cell
+from repro.store import find_runs, problems_of
+from repro.store.liveness import alive
+
+STATES = ("done", "running", "stopped", "damaged", "failed", "missing")
+"""From best to worst; of several runs of a cell the best counts. Stopped: by a person, or with its machine; it goes on
+from its last checkpoint, where that is at hand."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where one cell stands.
+
+    Args:
+        state: one of `STATES`.
+        run: the run that says so; None where there is none.
+        reason: why it failed, one line; empty for other states.
+    """
+
+    state: str
+    run: int | None = None
+    reason: str = ""
+
+
+def standings(database: Database, cells: Sequence[Cell]) -> list[Standing]:
+    """Return where each cell stands, in one question to the database.
+
+    "done" is what a run was found to be when it had been stored and read back; `whole_run` reads it again.
+    """
+    wanted = {"status": 1, "heartbeat": 1, "info.cell": 1, "info.runs_folder": 1, "fail_trace": {"$slice": -1}}
+    best: dict[str, Standing] = {}
+    keys = [cell.key for cell in cells]
+    for run in database.runs.find({"info.cell": {"$in": keys}}, wanted).sort("_id", DESCENDING):
+        key, found = run["info"]["cell"], _standing(database, run)
+        if key not in best or STATES.index(found.state) < STATES.index(best[key].state):
+            best[key] = found
+    return [best.get(key, Standing("missing")) for key in keys]
+
+
+def whole_run(database: Database, cell: Cell) -> int | None:
+    """Return the id of the newest run of a cell that is finished and, read back now, whole; None if there is none."""
+    runs = find_runs(database, info__cell=cell.key, status="COMPLETED")
+    return next((run["_id"] for run in reversed(runs) if not problems_of(database, run)), None)
+
+
+def _standing(database: Database, run: dict[str, Any]) -> Standing:
+    match run["status"]:
+        case "COMPLETED":
+            state = "done"
+        case "RUNNING":
+            state = "running" if alive(database, run) else "stopped"
+        case "INTERRUPTED":
+            state = "stopped"
+        case "INCOMPLETE":
+            state = "damaged"
+        case _:
+            trace = " ".join("".join(run.get("fail_trace") or ["no reason is on record"]).split())
+            return Standing("failed", run["_id"], trace)
+    return Standing(state, run["_id"])

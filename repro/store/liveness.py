@@ -1,0 +1,36 @@
+"""Is a run whose record says RUNNING still alive?"""
+
+import fcntl
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pymongo.database import Database
+
+from repro.store.connect import identity, runs_folder_id
+from repro.store.delivery import spool_folder
+
+DEAD_AFTER = timedelta(minutes=3)
+"""A run elsewhere that gave no sign of life for so long is dead [us]; a living one gives one every ten seconds."""
+
+
+def alive(database: Database, run: dict[str, Any]) -> bool:
+    """Return whether the process of a run that is on record as RUNNING still lives.
+
+    Of a run in our own runs folder its journal tells, whose lock ends with the process and outlasts a database outage;
+    of others only the heartbeat does.
+
+    Args:
+        database: the run database.
+        run: at least `_id`, `heartbeat` and `info.runs_folder` of the run's document.
+    """
+    if run.get("info", {}).get("runs_folder") != runs_folder_id():
+        return datetime.now(UTC) - run["heartbeat"].replace(tzinfo=UTC) < DEAD_AFTER
+    lock = spool_folder() / f"{run['_id']}-{identity(database)}" / "owner.lock"
+    try:
+        with lock.open("r+") as owner:
+            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False

@@ -1,0 +1,81 @@
+"""The cells of a study: each once, in an order in which they can run, and the same in every database."""
+
+from collections import Counter
+
+import pytest
+
+from repro.configs import PRETRAINING
+from repro.configs.identity import identity
+from repro.configs.plans import PLANS
+from repro.configs.resolve import resolve
+from repro.errors import InputError
+from repro.pretrain.objectives import OBJECTIVES
+from repro.reproduce.plan import cells
+
+
+def test_what_the_plan_takes_for_pretraining_is_what_the_kit_can_pretrain():
+    assert set(PRETRAINING) == set(OBJECTIVES)
+
+
+@pytest.mark.parametrize("scale", PLANS)
+def test_every_cell_is_there_once_and_after_the_one_it_needs(scale: str):
+    study = cells(scale)
+    seen: set[str] = set()
+    for cell in study:
+        assert cell.key not in seen
+        assert cell.origin is None or cell.origin.key in seen
+        seen.add(cell.key)
+
+
+@pytest.mark.parametrize("scale", ["medmnist", "paper"])
+def test_the_real_studies_have_at_least_five_seeds_of_everything(scale: str):
+    seeds = Counter(
+        (cell.task, cell.named, str({k: v for k, v in cell.updates.items() if k != "seed"}), cell.origin is None)
+        for cell in cells(scale)
+    )
+    assert min(seeds.values()) >= 5
+
+
+def test_an_ablation_changes_one_setting_and_its_own_value_is_the_main_cell():
+    study = [cell for cell in cells("medmnist") if cell.updates["seed"] == 0 and cell.task == "train"]
+    first = next(cell for cell in study if cell.named[0] == "byol_tracin")
+    ablation = PLANS["medmnist"].ablation
+    assert ablation is not None
+    changed = []
+    for key, values in ablation.axes.items():
+        group, name = key.split(".")
+        assert first.config[group][name] in values, "the main cell is a point of every axis"
+        changed += [(key, value) for value in values if value != first.config[group][name]]
+    variants = [cell for cell in study if cell.named[0] == "byol_tracin" and cell.named == first.named][1:]
+    variants = [cell for cell in variants if cell.updates.get("data.split") == "lesion"]
+    assert [list(cell.updates.items())[-1] for cell in variants] == changed
+
+
+def test_a_transfer_is_named_by_the_pretraining_and_not_by_its_number_in_some_database():
+    transfer = next(cell for cell in cells("medmnist") if cell.origin is not None)
+    assert transfer.origin is not None
+    asked = {**transfer.updates, "evaluate.pretraining": 7}
+    origins = {"evaluate.pretraining": {"cell": transfer.origin.key, "series": "s"}}
+    assert identity(resolve(transfer.named, asked), "evaluate", origins)["cell"] == transfer.key
+    asked["evaluate.pretraining"] = 8
+    assert identity(resolve(transfer.named, asked), "evaluate", origins)["cell"] == transfer.key
+    origins["evaluate.pretraining"]["cell"] = "train-another"
+    assert identity(resolve(transfer.named, asked), "evaluate", origins)["cell"] != transfer.key
+
+
+def test_methods_and_seeds_of_ones_own_narrow_the_plan():
+    study = cells("medmnist", methods=["byol"], seeds=[3])
+    assert {cell.named[0] for cell in study} == {"byol"}
+    assert {cell.updates["seed"] for cell in study} == {3}
+    assert len(study) == 3 + 4  # data sets, and transfers from two of them
+    with pytest.raises(InputError, match="Did you mean 'byol'"):
+        cells("smoke", methods=["bylo"])
+    with pytest.raises(InputError, match="--seeds"):
+        cells("smoke", updates={"seed": 3})
+
+
+def test_a_stand_in_is_marked_and_has_no_split_of_the_real_set():
+    study = cells("medmnist", methods=["byol"], seeds=[0], stand_ins={"dermamnist": "phantom"})
+    stand_in = study[0]
+    assert stand_in.config["data"]["stands_in_for"] == "dermamnist"
+    assert stand_in.config["data"]["split"] == "official"
