@@ -1,5 +1,6 @@
 """The cells of a study: which runs, and which of them needs another's encoder."""
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -58,12 +59,12 @@ class Cell:
 
     @property
     def command(self) -> str:
-        """The command that runs just this cell."""
+        """The command that runs just this cell, fit for a shell."""
         settings = [f"{key}={value}" for key, value in self.updates.items()]
         if self.origin is not None:
             settings.append("evaluate.pretraining=RUN_ID")
         task = [] if self.task == "train" else [self.task]
-        return " ".join(["python -m repro.run", *task, "with", *self.named, *settings])
+        return shlex.join(["python", "-m", "repro.run", *task, "with", *self.named, *settings])
 
 
 def cells(

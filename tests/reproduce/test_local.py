@@ -1,0 +1,127 @@
+"""Running a study: only what is missing, each pretraining once, past failures, deaths and other processes."""
+
+import shlex
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pymongo.database import Database
+from sacred.arg_parser import get_config_updates
+
+from repro.configs.plans import PLANS, Images, Plan
+from repro.configs.resolve import flat
+from repro.reproduce import local
+from repro.reproduce.local import run_missing
+from repro.reproduce.plan import Cell, cells
+from repro.reproduce.standing import standings, whole_run
+from repro.store import find_runs, problems_of
+from repro.store.liveness import DEAD_AFTER
+from tests.conftest import ROOT
+from tests.test_front_doors import QUICK
+
+
+@pytest.fixture
+def study(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
+    """Random weights and BYOL on one phantom, and BYOL's encoder taken to the other."""
+    phantom = Images("phantom", transfer=(Images("phantom_xray"),))
+    plan = Plan("", datasets=(phantom,), methods=("random_init", "byol"), seeds=(0,))
+    monkeypatch.setitem(PLANS, "smoke", plan)
+    return cells("smoke", updates=dict(flat(get_config_updates(QUICK)[0])))
+
+
+def states(database: Database, study: list[Cell]) -> list[str]:
+    return [standing.state for standing in standings(database, study)]
+
+
+def test_each_cell_runs_once_and_a_transfer_takes_the_encoder_of_its_origin(database: Database, study: list[Cell]):
+    assert states(database, study) == ["missing"] * 3
+    assert run_missing(database, study) == []
+    assert states(database, study) == ["done"] * 3
+    runs = find_runs(database)
+    assert [problems_of(database, run) for run in runs] == [[]] * 3
+    assert [run["info"]["cell"] for run in runs] == [cell.key for cell in study]
+    assert runs[2]["command"] == "evaluate"
+    assert runs[2]["config"]["evaluate"]["pretraining"] == 2
+    assert run_missing(database, study) == []
+    assert len(find_runs(database)) == 3
+    database.metrics.delete_one({"run_id": 2})
+    assert whole_run(database, study[1]) is None
+    assert run_missing(database, study) == []
+    assert [run["info"]["cell"] for run in find_runs(database)[3:]] == [study[1].key]  # its transfer is still true
+
+
+def test_what_builds_on_a_failed_cell_is_listed_with_it_and_the_rest_runs(database: Database, study: list[Cell]):
+    random_init, byol, transfer = study
+    broken = Cell(byol.named, {**byol.updates, "pretrain.batch_size": 65}, byol.task)
+    carried = Cell(transfer.named, transfer.updates, transfer.task, broken)
+    failures = run_missing(database, [broken, carried, random_init])
+    assert [failure.cell for failure in failures] == [broken, carried]
+    assert "take a smaller batch" in failures[0].reason
+    assert "has no whole run" in failures[1].reason
+    found = standings(database, [broken, carried, random_init])
+    assert [standing.state for standing in found] == ["failed", "missing", "done"]
+    assert "take a smaller batch" in found[0].reason
+
+
+def test_a_run_killed_here_is_known_for_dead_at_once(database: Database, study: list[Cell]):
+    cell = study[1]
+    words = [sys.executable, "-m", "repro.run", *shlex.split(cell.command)[3:], "pretrain.epochs=5000"]
+    process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL)
+    long = Cell(cell.named, {**cell.updates, "pretrain.epochs": 5000}, cell.task)
+    while states(database, [long]) != ["running"]:
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    assert states(database, [long]) == ["stopped"]
+
+
+def test_a_cell_that_another_machine_runs_is_waited_for_and_taken_over_if_that_dies(
+    database: Database, study: list[Cell], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(local, "SECONDS_BETWEEN_LOOKS", 0.1)
+    cell = study[0]
+    now = datetime.now(UTC)
+    elsewhere = {"cell": cell.key, "runs_folder": "another"}
+    database.runs.insert_one({"_id": 1, "status": "RUNNING", "heartbeat": now, "info": elsewhere, "config": {}})
+    assert states(database, [cell]) == ["running"]
+    done: list[object] = []
+    waiting = threading.Thread(target=lambda: done.append(run_missing(database, [cell])))
+    waiting.start()
+    time.sleep(1.0)
+    assert waiting.is_alive()
+    assert len(find_runs(database)) == 1
+    database.runs.update_one({"_id": 1}, {"$set": {"heartbeat": now - DEAD_AFTER - timedelta(seconds=1)}})
+    waiting.join(60)
+    assert done == [[]]
+    dead, own = find_runs(database)
+    assert (dead["status"], dead["info"]["continued_by"]) == ("INTERRUPTED", own["_id"])
+    assert own["status"] == "COMPLETED"
+
+
+def test_five_thousand_runs_are_told_apart_in_one_question(database: Database, study: list[Cell]):
+    now = datetime.now(UTC)
+    runs = [
+        {"_id": n, "status": "COMPLETED", "heartbeat": now, "info": {"cell": f"train-{n}"}, "config": study[0].config}
+        for n in range(1, 5001)
+    ]
+    runs[4000]["info"] = {"cell": study[1].key}
+    database.runs.insert_many(runs)
+    asked: list[str] = []
+    collection = database.runs
+
+    class Counting:
+        """The runs, and what they are asked."""
+
+        def find(self, *arguments: object) -> object:
+            asked.append("find")
+            return collection.find(*arguments)
+
+    class Database2:
+        runs = Counting()
+
+    assert [s.state for s in standings(Database2(), study)] == ["missing", "done", "missing"]  # type: ignore[arg-type]
+    assert asked == ["find"]
