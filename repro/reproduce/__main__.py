@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
             case "status":
                 _status(database, study, options.check)
             case "run":
-                _run(database, study)
+                _run(database, study, options)
 
 
 def _plan(study: Sequence[Cell], options: argparse.Namespace) -> None:
@@ -61,10 +61,18 @@ def _status(database: Database, study: Sequence[Cell], check: bool) -> None:
     _count(found)
 
 
-def _run(database: Database, study: Sequence[Cell]) -> None:
-    from repro.reproduce.local import run_missing  # torch takes seconds to import
+def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace) -> None:
+    if options.engine == "local" and (options.address, options.cpus, options.gpus) != (None, None, None):
+        raise InputError("--address, --cpus and --gpus are for --engine ray; the local engine runs cell after cell")
+    # Imported late: torch takes seconds.
+    if options.engine == "ray":
+        from repro.reproduce import cluster
 
-    failures = run_missing(database, study)
+        failures = cluster.run_missing(study, options.address, options.cpus or 1, options.gpus)
+    else:
+        from repro.reproduce import local
+
+        failures = local.run_missing(database, study)
     for failure in failures:
         print(f"failed: {failure.cell.command}\n        {failure.reason}", file=sys.stderr)
     if failures:
@@ -120,6 +128,17 @@ def _parser() -> argparse.ArgumentParser:
         _add_study(verb)
     plan.add_argument("--cells", action="store_true", help="print every cell and its command, and no costs")
     status.add_argument("--check", action="store_true", help="read every finished run back, as `run` does")
+    run.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="local: one cell after the other (default); ray: many at a time, on this machine or on a Ray cluster",
+    )
+    run.add_argument("--address", metavar="HOST:PORT", help="ray: a running cluster (default: start one here)")
+    run.add_argument("--cpus", type=float, metavar="N", help="ray: cores, and so threads, of a cell (default: 1)")
+    run.add_argument(
+        "--gpus", type=float, metavar="N", help="ray: GPUs of a cell, 0.5 for two on one (default: 1 if any)"
+    )
     return parser
 
 

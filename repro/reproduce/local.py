@@ -60,6 +60,12 @@ def run_missing(database: Database, cells: Sequence[Cell]) -> list[Failure]:
     return list(failures.values())
 
 
+def wait_for_others(database: Database, cell: Cell) -> None:
+    """Return when no living process runs a cell."""
+    while standings(database, [cell])[0].state == "running":
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
 def attempt(database: Database, cell: Cell, title: str) -> Failure | None:
     """Give a cell a whole run, unless it has one; return why that was not possible, or None.
 

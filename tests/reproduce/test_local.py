@@ -9,27 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from pymongo.database import Database
-from sacred.arg_parser import get_config_updates
 
-from repro.configs.plans import PLANS, Images, Plan
-from repro.configs.resolve import flat
 from repro.reproduce import local
 from repro.reproduce.local import run_missing
-from repro.reproduce.plan import Cell, cells
+from repro.reproduce.plan import Cell
 from repro.reproduce.standing import standings, whole_run
 from repro.store import find_runs, problems_of
 from repro.store.liveness import DEAD_AFTER
 from tests.conftest import ROOT
-from tests.test_front_doors import QUICK
-
-
-@pytest.fixture
-def study(monkeypatch: pytest.MonkeyPatch) -> list[Cell]:
-    """Random weights and BYOL on one phantom, and BYOL's encoder taken to the other."""
-    phantom = Images("phantom", transfer=(Images("phantom_xray"),))
-    plan = Plan("", datasets=(phantom,), methods=("random_init", "byol"), seeds=(0,))
-    monkeypatch.setitem(PLANS, "smoke", plan)
-    return cells("smoke", updates=dict(flat(get_config_updates(QUICK)[0])))
 
 
 def states(database: Database, study: list[Cell]) -> list[str]:

@@ -1,0 +1,113 @@
+"""The Ray engine: the missing cells of a study as tasks on one machine's cores and GPUs, or on several machines'.
+
+Ray decides where and when; cells whose machine is lost are run again elsewhere. Every worker writes to the run database
+that its own environment names, so no address or password passes through Ray.
+"""
+
+import logging
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import ray
+
+from repro.configs.resolve import plain
+from repro.errors import InputError, log_to_stderr
+from repro.progress import Progress
+from repro.reproduce.local import Failure, attempt, wait_for_others
+from repro.reproduce.plan import Cell
+from repro.store import open_database
+
+log = logging.getLogger("repro.reproduce")
+
+LOST_MACHINES = 3
+"""How often a cell whose machine is lost is begun again."""
+
+
+def run_missing(cells: Sequence[Cell], address: str | None, cpus: float, gpus: float | None) -> list[Failure]:
+    """Run every cell that has no whole run yet, many at a time; return those that failed.
+
+    Args:
+        cells: a cell's origin comes before it.
+        address: of a running cluster, as `ray.init` takes it; None starts one on this machine.
+        cpus: cores of a cell. It computes with so many threads, so on CPUs its bits depend on it.
+        gpus: GPUs of a cell, 0.5 for two cells on one; None for one each where there are any.
+
+    Raises:
+        InputError: no cluster answers, none of its machines has what a cell needs, or its machines would not share a
+            run database.
+    """
+    if address is not None and not os.environ.get("REPRO_MONGO_URI"):
+        raise InputError(
+            "--address: the machines of a cluster need one run database; set REPRO_MONGO_URI here and on each of them"
+        )
+    _join(address)
+    try:
+        return _run(cells, cpus, gpus)
+    finally:
+        ray.shutdown()
+
+
+def _join(address: str | None) -> None:
+    try:
+        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING, include_dashboard=False)
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise InputError(f"--address {address}: no Ray cluster to be had ({first}); start one: `ray start`") from None
+
+
+def _run(cells: Sequence[Cell], cpus: float, gpus: float | None) -> list[Failure]:
+    there = ray.cluster_resources()
+    if gpus is None:
+        gpus = 1.0 if there.get("GPU") else 0.0
+    for kind, wanted in (("CPU", cpus), ("GPU", gpus)):
+        if wanted > there.get(kind, 0):
+            raise InputError(f"a cell wants {wanted:g} {kind}, but the cluster has {there.get(kind, 0):g} in all")
+    log.info("%g cores and %g GPUs for %d cells", there.get("CPU", 0), there.get("GPU", 0), len(cells))
+    task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=LOST_MACHINES, retry_exceptions=False)(_attempt)
+    refs: dict[str, Any] = {}
+    for number, cell in enumerate(cells, start=1):
+        # What it waits for stands among the arguments: Ray begins no task before these are there.
+        before = None if cell.origin is None else refs.get(cell.origin.key)
+        refs[cell.key] = task.remote(_sent(cell), f"cell {number} of {len(cells)}: {cell.title}", before)
+    failures = []
+    waiting = {ref: cell for cell, ref in zip(cells, refs.values(), strict=True)}
+    with Progress("cells", len(cells), "cell") as progress:
+        while waiting:
+            for ref in ray.wait(list(waiting), timeout=1.0)[0]:
+                failures += _outcome(ref, waiting.pop(ref))
+                progress.advance()
+    return failures
+
+
+def _outcome(ref: Any, cell: Cell) -> list[Failure]:
+    try:
+        reason = ray.get(ref)
+    except ray.exceptions.RayError as error:
+        reason = f"its machine or process was lost ({type(error).__name__})"
+    return [Failure(cell, reason)] if reason else []
+
+
+def _sent(cell: Cell) -> dict[str, Any]:
+    """Return a cell as plain values."""
+    return {
+        "named": list(cell.named),
+        "updates": plain(dict(cell.updates)),
+        "task": cell.task,
+        "origin": None if cell.origin is None else _sent(cell.origin),
+    }
+
+
+def _received(sent: dict[str, Any]) -> Cell:
+    origin = None if sent["origin"] is None else _received(sent["origin"])
+    return Cell(tuple(sent["named"]), sent["updates"], sent["task"], origin)
+
+
+def _attempt(sent: dict[str, Any], title: str, before: str | None) -> str:
+    """Give a cell a whole run, in a worker; return why that was not possible, or nothing."""
+    log_to_stderr()
+    cell = _received(sent)
+    with open_database() as database:
+        wait_for_others(database, cell)  # where a machine was lost, its process may take a while to die
+        failure = attempt(database, cell, title)
+    return "" if failure is None else failure.reason
