@@ -1,0 +1,72 @@
+"""A study killed again and again ends in the same tables, with no point lost and none twice."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from repro.store import find_runs, metric_points, open_database, problems_of
+from tests.conftest import ROOT
+from tests.test_front_doors import QUICK
+
+STUDY = ["--scale", "smoke", "--methods", "random_init", "byol_tracin", "--seeds", "0", "1", "--fallback", "phantom"]
+SETTINGS = ["--set", *QUICK, "pretrain.epochs=40"]
+KILLS = 5
+
+
+def started(folder: Path) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-m", "repro.reproduce", "run", *STUDY, *SETTINGS]
+    return subprocess.Popen(words, cwd=ROOT, env=environment(folder), stderr=(folder / "log").open("ab"))
+
+
+def environment(folder: Path) -> dict[str, str]:
+    own = {"REPRO_RUNS": str(folder / "runs"), "REPRO_RESULTS": str(folder / "results"), "REPRO_DATA": str(folder)}
+    return {**{k: v for k, v in os.environ.items() if k != "REPRO_MONGO_URI"}, **own}
+
+
+def drawn(folder: Path) -> dict[str, bytes]:
+    """Draw the tables; return the bytes of each. The lists of run ids beside them name what was killed, too."""
+    words = [sys.executable, "-m", "figures", "semi_supervised", "partner_quality"]
+    subprocess.run(words, cwd=ROOT, env=environment(folder), check=True, capture_output=True)
+    files = sorted(file for file in (folder / "results").rglob("*.*") if file.suffix in (".md", ".tex", ".csv", ".png"))
+    return {str(file.relative_to(folder)): file.read_bytes() for file in files}
+
+
+@pytest.mark.slow
+def test_a_study_killed_again_and_again_gives_the_same_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (calm := tmp_path / "calm").mkdir()
+    (killed := tmp_path / "killed").mkdir()
+    assert started(calm).wait(300) == 0
+    dice, kills = random.Random(0), 0
+    while True:
+        process = started(killed)
+        try:
+            # Imports take a while; from then on every moment is as good as any other.
+            code = process.wait(dice.uniform(4, 12) if kills < KILLS else 300)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            if dice.random() < 0.3 and (note := killed / "runs" / "db" / "server.pid").exists():
+                os.kill(int(note.read_text()), signal.SIGKILL)  # the database's machine, too
+                time.sleep(0.2)
+            kills += 1
+            continue
+        assert code == 0, (killed / "log").read_text()[-2000:]
+        break
+    assert kills == KILLS
+    assert (tables := drawn(calm))
+    assert drawn(killed) == tables
+    monkeypatch.setenv("REPRO_RUNS", str(killed / "runs"))
+    monkeypatch.delenv("REPRO_MONGO_URI", raising=False)
+    with open_database() as database:
+        whole = [run for run in find_runs(database) if run["status"] == "COMPLETED"]
+        assert len(whole) == len({run["info"]["cell"] for run in whole}) == 4
+        assert [problems_of(database, run) for run in whole] == [[]] * 4
+        points = metric_points(database, [run["_id"] for run in whole])
+        assert not points.duplicated(["run_id", "name", "step"]).any()
+        assert {run["status"] for run in find_runs(database)} <= {"COMPLETED", "INTERRUPTED"}
