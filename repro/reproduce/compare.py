@@ -43,13 +43,22 @@ TOLERANCES = {
     "pretrain/lambda": Tolerance(relative=1e-6),
     "partners/chance*": Tolerance(relative=1e-6),
     "pretrain/collapsed": Tolerance(),
-    "*loss*": Tolerance(relative=0.05),
-    "pretrain/feature_std": Tolerance(relative=0.05),
-    "partners/gradient_norm_spread": Tolerance(relative=0.2),
-    "partners/*/hub_max": Tolerance(relative=0.2),
-    "*": Tolerance(absolute=0.05),  # shares in [0, 1]: accuracies, F1, AUC, partners of the same label
+    "finetune/*/train_loss": Tolerance(relative=0.3),  # of single batches
+    "pretrain/*": Tolerance(relative=0.05),
+    "partners/gradient_norm_spread": Tolerance(relative=0.25),
+    "partners/*/hub_max": Tolerance(relative=0.25),
+    "partners/*": Tolerance(absolute=0.05),  # shares of partners
+    "*/knn/*": Tolerance(absolute=0.1),
+    "*/accuracy": Tolerance(absolute=0.4),  # with balanced class weights it is nobody's aim
+    "*": Tolerance(absolute=0.15),
 }
-"""By metric, the first pattern that fits [us]."""
+"""By metric, the first pattern that fits [us].
+
+They are wide because training is chaotic: one bit grows into what another seed would give. One and three epochs of
+byol_tracin on DermaMNIST at the scale smoke, with two threads for one, or without vector instructions, differed by up to
+0.043 of the losses and feature_std, 0.12 of the spread and 0.18 of the hubs, 0.03 in shares of partners, 0.061 in
+kNN's metrics, 0.34 in accuracy after training on labels, 0.12 in its other metrics, and 0.26 of its training loss.
+"""
 
 COMPUTING = (
     "device",
@@ -126,7 +135,7 @@ class Change:
     computes: bool
 
     def __str__(self) -> str:
-        return f"{LABELS.get(self.what, self.what)} {self.then} then, {self.now} now"
+        return f"{self.what} {self.then} then, {self.now} now"
 
 
 LABELS = {
@@ -213,22 +222,28 @@ def compare_fact(name: str, then: object, now: object) -> Difference | None:
 def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
     """Return what differs between two provenances, commit and sources aside: first that on which bits depend.
 
-    What only one of them recorded is a change on which, as far as one can know, nothing depends.
+    What only one of them recorded is no change: see `recorded_once`.
     """
     before, after = _flat(then), _flat(now)
-    if before.get("device_type") == after.get("device_type") == "cpu" and before.keys() & after.keys() & {"processor"}:
-        del before["device"], after["device"]  # the processor says it better
+    if (
+        before.get("device_type") == after.get("device_type") == "cpu"
+        and "processor" in before
+        and "processor" in after
+    ):
+        before.pop("device", None)  # the processor says it better
     told = before.get("OMP_NUM_THREADS") and after.get("OMP_NUM_THREADS")
     found = []
-    for key in dict.fromkeys([*before, *after]):
-        a, b = before.get(key, "not recorded"), after.get(key, "not recorded")
-        if a != b:
-            recorded = key in before and key in after
-            # Libraries that are not told how many threads to take go by the cores.
-            found.append(
-                Change(key, _said(a), _said(b), recorded and (key in COMPUTING or (key == "cores" and not told)))
-            )
+    for key in (key for key in before if key in after and before[key] != after[key]):
+        # Libraries that are not told how many threads to take go by the cores.
+        computes = key in COMPUTING or (key == "cores" and not told)
+        found.append(Change(LABELS.get(key, key), _said(before[key]), _said(after[key]), computes))
     return sorted(found, key=lambda change: not change.computes)
+
+
+def recorded_once(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Return the facts that only one of two provenances recorded: whether they were the same cannot be told."""
+    before, after = _flat(then), _flat(now)
+    return [LABELS.get(key, key) for key in {**before, **after} if (key in before) != (key in after)]
 
 
 def _npz(content: bytes) -> dict[str, np.ndarray]:

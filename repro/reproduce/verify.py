@@ -19,6 +19,7 @@ from repro.reproduce.compare import (
     compare_artifact,
     compare_fact,
     compare_series,
+    recorded_once,
 )
 from repro.store import find_runs, metric_points, problems_of, read_artifact
 
@@ -157,18 +158,10 @@ def _verdict(database: Database, run: dict[str, Any]) -> Verdict:
         with executed_again(database, run) as (store, new):
             differences = differences_between(database, run, store, new)
             before, after = run["info"]["provenance"], new["info"]["provenance"]
-            code = _code(before, after, _sources(database, run), _sources(store, new))
+            sources = _sources(database, run), _sources(store, new)
     except (InputError, StorageError) as error:
         return Verdict(run["_id"], _title(run), CANNOT, str(error), seconds=time.monotonic() - began)
-    added = added_settings(run["config"])
-    if added:
-        code.append("settings that did not exist then, now at: " + ", ".join(f"{k}={v}" for k, v in added.items()))
-    changed = changes(before, after)
-    loose = not run["config"]["deterministic"] and "cuda" in (before.get("device_type"), after.get("device_type"))
-    environment = [str(change) for change in changed]
-    if loose:
-        environment.append("on a GPU with deterministic=False no run repeats its bits: within tolerance is all to ask")
-    excused = loose or bool(code) or any(change.computes for change in changed)
+    code, environment, excused = surroundings(run["config"], before, after, *sources)
     return Verdict(
         run["_id"],
         _title(run),
@@ -182,26 +175,53 @@ def _verdict(database: Database, run: dict[str, Any]) -> Verdict:
     )
 
 
-def _code(then: dict[str, Any], now: dict[str, Any], sources: dict[str, str], own: dict[str, str]) -> list[str]:
-    """Return what differs in the code, one line each; a commit whose sources are the same is no difference.
+def surroundings(
+    config: dict[str, Any],
+    then: dict[str, Any],
+    now: dict[str, Any],
+    sources: dict[str, str],
+    own: dict[str, str],
+) -> tuple[list[str], list[str], bool]:
+    """Return what differs in code and environment, one line each, and whether that may change bits.
 
     Args:
-        then, now: provenances.
-        sources, own: file -> SHA-256, as the runs stored them.
+        config: of the stored run.
+        then, now: provenances of both runs.
+        sources, own: source file -> SHA-256, as both runs stored them.
     """
+    code, other_code = _code(then, now, sources, own)
+    added = added_settings(config)
+    if added:
+        code.append("settings that did not exist then, now at: " + ", ".join(f"{k}={v}" for k, v in added.items()))
+    changed, once = changes(then, now), recorded_once(then, now)
+    environment = [str(change) for change in changed]
+    if once:
+        environment.append(f"not recorded both then and now: {', '.join(once)}")
+    loose = not config["deterministic"] and "cuda" in (then.get("device_type"), now.get("device_type"))
+    if loose:
+        environment.append(
+            "a GPU with deterministic=False repeats no bits: more than within tolerance is not to be had"
+        )
+    return code, environment, other_code or loose or any(change.computes for change in changed)
+
+
+def _code(
+    then: dict[str, Any], now: dict[str, Any], sources: dict[str, str], own: dict[str, str]
+) -> tuple[list[str], bool]:
+    """Return what differs in the code, and whether any source file does."""
     commits = [
-        (each.get("commit") or "unknown")[:10] + (" and changes" if each.get("dirty") else "") for each in (then, now)
+        (each.get("commit") or "unknown")[:10] + (" with changes" if each.get("dirty") else "") for each in (then, now)
     ]
-    text = f"commit {commits[0]} then, {commits[1]} now"
+    lines = [f"commit {commits[0]} then, {commits[1]} now"] if commits[0] != commits[1] else []
     if not sources or not own:
-        return [text] if commits[0] != commits[1] else []
+        return lines, bool(lines)
     other = sorted(file for file in sources.keys() | own.keys() if sources.get(file) != own.get(file))
-    if not other:
-        return []
-    named = ", ".join(other[:NAMED_AT_MOST]) + (
-        f" and {len(other) - NAMED_AT_MOST} more" if len(other) > NAMED_AT_MOST else ""
-    )
-    return [f"{text}; not the same in {named}"]
+    if other:
+        more = f" and {len(other) - NAMED_AT_MOST} more" if len(other) > NAMED_AT_MOST else ""
+        lines.append(f"source files that differ: {', '.join(other[:NAMED_AT_MOST])}{more}")
+    elif lines:
+        lines = [f"{lines[0]}, but every source file is the same"]
+    return lines, bool(other)
 
 
 def _facts(run: dict[str, Any]) -> dict[str, Any]:
