@@ -46,7 +46,7 @@ TOLERANCES = {
     "finetune/*/train_loss": Tolerance(relative=0.3),  # of single batches
     "pretrain/*": Tolerance(relative=0.05),
     "partners/gradient_norm_spread": Tolerance(relative=0.25),
-    "partners/*/hub_max": Tolerance(relative=0.25),
+    "partners/*/hub_max": Tolerance(relative=0.3),
     "partners/*": Tolerance(absolute=0.05),  # shares of partners
     "*/knn/*": Tolerance(absolute=0.1),
     "*/accuracy": Tolerance(absolute=0.4),  # with balanced class weights it is nobody's aim
@@ -54,9 +54,9 @@ TOLERANCES = {
 }
 """By metric, the first pattern that fits [us].
 
-They are wide because training is chaotic: one bit grows into what another seed would give. One and three epochs of
-byol_tracin on DermaMNIST at the scale smoke, with two threads for one, or without vector instructions, differed by up to
-0.043 of the losses and feature_std, 0.12 of the spread and 0.18 of the hubs, 0.03 in shares of partners, 0.061 in
+They are wide because training is chaotic: one bit grows into what another seed would give. At the scale smoke, one and
+three epochs of byol_tracin on DermaMNIST with two threads for one, or without vector instructions, differed by up to
+0.043 of the losses and feature_std, 0.12 of the spread and 0.21 of the hubs, 0.03 in shares of partners, 0.063 in
 kNN's metrics, 0.34 in accuracy after training on labels, 0.12 in its other metrics, and 0.26 of its training loss.
 """
 
