@@ -58,7 +58,7 @@ def executed_again(database: Database, run: Mapping[str, Any]) -> Iterator[tuple
                 store = client[DATABASE]
                 for run_id in earlier_runs(config):
                     _copy(database, store, run_id)
-                _link_prepared(folder / "prepared")
+                link_prepared(folder / "prepared")
                 new = _execute(folder, run, config)
                 yield store, store.runs.find_one({"_id": new}) or {}
 
@@ -89,6 +89,15 @@ def earlier_runs(config: Mapping[str, Any]) -> list[int]:
     return sorted({run_id for run_id in ids if run_id is not None})
 
 
+def link_prepared(folder: Path) -> None:
+    """Make the user's decoded sets readable in `folder`; whatever has to be decoded anew is written there."""
+    for manifest in prepared_folder().glob(f"*/*/{MANIFEST}"):
+        ready = manifest.parent
+        if ready.suffix not in (".partial", ".older"):
+            (folder / ready.parent.name).mkdir(parents=True, exist_ok=True)
+            (folder / ready.parent.name / ready.name).symlink_to(ready, target_is_directory=True)
+
+
 def _copy(source: Database, target: Database, run_id: int) -> None:
     """Copy a run with its metrics and artifacts, under the same id."""
     run = next(iter(find_runs(source, _id=run_id)), None)
@@ -101,15 +110,6 @@ def _copy(source: Database, target: Database, run_id: int) -> None:
         with GridFS(source).get(artifact["file_id"]) as content:
             GridFS(target).put(content, _id=artifact["file_id"], filename=content.filename, metadata=content.metadata)
     target.runs.insert_one(run)
-
-
-def _link_prepared(folder: Path) -> None:
-    """Make the user's decoded sets readable in `folder`; whatever has to be decoded anew is written there."""
-    for manifest in prepared_folder().glob(f"*/*/{MANIFEST}"):
-        ready = manifest.parent
-        if ready.suffix not in (".partial", ".older"):
-            (folder / ready.parent.name).mkdir(parents=True, exist_ok=True)
-            (folder / ready.parent.name / ready.name).symlink_to(ready, target_is_directory=True)
 
 
 def _environment(folder: Path, provenance: Mapping[str, Any]) -> dict[str, str]:

@@ -215,7 +215,7 @@ def compare_fact(name: str, then: object, now: object) -> Difference | None:
     """Return the difference between two texts, hashes or counts; None if they are equal."""
     if then == now:
         return None
-    point = Point("", str(then), str(now), None)
+    point = Point("", _said(then), _said(now), None)
     return Difference(name, 1, 1, point, point, False)
 
 

@@ -45,6 +45,7 @@ class Verdict:
             "cannot be verified": it could not be executed here.
         reason: why it cannot be verified.
         code, environment: what is not as it was, one line each.
+        excused: whether any of that may change bits.
         differences: in the order in which a run makes its numbers.
         points, artifacts: how many metric points and files the stored run has; all were compared.
         seconds: how long it took.
@@ -56,6 +57,7 @@ class Verdict:
     reason: str = ""
     code: list[str] = field(default_factory=list)
     environment: list[str] = field(default_factory=list)
+    excused: bool = False
     differences: list[Difference] = field(default_factory=list)
     points: int = 0
     artifacts: int = 0
@@ -168,6 +170,7 @@ def _verdict(database: Database, run: dict[str, Any]) -> Verdict:
         judge(differences, excused),
         code=code,
         environment=environment,
+        excused=excused,
         differences=differences,
         points=sum(run["info"]["expected"]["metrics"].values()) + len(run.get("result") or {}),
         artifacts=len(run["artifacts"]),

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from repro.reproduce.compare import TOLERANCES, gap_of, tolerance_of
-from repro.reproduce.verify import Verdict, failed
+from repro.reproduce.verify import WITHIN, Verdict, failed
 
 SHOWN = 10
 """Differences that the report shows of a run; `plain` has all."""
@@ -48,8 +48,13 @@ def _details(verdict: Verdict) -> list[str]:
         largest = max(metrics, key=lambda difference: gap_of(difference.largest))
         allowed = tolerance_of(largest.name.removeprefix("metric "))
         lines.append(f"largest: {largest.name}, {largest.largest}; its tolerance is {allowed}")
-    beyond = [difference for difference in verdict.differences if difference.near is False]
-    listed = beyond or verdict.differences
-    lines.append("beyond any tolerance:" if beyond else "all within tolerance:")
+    listed = verdict.differences
+    if verdict.verdict == WITHIN:
+        lines.append("all within tolerance:")
+    elif verdict.excused:
+        listed = [difference for difference in listed if difference.near is False]
+        lines.append("beyond any tolerance:")
+    else:
+        lines.append("nothing on which bits depend has changed, so every bit should be the same; these differ:")
     lines += [f"  {difference}" for difference in listed[:SHOWN]]
     return lines + ([f"  and {len(listed) - SHOWN} more"] if len(listed) > SHOWN else [])
