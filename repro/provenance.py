@@ -4,6 +4,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,12 @@ PACKAGES = (
     "sacred",
     "safetensors",
     "scikit-learn",
+    "scipy",
     "pymongo",
 )
+
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Environment variables that say how many threads the libraries below us use."""
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
@@ -43,7 +48,12 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "platform": platform.platform(),
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
         "device_type": device.type,
+        "processor": " ".join([_processor(), *_stepping()]),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "libc": " ".join(platform.libc_ver()),
         "threads": torch.get_num_threads(),
+        "thread_settings": {name: os.environ.get(name) for name in THREADS},
+        "cores": _usable_cores(),
         "versions": {name: _version(name) for name in PACKAGES},
     }
 
@@ -57,12 +67,27 @@ def _git(*arguments: str) -> str | None:
         return None
 
 
+def _usable_cores() -> int:
+    """Return how many cores this process may use: what libraries take threads by, unless they are told."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def _processor() -> str:
     """Return the processor's name, where the system tells it."""
+    return next(_cpuinfo("model name"), platform.processor() or platform.machine())
+
+
+def _stepping() -> list[str]:
+    """Return what tells apart processors of one name, such as "family 6"; in virtual machines many share one."""
+    keys = {"cpu family": "family", "model": "model", "stepping": "stepping"}
+    return [f"{short} {value}" for key, short in keys.items() if (value := next(_cpuinfo(key), ""))]
+
+
+def _cpuinfo(key: str) -> Iterator[str]:
     table = Path("/proc/cpuinfo")
     lines = table.read_text().splitlines() if table.exists() else []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.processor() or platform.machine())
+    pairs = (line.partition(":") for line in lines)
+    return (value.strip() for name, _, value in pairs if name.strip() == key)
 
 
 def _version(package: str) -> str | None:
