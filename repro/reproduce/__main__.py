@@ -1,12 +1,15 @@
-"""python -m repro.reproduce plan|status|run --scale smoke
+"""python -m repro.reproduce plan|status|run --scale smoke, or verify RUN_ID
 
 The whole study: `plan` prints its cells and what they cost, `status` where each stands, `run` runs what is missing.
+`verify` executes stored runs again and compares every number.
 """
 
 import argparse
+import json
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
@@ -15,6 +18,7 @@ from repro.configs import DATASETS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat, resolve
 from repro.errors import InputError, StorageError, front_door, log_to_stderr
+from repro.files import write_whole
 from repro.reproduce.plan import Cell, cells
 from repro.reproduce.plan_text import table
 from repro.reproduce.standing import STATES, Standing, standings, whole_run
@@ -26,7 +30,7 @@ def main(arguments: list[str]) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
     log_to_stderr()
-    study = _study(options)
+    study = [] if options.verb == "verify" else _study(options)
     with open_database() as database:
         deliver_left_over(database)
         match options.verb:
@@ -36,6 +40,8 @@ def main(arguments: list[str]) -> None:
                 _status(database, study, options.check)
             case "run":
                 _run(database, study, options)
+            case "verify":
+                _verify(database, options)
 
 
 def _plan(study: Sequence[Cell], options: argparse.Namespace) -> None:
@@ -78,6 +84,21 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
     if failures:
         raise StorageError(f"{len(failures)} of {len(study)} cells failed; the others are stored. See above")
     _count(standings(database, study))
+
+
+def _verify(database: Database, options: argparse.Namespace) -> None:
+    if bool(options.runs) == (options.sample is not None):
+        raise InputError("verify takes run ids, or --sample N to choose among the stored runs")
+    # Imported late: torch takes seconds.
+    from repro.reproduce.verify import failed, sample, verify
+    from repro.reproduce.verify_text import plain, report
+
+    verdicts = verify(database, options.runs or sample(database, options.sample, options.seed))
+    print(report(verdicts))
+    if options.json is not None:
+        write_whole(options.json, (json.dumps(plain(verdicts), indent=2) + "\n").encode())
+    if failed(verdicts):
+        sys.exit(1)
 
 
 def _count(found: Sequence[Standing]) -> None:
@@ -139,6 +160,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--gpus", type=float, metavar="N", help="ray: GPUs of a cell, 0.5 for two on one (default: 1 if any)"
     )
+    verify = verbs.add_parser("verify", help="execute stored runs again and compare every number; exit code 1 if not")
+    verify.add_argument(
+        "runs", nargs="*", type=int, metavar="RUN_ID", help="finished runs; `repro.db check` lists them"
+    )
+    verify.add_argument("--sample", type=int, metavar="N", help="N of them in place of ids, as various as there are")
+    verify.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")
+    verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there as well")
     return parser
 
 
