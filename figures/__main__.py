@@ -1,11 +1,13 @@
-"""python -m figures [NAME...] [--out results]: every table and figure, from stored runs only.
+"""python -m figures [NAME...] [--out results] [--archive runs.zip]: every table and figure, from stored runs only.
 
 Tables that are named are also printed, as Markdown.
 """
 
 import argparse
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +19,7 @@ from figures.products import Artefact
 from figures.registry import ARTEFACTS
 from figures.report import PAGE, Chapter, page
 from repro.errors import InputError, did_you_mean, front_door
-from repro.store import open_database
+from repro.store import RunSource, open_archive, open_database, source_of
 
 
 def main(arguments: list[str]) -> None:
@@ -25,17 +27,28 @@ def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     artefacts = _chosen(options.names)
     folder = results_folder(options.out)
-    with open_database() as database:
-        found = records.read(database)
+    with _stored(options.archive) as stored:
+        found = records.read(stored)
         for run in found.left_out:
             print(f"left out: {run}", file=sys.stderr)
         chapters = []
         for study in found.studies:
-            points = records.points_of(database, study)
+            points = records.points_of(stored, study)
             chapters.append(_drawn(study, points, artefacts, folder, show=bool(options.names)))
     if not options.names:
         write(folder, {PAGE: page(chapters, found.left_out)})
         print(folder / PAGE)
+
+
+@contextlib.contextmanager
+def _stored(archive: str | None) -> Iterator[RunSource]:
+    """Yield the stored runs: of an archive, which needs no server, or else of the run database."""
+    if archive is not None:
+        with open_archive(Path(archive)) as source:
+            yield source
+    else:
+        with open_database() as database:
+            yield source_of(database)
 
 
 def _drawn(study: records.Study, points: pd.DataFrame, artefacts: list[Artefact], folder: Path, show: bool) -> Chapter:
@@ -68,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m figures",
         description="Draw every table and figure from the stored runs, and the page that shows them all.",
-        epilog=f"tables and figures:\n{listed}\n\nRuns are read from $REPRO_MONGO_URI, or else from $REPRO_RUNS/db. "
-        "Runs that are not whole\nare left out and named. The same runs give the same bytes.",
+        epilog=f"tables and figures:\n{listed}\n\nRuns are read from --archive, $REPRO_MONGO_URI, or else from "
+        "$REPRO_RUNS/db. Runs that are\nnot whole are left out and named. The same runs give the same bytes.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -84,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         default=os.environ.get("REPRO_RESULTS") or "results",
         help="where to write (default: $REPRO_RESULTS, or results); a folder per study, and index.html",
+    )
+    parser.add_argument(
+        "--archive",
+        metavar="FILE",
+        help="draw the runs of this file, which `python -m repro.db export` wrote; no database is needed",
     )
     return parser
 

@@ -10,7 +10,7 @@ from pymongo.database import Database
 
 from figures.series import Run, Series, series_of
 from repro.errors import InputError
-from repro.store import find_runs, metric_points, problems_of
+from repro.store import Finding, RunSource, examine, metric_points, source_of
 
 COMMANDS = ("train", "pretrain", "evaluate")
 
@@ -89,17 +89,21 @@ class Records:
     left_out: tuple[LeftOut, ...]
 
 
-def read(database: Database) -> Records:
+def read(stored: Database | RunSource) -> Records:
     """Return the stored runs, each checked once for being whole.
+
+    Args:
+        stored: a run database, or another source of runs, such as an archive.
 
     Raises:
         InputError: there is no run, or no whole one.
     """
-    runs = [run for run in find_runs(database) if run["command"] in COMMANDS]
+    source = source_of(stored)
+    runs = [run for run in source.runs() if run["command"] in COMMANDS]
     make = "Make some with `make demo`, or with `python -m repro.run with byol_tracin dermamnist smoke`"
     if not runs:
-        raise InputError(f"the run database '{database.name}' holds no runs, so there is nothing to draw. {make}")
-    problems = {run["_id"]: _problems(database, run) for run in runs}
+        raise InputError(f"{source.name} holds no runs, so there is nothing to draw. {make}")
+    problems = {found.run["_id"]: _problems(found) for found in examine(source, runs)}
     newest = {_place(run): run["_id"] for run in runs if not problems[run["_id"]]}  # ids ascend
     left_out = {
         run["_id"]: LeftOut(run["_id"], _what(run), tuple(why), newest.get(_place(run)))
@@ -122,15 +126,19 @@ def read(database: Database) -> Records:
     return Records(_in_order(studies), tuple(left_out.values()))
 
 
-def points_of(database: Database, study: Study) -> pd.DataFrame:
+def points_of(stored: Database | RunSource, study: Study) -> pd.DataFrame:
     """Return every metric point of a study's drawn runs.
+
+    Args:
+        stored: where the study was read from.
+        study: which one.
 
     Returns:
         Columns run_id, series, seed, name, step, value; ordered by run, name and position. Where a run stored a
         step of a metric twice, the later one.
     """
     runs = {run["_id"]: (series.key, run["config"]["seed"]) for series in study.series for run in series.runs}
-    points = metric_points(database, runs).drop_duplicates(["run_id", "name", "step"], keep="last")
+    points = metric_points(stored, runs).drop_duplicates(["run_id", "name", "step"], keep="last")
     points.insert(1, "series", [runs[run_id][0] for run_id in points["run_id"]])
     points.insert(2, "seed", [runs[run_id][1] for run_id in points["run_id"]])
     return points.reset_index(drop=True)
@@ -141,10 +149,10 @@ def _place(run: Run) -> tuple[str | None, int | None]:
     return run["info"].get("series"), run["config"].get("seed")
 
 
-def _problems(database: Database, run: Run) -> list[str]:
-    found = problems_of(database, run)
-    if found:
-        return found
+def _problems(found: Finding) -> list[str]:
+    run = found.run
+    if found.problems:
+        return found.problems
     if not {"cell", "series", "study", "data"} <= run["info"].keys():
         return ["it does not say which cell, series and study it belongs to, or on which data"]
     method, pretraining = run["config"]["method"], run["config"]["evaluate"]["pretraining"]

@@ -1,39 +1,41 @@
-"""python -m repro.db serve|check|weights RUN FILE
+"""python -m repro.db serve|check|weights RUN FILE|export FILE [RUN...]|import FILE
 
 `serve` keeps the run database open and prints its address, for Omniboard or mongosh.
-`check` holds every stored run against what it counted while it ran.
+`check` holds every stored run against what was hashed while it ran.
 `weights` writes a run's encoder to a safetensors file that plain torchvision loads.
+`export` writes runs as one zip file; the same runs always give the same bytes.
+`import` takes the runs of such a file into a run database, under the ids that they have.
 """
 
 import argparse
+import contextlib
 import os
 import signal
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from pymongo.database import Database
 
 from repro.errors import InputError, StorageError, front_door, log_to_stderr
 from repro.files import write_whole
-from repro.store import ENCODER, find_runs, open_database, problems_of, read_artifact, runs_folder
+from repro.store import ENCODER, examine, find_runs, open_archive, open_database, read_artifact, runs_folder
+from repro.store.archive import Archive
 from repro.store.delivery import deliver_left_over
+from repro.store.exporting import export, finished
+from repro.store.importing import import_runs
+from repro.store.inventory import repeated, strays
+from repro.store.source import DatabaseSource, Run
 
 
 def main(arguments: list[str]) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m repro.db", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    verbs.add_parser("serve", help="keep the database open until Ctrl-C")
-    verbs.add_parser(
-        "check", help="list every run and what is wrong with it; exit code 1 if a completed one is damaged"
-    )
-    weights = verbs.add_parser("weights", help="write a run's encoder to a file")
-    weights.add_argument("run", type=int, help="run id")
-    weights.add_argument("file", type=Path, help="file to write, e.g. encoder.safetensors")
-    options = parser.parse_args(arguments)
+    options = _parser().parse_args(arguments)
     log_to_stderr()
-    with open_database() as database:
+    with contextlib.ExitStack() as stack:
+        # A bad archive is refused before any database is opened.
+        archive = stack.enter_context(open_archive(options.file)) if options.verb == "import" else None
+        database = stack.enter_context(open_database())
         for run_id in deliver_left_over(database):
             print(f"run {run_id}: what was left of its record has been delivered")
         match options.verb:
@@ -43,6 +45,45 @@ def main(arguments: list[str]) -> None:
                 _check(database)
             case "weights":
                 _weights(database, options.run, options.file)
+            case "export":
+                _export(database, options.file, options.runs, options.weights)
+            case "import":
+                assert archive is not None
+                _import(database, archive)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m repro.db", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("serve", help="keep the database open until Ctrl-C")
+    verbs.add_parser(
+        "check",
+        help="list every run and what is wrong with it, and what belongs to no run; exit code 1 if a finished run is "
+        "damaged",
+    )
+    weights = verbs.add_parser("weights", help="write a run's encoder to a file")
+    weights.add_argument("run", type=int, help="run id")
+    weights.add_argument("file", type=Path, help="file to write, e.g. encoder.safetensors")
+    exporting = verbs.add_parser("export", help="write runs as one zip file")
+    exporting.add_argument("file", type=Path, help="file to write, e.g. runs.zip")
+    exporting.add_argument(
+        "runs",
+        type=int,
+        nargs="*",
+        metavar="RUN",
+        help="run ids (default: all that have ended, also those that failed or are damaged, which is said of them)",
+    )
+    exporting.add_argument(
+        "--no-weights",
+        dest="weights",
+        action="store_false",
+        help="leave out artifacts *.safetensors, most of the size: figures need none, and the archive says so",
+    )
+    importing = verbs.add_parser("import", help="take runs in from such a file")
+    importing.add_argument("file", type=Path, help="file to read, e.g. runs.zip")
+    return parser
 
 
 def _serve(database: Database) -> None:
@@ -53,18 +94,26 @@ def _serve(database: Database) -> None:
 
 
 def _check(database: Database) -> None:
-    damaged, runs = 0, find_runs(database)
+    damaged, whole, runs = 0, [], find_runs(database)
     if not runs:
         print(f"no runs in {(os.environ.get('REPRO_MONGO_URI') and 'REPRO_MONGO_URI') or runs_folder() / 'db'}")
-    for run in runs:
-        config = run["config"]
-        method = config.get("method", {}).get("name", "of another experiment")
-        name = f"run {run['_id']} ({run['command']}, {method}, seed {config.get('seed')})"
-        problems = problems_of(database, run)
+    source = DatabaseSource(database)
+    for finding in examine(source, runs):
+        run, problems = finding.run, finding.problems
         damaged += bool(problems) and run["status"] in ("COMPLETED", "INCOMPLETE")
-        print(f"{name}: {'; '.join(problems) or 'whole'}")
+        whole += [] if problems else [run]
+        lacks = f"whole, without {', '.join(finding.left_out)}: left out when it was archived"
+        print(f"{_title(run)}: {'; '.join(problems) or (lacks if finding.left_out else 'whole')}")
+    for note in (*repeated(whole), *strays(source)):
+        print(f"note: {note}")
     if damaged:
         raise StorageError(f"{damaged} finished runs are damaged; see above. Figures leave them out")
+
+
+def _title(run: Run) -> str:
+    config = run["config"]
+    method = config.get("method", {}).get("name", "of another experiment")
+    return f"run {run['_id']} ({run['command']}, {method}, seed {config.get('seed')})"
 
 
 def _weights(database: Database, run_id: int, file: Path) -> None:
@@ -74,6 +123,23 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     write_whole(file, read_artifact(database, found[0], ENCODER))
     encoder = found[0]["config"]["encoder"]
     print(f"{file}: {encoder['arch']}, stem {encoder['stem']}, width {encoder['width']}; keys as in torchvision, no fc")
+
+
+def _export(database: Database, file: Path, run_ids: Sequence[int], weights: bool) -> None:
+    source, runs = DatabaseSource(database), finished(database, run_ids)
+    for finding in examine(source, runs):
+        if finding.problems:
+            print(f"exported as it is: run {finding.run['_id']}: {'; '.join(finding.problems)}", file=sys.stderr)
+    left_out = export(source, file, runs, weights)
+    lighter = f"; {len(left_out)} artifacts left out, as it says of them" if left_out else ""
+    print(f"{file}: {len(runs)} runs, {file.stat().st_size / 1e6:.1f} MB{lighter}")
+
+
+def _import(database: Database, archive: Archive) -> None:
+    done = import_runs(database, archive)
+    completed = f", {len(done.completed)} given the weights they lacked" if done.completed else ""
+    lighter = f"; {len(archive.left_out)} artifacts were left out of the archive" if archive.left_out else ""
+    print(f"{len(done.new)} runs imported{completed}, {len(done.there)} already there{lighter}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a run records, counted where it is made: the stored record is later held against these counts."""
+"""What a run records, hashed where it is made: the stored record is later held against these hashes."""
 
 import hashlib
 import io
@@ -9,21 +9,27 @@ from typing import Any
 import numpy as np
 import torch
 from sacred.run import Run
+from sacred.serializer import flatten
 from safetensors.torch import save
+
+from repro.store.digests import SeriesDigest, fact_sha256
+
+NO_FACTS = ("expected", "metrics")
+"""Keys of `info` that say what else the record holds, and are judged with that."""
 
 
 class Recorder:
-    """Passes metrics and artifacts to a Sacred run and keeps count of them."""
+    """Passes metrics and artifacts to a Sacred run and hashes them on the way."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self._points: dict[str, int] = {}
+        self._points: dict[str, SeriesDigest] = {}
         self._artifacts: dict[str, str] = {}
 
     def metric(self, name: str, value: float, step: float) -> None:
         """Record one point of a metric."""
         self._run.log_scalar(name, float(value), step)
-        self._points[name] = self._points.get(name, 0) + 1
+        self._points.setdefault(name, SeriesDigest()).add(float(step), float(value))
 
     def info(self, **facts: Any) -> None:
         """Record facts about the run."""
@@ -45,7 +51,12 @@ class Recorder:
 
     def complete(self) -> None:
         """Record what the stored run must hold; the last thing a run does."""
-        self._run.info["expected"] = {"metrics": self._points, "artifacts": self._artifacts}
+        facts = {key: fact for key, fact in self._run.info.items() if key not in NO_FACTS}
+        self._run.info["expected"] = {
+            "metrics": {name: digest.expectation for name, digest in self._points.items()},
+            "artifacts": self._artifacts,
+            "facts": {key: fact_sha256(flatten(fact)) for key, fact in {**facts, "config": self._run.config}.items()},
+        }
 
     def _artifact(self, name: str, content: bytes) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -22,6 +22,7 @@ from repro.reproduce import __main__ as reproduce
 from repro.store import find_runs, metric_points, problems_of
 from tests.conftest import ROOT
 from tests.data.test_medmnist import arrays, written
+from tests.figures.synthetic import retell
 from tests.pretrain.test_loop import SMALL
 
 QUICK = [
@@ -186,7 +187,7 @@ def test_a_stored_encoder_is_evaluated_on_other_images(database: Database, capsy
         (["byol", "seed=1"], "run 1 is byol seed=0"),
     ):
         assert complaint in refused(capsys, run.main, "evaluate", "with", *stored, *change)
-    database.runs.update_one({"_id": 1}, {"$set": {"config.data.split": "lesion"}})
+    retell(database, {"config.data.split": "lesion"}, run_id=1)
     assert "can be test images" in refused(capsys, run.main, "evaluate", "with", "byol", *stored)
     database.metrics.delete_one({"run_id": 1})
     assert "run 1 is damaged" in refused(capsys, run.main, "evaluate", "with", "byol", *stored)
@@ -229,7 +230,7 @@ def test_stored_networks_choose_the_partners_of_another_run(database: Database, 
         (["tracin.pretraining=3"], "kept no BYOL networks"),
     ):
         assert complaint in refused(capsys, run.main, *method, *source, *change)
-    database.runs.update_one({"_id": 1}, {"$set": {"config.data.split": "lesion"}})
+    retell(database, {"config.data.split": "lesion"}, run_id=1)
     assert "can be test images" in refused(capsys, run.main, *method, *source, "tracin.pretraining=1")
     assert len(find_runs(database)) == 5
 

@@ -172,7 +172,8 @@ def _verdict(database: Database, run: dict[str, Any]) -> Verdict:
         environment=environment,
         excused=excused,
         differences=differences,
-        points=sum(run["info"]["expected"]["metrics"].values()) + len(run.get("result") or {}),
+        points=sum(metric["points"] for metric in run["info"]["expected"]["metrics"].values())
+        + len(run.get("result") or {}),
         artifacts=len(run["artifacts"]),
         seconds=time.monotonic() - began,
     )

@@ -175,6 +175,14 @@ def add(
     if rows:
         database.metrics.insert_many(rows)
     fractions = [] if command == "pretrain" else config["evaluate"]["fractions"]
+    info = {
+        **identity(config, command),
+        "provenance": {"commit": "a1b2c3d4" * 5, "dirty": False, "device": "x86_64"},
+        "data": data(config, multi_label),
+        "label_subsets": [{"fraction": f, "images": round(7007 * f), "sha256": ""} for f in fractions],
+        "timings": {},
+    }
+    expected = {"metrics": {name: _points(*both) for name, both in points.items()}, "artifacts": {}}
     database.runs.insert_one(
         {
             "_id": run_id,
@@ -182,17 +190,19 @@ def add(
             "status": status,
             "config": config,
             "artifacts": [],
-            "info": {
-                **identity(config, command),
-                "provenance": {"commit": "a1b2c3d4" * 5, "dirty": False, "device": "x86_64"},
-                "data": data(config, multi_label),
-                "label_subsets": [{"fraction": f, "images": round(7007 * f), "sha256": ""} for f in fractions],
-                "expected": {"metrics": {name: len(steps) for name, (steps, _) in points.items()}, "artifacts": {}},
-                "timings": {},
-            },
+            "info": {**info, "expected": {**expected, "facts": _facts(config, info)}},
         }
     )
     return run_id
+
+
+def retell(database: Database, changes: dict[str, Any], run_id: int | None = None) -> None:
+    """Change facts of one run or of all, dotted keys, so that its record agrees with itself again."""
+    database.runs.update_many({} if run_id is None else {"_id": run_id}, {"$set": changes})
+    for run in database.runs.find({} if run_id is None else {"_id": run_id}):
+        info = {key: value for key, value in run["info"].items() if key not in ("expected", "metrics")}
+        facts = _facts(run["config"], info)
+        database.runs.update_one({"_id": run["_id"]}, {"$set": {"info.expected.facts": facts}})
 
 
 def add_study(database: Database, methods: tuple[str, ...] = METHODS, seeds: int = 3, **other: Any) -> list[int]:
@@ -203,6 +213,19 @@ def add_study(database: Database, methods: tuple[str, ...] = METHODS, seeds: int
 def captions_of(folder: Path) -> dict[str, str]:
     """Return artefact -> caption, from the sidecars of every study in a results folder."""
     return {path.stem: json.loads(path.read_text())["caption"] for path in sorted(folder.glob("*/*.json"))}
+
+
+def _points(steps: Any, values: Any) -> dict[str, Any]:
+    pairs = np.stack([np.asarray(steps, "<f8"), np.asarray(values, "<f8")], axis=1)
+    pairs[np.isnan(pairs)] = np.nan
+    return {"points": len(pairs), "sha256": hashlib.sha256(pairs.tobytes()).hexdigest()}
+
+
+def _facts(config: dict[str, Any], info: dict[str, Any]) -> dict[str, str]:
+    return {
+        key: hashlib.sha256(json.dumps(fact, sort_keys=True).encode()).hexdigest()
+        for key, fact in {**info, "config": config}.items()
+    }
 
 
 def _digest(value: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@ import json
 
 from figures import records, style
 from figures.registry import ARTEFACTS
-from tests.figures.synthetic import add, add_study, captions_of, config
+from tests.figures.synthetic import add, add_study, captions_of, config, retell
 
 STUDY = "dermamnist-official-28px-smoke"
 
@@ -124,7 +124,7 @@ def test_every_caption_says_which_images_a_copy_lacks_class_by_class(database, d
     missing = {"total": 20, "of": 90, "present_per_class": [10] * 7, "of_per_class": [10, 20, 20, 10, 10, 10, 10]}
     gaps = {"info.data.missing": missing, "info.data.corrupt": [{"row": 3, "file": "x.jpg", "reason": "truncated"}]}
     add_study(database, ("byol",), seeds=2)
-    database.runs.update_many({}, {"$set": gaps})
+    retell(database, gaps)
     each = (
         ", ".join(f"{name} 10 of {20 if name in ('bcc', 'bkl') else 10}" for name in names[:-1]) + " and vasc 10 of 10"
     )
