@@ -46,9 +46,9 @@ def front_door(main: Callable[[list[str]], None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def log_to_stderr() -> None:
-    """Show the kit's messages on standard error, from INFO on."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.INFO, stream=sys.stderr)
+def log_to_stderr(level: int = logging.INFO) -> None:
+    """Show the kit's messages on standard error, from `level` on."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level, stream=sys.stderr)
 
 
 def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -12,8 +12,9 @@ from repro.configs.identity import identity
 from repro.configs.resolve import defaults, flat
 from repro.data import SPLITS, ImageSet
 from repro.earlier import source_of_tracin, stored_pretraining
-from repro.errors import StorageError
+from repro.errors import InputError, StorageError
 from repro.evaluate.budget import allowed_protocols
+from repro.pretrain import processes
 from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.selectors import used_selector
 from repro.procedure import (
@@ -88,9 +89,11 @@ def execute(
         config: the resolved config; `named` are the named configs in it.
 
     Raises:
-        InputError: the data, the settings together or the device are not to be had.
+        InputError: the data, the settings together or the device are not to be had, or another process is to record.
         StorageError: the record could not be stored whole.
     """
+    if not processes.is_first():
+        raise InputError("torchrun starts several processes of one run: `torchrun ... -m repro.run`; start this as one")
     for run_id in deliver_left_over(database):
         log.info("delivered what was left of the record of run %d", run_id)
     # Bad input is found before a run is on record.

@@ -21,10 +21,11 @@ from repro.earlier import stored_networks, stored_pretraining
 from repro.errors import InputError
 from repro.evaluate.budget import extra_steps
 from repro.evaluate.protocols import evaluate
-from repro.pretrain.checkpoint import Checkpoint
+from repro.pretrain import processes
+from repro.pretrain.checkpoint import Checkpoint, Followed
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.imagenet import imagenet_encoder
-from repro.pretrain.loop import new_encoder, pretrain
+from repro.pretrain.loop import fits, new_encoder, pretrain
 from repro.pretrain.objectives import OBJECTIVES
 from repro.provenance import provenance
 from repro.recorder import Recorder
@@ -82,7 +83,8 @@ class Procedure:
         if self.config["method"]["objective"] not in OBJECTIVES:
             return self._untrained()
         stored = stored_networks(self.database, self.config)
-        result = pretrain(self.images, self.config, self.device, self.checkpoint, self.recorder.metric, stored)
+        with processes.together(self.device):
+            result = pretrain(self.images, self.config, self.device, self.checkpoint, self.recorder.metric, stored)
         self.recorder.weights(ENCODER, result.encoder.state_dict())
         for file in self.checkpoint.kept():
             self.recorder.file(file)
@@ -92,6 +94,7 @@ class Procedure:
             "pretrain_s": round(result.history.seconds, 3),
             "images_per_second": round(result.images_per_second, 1),
             "interruptions": result.history.interruptions,
+            "processes": processes.started(),
         }
         return result.encoder
 
@@ -111,6 +114,16 @@ class Procedure:
         self.recorder.complete()
 
 
+def assist(config: dict[str, Any]) -> None:
+    """Take a share of a pretraining that the first process records; all else that the run does is the first's.
+
+    Raises as `pretrain` does.
+    """
+    device = device_of(config)
+    with processes.together(device):  # the first comes when it has prepared the images
+        pretrain(images_of(config), config, device, Followed(checkpoint_folder(config)), lambda *_: None)
+
+
 @functools.lru_cache(maxsize=2)
 def _images(settings: str, folder: Path) -> ImageSet:
     return load(json.loads(settings), folder)
@@ -125,7 +138,7 @@ def device_of(config: dict[str, Any]) -> torch.device:
     """Return the device to compute on, and set it to repeatable kernels if the config says so.
 
     Raises:
-        InputError: cuda is asked for and there is none.
+        InputError: cuda is asked for and there is none, or there are fewer GPUs than processes.
     """
     if config["device"] == "cuda" and not torch.cuda.is_available():
         raise InputError("device=cuda, but torch sees no CUDA device here; use device=cpu or device=auto")
@@ -134,12 +147,26 @@ def device_of(config: dict[str, Any]) -> torch.device:
         torch.backends.cudnn.benchmark = False
     torch.use_deterministic_algorithms(config["deterministic"])
     cuda = config["device"] != "cpu" and torch.cuda.is_available()
-    return torch.device("cuda" if cuda else "cpu")
+    device = torch.device("cuda" if cuda else "cpu")
+    processes.on_this_device(device)
+    return device
 
 
 def checkpoint_folder(config: dict[str, Any]) -> Path:
     """Return where a run keeps its checkpoint: the same config finds it again."""
     return runs_folder() / "checkpoints" / digest(config)
+
+
+def pretrains(config: dict[str, Any], command: str) -> bool:
+    """Whether the command pretrains with this config.
+
+    Raises:
+        InputError: it would, but the processes that torchrun started cannot do so together.
+    """
+    if command == "evaluate" or config["method"]["objective"] not in OBJECTIVES:
+        return False
+    fits(config, processes.started())
+    return True
 
 
 def needs_pretraining(config: dict[str, Any]) -> None:

@@ -17,16 +17,18 @@ class Progress:
         total: number of units, > 0.
         unit: singular name of a unit, for the rate; "B" counts bytes, shown in kB, MB and GB.
         done: units already done when the work starts (resumed work).
+        shown: False shows nothing: another process shows the same work.
     """
 
-    def __init__(self, title: str, total: int, unit: str = "step", done: int = 0) -> None:
+    def __init__(self, title: str, total: int, unit: str = "step", done: int = 0, shown: bool = True) -> None:
         stream = sys.__stderr__
+        self._shown = shown
         self._title, self._total, self._unit, self._done = title, total, unit, done
         self._bar: Any = None
         self._stream = stream
         self._began = self._last_line = time.monotonic()
         self._at_start = done
-        if stream is not None and stream.isatty():
+        if shown and stream is not None and stream.isatty():
             self._bar = tqdm(
                 desc=title, total=total, unit=unit, unit_scale=unit == "B", initial=done, file=stream, leave=False
             )
@@ -37,7 +39,7 @@ class Progress:
         if self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(units)
-        elif time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
+        elif self._shown and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
             self._last_line = time.monotonic()
             self._line(note)
 

@@ -2,10 +2,14 @@
 
     python -m repro.run with byol_tracin dermamnist smoke seed=3
 
-The same command again after an interruption continues from the last checkpoint.
+The same command again after an interruption continues from the last checkpoint. Several GPUs train one run, each on its
+share of every batch of `pretrain.batch_size` images:
+
+    torchrun --nproc-per-node=2 -m repro.run with byol_tracin dermamnist smoke seed=3
 """
 
 import argparse
+import logging
 import textwrap
 
 from sacred.arg_parser import get_config_updates
@@ -31,11 +35,19 @@ def main(arguments: list[str]) -> None:
     if command == "print_config":
         print("\n".join(lines(config)))
         return
-    log_to_stderr()
     # Imported late: torch takes seconds, and a typo should not wait for it.
     from repro.earlier import transfers
     from repro.experiment import execute
+    from repro.pretrain.processes import is_first
+    from repro.procedure import assist, pretrains
     from repro.store import open_database
+
+    log_to_stderr(logging.INFO if is_first() else logging.ERROR)  # the others would say the same again
+    pretraining = pretrains(config, command)
+    if not is_first():
+        if pretraining:
+            assist(config)
+        return
 
     with open_database() as database:
         places: list[tuple[list[str], dict]] = [([], {})]

@@ -1,6 +1,7 @@
 """The two views of BYOL (Grill et al. 2020, appendix B), for whole batches at once, on any device."""
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -8,9 +9,13 @@ from kornia import augmentation as K
 from torch import nn
 
 from repro.errors import InputError
+from repro.pretrain import processes
 from repro.pretrain.encoder import normalized
 
 LUMA = torch.tensor([0.299, 0.587, 0.114])
+
+OF_THE_BATCH = ("order", "forward_input_shape")
+"""Of kornia's parameters those that all images share; the others have one row per image."""
 
 
 class TwoViews(nn.Module):
@@ -20,7 +25,9 @@ class TwoViews(nn.Module):
         size: height and width of the views, in pixels.
         settings: the `augment` settings.
 
-    Input float `[B, 3, H, W]` in [0, 1]; output two normalised tensors of shape `[B, 3, size, size]`.
+    Input float `[B, 3, H, W]` in [0, 1], this process's share; output two normalised tensors of shape
+    `[B, 3, size, size]`. Parameters are drawn for the whole batch, so each image gets the same ones however many
+    processes there are.
     """
 
     def __init__(self, size: int, settings: dict[str, Any]) -> None:
@@ -29,10 +36,19 @@ class TwoViews(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (view 1, view 2)."""
-        return normalized(self.first(images)), normalized(self.second(images))
+        return normalized(_applied(self.first, images)), normalized(_applied(self.second, images))
 
 
-def _chain(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
+def _applied(steps: Iterable[Any], images: torch.Tensor) -> torch.Tensor:
+    batch = len(images) * processes.count()
+    own = processes.share(batch)
+    for step in steps:
+        drawn = step.forward_parameters(torch.Size((batch, *images.shape[1:])))
+        images = step(images, params={k: v if k in OF_THE_BATCH else v[own] for k, v in drawn.items()})
+    return images
+
+
+def _chain(size: int, settings: dict[str, Any], view: int) -> nn.ModuleList:
     brightness, contrast, saturation, hue = settings["jitter"]
     # BYOL blurs 224 px images with a kernel of 23 and a sigma up to 2; smaller images in proportion. [us]
     kernel, sigma = max(3, 2 * math.ceil(size / 20) - 1), (0.1 * size / 224, 2.0 * size / 224)
@@ -47,7 +63,7 @@ def _chain(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
         K.RandomGaussianBlur((kernel, kernel), sigma, p=settings["blur"][view]),
         K.RandomSolarize((0.5, 0.5), (0.0, 0.0), p=settings["solarize"][view]),
     ]
-    return nn.Sequential(*(step for step in steps if step.p > 0))  # one that never happens still costs time
+    return nn.ModuleList(step for step in steps if step.p > 0)  # one that never happens still costs time
 
 
 class LightViews(nn.Module):

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from repro.pretrain import processes
 from repro.pretrain.heads import Head
 from repro.pretrain.precision import exact
 
@@ -28,6 +29,11 @@ class Outputs:
     a: torch.Tensor
     z: torch.Tensor
     t: torch.Tensor
+
+    def gathered(self) -> "Outputs":
+        """Return what the networks of all processes make of the whole batch; only p carries a gradient back."""
+        p, a, z, t = (processes.gathered(x, dim=1) for x in (self.p, self.a.detach(), self.z.detach(), self.t))
+        return Outputs(p, a, z, t)
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,18 @@ class Checkpoint:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
+class Followed(Checkpoint):
+    """The checkpoint of a pretraining that another process writes: to continue from, and to leave alone."""
+
+    def save(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, epoch: int, history: History, images: str
+    ) -> None:
+        """Leave it to the other process."""
+
+    def keep(self, model: nn.Module, epoch: int, lr: float) -> None:
+        """Leave it to the other process."""
+
+
 def _write(file: Path, tensors: dict[str, torch.Tensor], metadata: dict[str, str] | None = None) -> None:
     partial = file.with_suffix(".partial")
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, partial, metadata)

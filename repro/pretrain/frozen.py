@@ -14,6 +14,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
+from repro.pretrain import processes
 from repro.pretrain.precision import exact
 
 
@@ -107,6 +108,5 @@ class _Switch(torch.autograd.Function):
         if not ctx.tape.constant_statistics:
             return None, gradient, None, None
         (x,) = ctx.saved_tensors
-        variance = exact(x).var(dim=[d for d in range(x.ndim) if d != 1], unbiased=False)
-        scale = ctx.norm.weight.detach() * torch.rsqrt(variance + ctx.norm.eps)
+        scale = ctx.norm.weight.detach() * torch.rsqrt(processes.variance(exact(x)) + ctx.norm.eps)
         return gradient * scale.view(1, -1, *[1] * (x.ndim - 2)).to(gradient.dtype), None, None, None

@@ -21,15 +21,20 @@ Positions = Callable[[slice], torch.Tensor]
 
 
 def layer_kernel(
-    layer: nn.Module, inputs: Sequence[torch.Tensor], gradients: Sequence[torch.Tensor], memory: int
+    layer: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    gradients: Sequence[torch.Tensor],
+    memory: int,
+    rows: slice = slice(None),
 ) -> torch.Tensor:
-    """Return K `[B, B]`, K_ij = grad_i . grad_j over the layer's weight and bias, in float32 or better.
+    """Return rows `[R, B]` of K, K_ij = grad_i . grad_j over the layer's weight and bias, in float32 or better.
 
     Args:
         layer: an nn.Linear, or an nn.Conv2d of any stride, dilation, zero padding and number of groups.
         inputs: what went into the layer, one `[B, ...]` per view.
         gradients: the gradient of each image's loss at what came out, one `[B, ...]` per view.
         memory: bytes that an intermediate result may take.
+        rows: which i; without it all of them.
 
     Raises:
         TypeError: another kind of layer or padding.
@@ -39,12 +44,12 @@ def layer_kernel(
         if isinstance(layer, nn.Linear):
             a = torch.cat([_rows(exact(x)) for x in inputs], dim=1)
             d = torch.cat([_rows(exact(g)) for g in gradients], dim=1)
-            return _kernel(lambda images: a[images], a.shape[2], d, bias, memory)
+            return _kernel(lambda images: a[images], a.shape[2], d, bias, memory, rows)
         if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
             d = torch.cat([exact(g).flatten(2).transpose(1, 2) for g in gradients], dim=1)
             fan_in = layer.weight[0].numel()
             return torch.stack([
-                _kernel(_patches(layer, inputs, group), fan_in, part, bias, memory)
+                _kernel(_patches(layer, inputs, group), fan_in, part, bias, memory, rows)
                 for group, part in enumerate(d.chunk(layer.groups, dim=2))
             ]).sum(dim=0)  # fmt: skip
     raise TypeError(f"no gradient products for {layer}")
@@ -58,38 +63,39 @@ def gram_is_cheaper(batch: int, positions: int, fan_in: int, channels: int) -> b
     return positions**2 * (fan_in + channels) < fan_in * channels * (1 + positions / batch)
 
 
-def _kernel(a: Positions, fan_in: int, d: torch.Tensor, bias: bool, memory: int) -> torch.Tensor:
+def _kernel(a: Positions, fan_in: int, d: torch.Tensor, bias: bool, memory: int, rows: slice) -> torch.Tensor:
     batch, positions, channels = d.shape
     if gram_is_cheaper(batch, positions, fan_in, channels):
-        return _gram(a, d, bias, memory)
-    return _materialised(a, fan_in, d, bias, memory)
+        return _gram(a, d, bias, memory, rows)
+    return _materialised(a, fan_in, d, bias, memory, rows)
 
 
-def _gram(a: Positions, d: torch.Tensor, bias: bool, memory: int) -> torch.Tensor:
+def _gram(a: Positions, d: torch.Tensor, bias: bool, memory: int, rows: slice) -> torch.Tensor:
     batch, positions, _ = d.shape
     inputs, outputs = a(slice(None)).flatten(0, 1), d.flatten(0, 1)
     images = max(1, memory // (2 * d.element_size() * batch * positions**2))
-    rows = []
-    for start in range(0, batch * positions, images * positions):
-        some = slice(start, start + images * positions)
+    first, end, _ = rows.indices(batch)
+    found = []
+    for start in range(first, end, images):
+        some = slice(start * positions, min(start + images, end) * positions)
         product = inputs[some] @ inputs.T
         product += bias
         product *= outputs[some] @ outputs.T
-        rows.append(product.view(-1, positions, batch, positions).sum(dim=(1, 3)))
-    return torch.cat(rows)
+        found.append(product.view(-1, positions, batch, positions).sum(dim=(1, 3)))
+    return torch.cat(found)
 
 
-def _materialised(a: Positions, fan_in: int, d: torch.Tensor, bias: bool, memory: int) -> torch.Tensor:
+def _materialised(a: Positions, fan_in: int, d: torch.Tensor, bias: bool, memory: int, rows: slice) -> torch.Tensor:
     batch, positions, _ = d.shape
     total = d.sum(dim=1)  # the bias's gradient
-    kernel = total @ total.T if bias else d.new_zeros(batch, batch)
+    kernel = total[rows] @ total.T if bias else d.new_zeros(len(total[rows]), batch)
     images = max(1, memory // (d.element_size() * positions * fan_in))
     for some in d.split(max(1, memory // (d.element_size() * batch * fan_in)), dim=2):
         gradient = torch.cat([
             (some[start : start + images].mT @ a(slice(start, start + images))).flatten(1)
             for start in range(0, batch, images)
         ])  # fmt: skip
-        kernel += gradient @ gradient.T
+        kernel += gradient[rows] @ gradient.T
     return kernel
 
 

@@ -14,6 +14,7 @@ import torch
 from repro.data import ImageSet
 from repro.errors import InputError
 from repro.pretrain import optimizer as optim
+from repro.pretrain import processes
 from repro.pretrain.augment import TwoViews
 from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import Checkpoint, History
@@ -69,7 +70,8 @@ def pretrain(
     """Train an encoder on the training split without its labels.
 
     Everything random is a function of (seed, epoch), so a run resumed after any epoch is the run that was never
-    interrupted, bit for bit on a CPU.
+    interrupted, bit for bit on a CPU. Processes that are together (`processes.together`) train one run: each takes its
+    share of every batch, and all get what one process alone would, up to rounding.
 
     Args:
         images: the data set.
@@ -80,8 +82,8 @@ def pretrain(
         stored: (learning rate, networks) of stored checkpoints, for tracin.source=pretrained.
 
     Raises:
-        InputError: fewer training images than a batch, settings that contradict each other, or a loss or a score
-            that is no longer finite.
+        InputError: fewer training images than a batch, settings that contradict each other, a loss or a score that is
+            no longer finite, or processes that do not see the same checkpoint.
     """
     settings = config["pretrain"]
     trainer = _Trainer(images, config, device, stored)
@@ -89,6 +91,10 @@ def pretrain(
     groups = () if images.groups is None else (images.groups,)
     content = images.sha256_with(images.indices("train"), images.labels, *groups)
     done, history = checkpoint.load(trainer.objective, trainer.optimizer, content)
+    if len(processes.gathered(torch.tensor([done], device=device)).unique()) > 1:
+        raise InputError(
+            "the processes see different checkpoints; give them one folder REPRO_RUNS, shared by all machines"
+        )
     if done:
         log.info("continuing from the checkpoint after epoch %d of %d", done, settings["epochs"])
     for name, logged in history.metrics.items():
@@ -96,7 +102,8 @@ def pretrain(
             report(name, value, epoch)
     began = time.monotonic()
     title, batches = f"pretrain {config['method']['name']}", trainer.batches
-    with Progress(title, settings["epochs"] * batches, done=done * batches) as progress:
+    shown = processes.is_first()
+    with Progress(title, settings["epochs"] * batches, done=done * batches, shown=shown) as progress:
         for epoch in range(done, settings["epochs"]):
             start = time.monotonic()
             values, by_batch = trainer.train_epoch(epoch, progress)
@@ -161,6 +168,7 @@ class _Trainer:
             terms = objective.losses(first, second, self._members(index), step)
             self.optimizer.zero_grad(set_to_none=True)
             terms["loss"].backward()
+            processes.sum_gradients(objective.parameters())
             self.optimizer.step()
             objective.after_step(step)
             for name, value in terms.items():
@@ -177,8 +185,26 @@ class _Trainer:
         return Members(index, self.labels[index], None if self.groups is None else self.groups[index])
 
 
+def fits(config: dict[str, Any], number: int) -> None:
+    """Raise InputError if so many processes cannot train with the config together."""
+    settings = config["pretrain"]
+    if settings["batch_size"] % number:
+        raise InputError(
+            f"pretrain.batch_size={settings['batch_size']} is the whole batch, and {number} processes cannot share it "
+            f"evenly; take a multiple of {number}"
+        )
+    if number > 1 and settings["compile"]:
+        raise InputError("pretrain.compile=True is for one process; start one, or set pretrain.compile=False")
+    if number > 1 and config["tracin"]["source"] != "online":
+        raise InputError(
+            f"tracin.source={config['tracin']['source']} takes networks from the run database, which only one process "
+            "opens; start one process, or set tracin.source=online"
+        )
+
+
 def _check(images: ImageSet, config: dict[str, Any]) -> None:
     """Raise InputError for settings that do not fit the data or each other."""
+    fits(config, processes.count())
     train, settings = images.indices("train"), config["pretrain"]
     if len(train) < settings["batch_size"]:
         raise InputError(

@@ -9,6 +9,7 @@ from itertools import zip_longest
 import numpy as np
 import torch
 
+from repro.pretrain import processes
 from repro.pretrain.encoder import to_input
 
 log = logging.getLogger("repro.pretrain")
@@ -46,24 +47,27 @@ class Pixels:
         return len(self._members)
 
     def batches(self, order: torch.Tensor, size: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield (index `[size]` on the device, images float `[size, 3, H, W]` in [0, 1]) for every whole batch.
+        """Yield (index `[size]` on the device, images float `[b, 3, H, W]` in [0, 1]) for every whole batch.
+
+        The index is of the whole batch, the images are this process's share of it.
 
         Args:
             order: int64 `[K]` on the CPU: positions among the members.
             size: images per batch; a rest is left out.
         """
         indices = [index for index in order.split(size) if len(index) == size]
+        own = processes.share(size)
         if self.resident:
             for index in indices:
                 there = index.to(self._device)
-                yield there, to_input(self._kept[there])
+                yield there, to_input(self._kept[there[own]])
             return
         with ThreadPoolExecutor(max_workers=1) as reader:
-            ahead = [reader.submit(self._read, index) for index in indices[:1]]
+            ahead = [reader.submit(self._read, index[own]) for index in indices[:1]]
             for index, following in zip_longest(indices, indices[1:]):
                 pixels = ahead.pop().result()
                 if following is not None:
-                    ahead.append(reader.submit(self._read, following))
+                    ahead.append(reader.submit(self._read, following[own]))
                 yield index.to(self._device), to_input(pixels.to(self._device, non_blocking=True))
 
     def _read(self, index: torch.Tensor) -> torch.Tensor:

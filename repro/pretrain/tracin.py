@@ -14,6 +14,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from repro.pretrain import processes
 from repro.pretrain.byol import Byol, Outputs, image_losses
 from repro.pretrain.frozen import Tape
 from repro.pretrain.gram import layer_kernel
@@ -54,7 +55,10 @@ class OnlineTracin:
         return contextlib.nullcontext() if self._tape is None else self._tape
 
     def kernel(self, out: Outputs, first: torch.Tensor, second: torch.Tensor, see: See) -> torch.Tensor:
-        """Return K `[B, B]` of the forward pass that made these outputs of two views."""
+        """Return K `[B, B]` of the forward pass that made these outputs of two views, of the whole batch.
+
+        Of layers further down than the last each process computes its own images' rows.
+        """
         views = self._settings["views"]
         if self._tape is None:
             kernel = last_layer_kernel(out, views).detach()
@@ -63,7 +67,9 @@ class OnlineTracin:
         total = torch.zeros(out.p.shape[1], out.p.shape[1], device=out.p.device)
         memory = self._settings["memory_mb"] * 2**20
         for part in self._tape.gradients(image_losses(out, views).sum(), views):
-            kernel = layer_kernel(part.layer, part.inputs, part.gradients, memory)
+            inputs, gradients = ([processes.gathered(x) for x in xs] for xs in (part.inputs, part.gradients))
+            rows = layer_kernel(part.layer, inputs, gradients, memory, processes.share(len(total)))
+            kernel = processes.gathered(rows)
             see(part.name, kernel.diagonal())
             total = total + kernel
         return total

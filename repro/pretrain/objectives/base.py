@@ -56,8 +56,8 @@ class Objective(nn.Module):
         """Return what to minimise as "loss", and other scalars worth logging; "feature_std" among them.
 
         Args:
-            first, second: the views `[B, 3, H, W]`.
-            members: who is in the batch.
+            first, second: the views `[B, 3, H, W]`, of this process's share of the batch.
+            members: who is in the whole batch.
             step: from 0.
         """
         raise NotImplementedError

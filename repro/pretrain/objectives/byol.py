@@ -4,6 +4,7 @@ from typing import Any
 
 import torch
 
+from repro.pretrain import processes
 from repro.pretrain.bank import PartnerBank
 from repro.pretrain.byol import Byol, Outputs, image_losses, partner_losses, tau_at
 from repro.pretrain.diagnostics import PartnerStatistics, feature_std
@@ -20,7 +21,7 @@ class ByolObjective(Objective):
 
     def __init__(self, encoder: Encoder, config: dict[str, Any], context: Context) -> None:
         super().__init__(encoder, config, context)
-        self.model = Byol(encoder, **config["heads"])
+        self.model = processes.join_norms(Byol(encoder, **config["heads"]))
         if config["pretrain"]["compile"]:
             self.model.compile()
         self.selector, settings = used_selector(config), config["selector"]
@@ -48,7 +49,8 @@ class ByolObjective(Objective):
     def losses(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
         """Return loss, loss_byol and, with a selector, loss_partner; see `Objective.losses`."""
         with self.tracin.watching(), self.autocast():
-            out: Outputs = self.model(first, second)
+            own: Outputs = self.model(first, second)
+        out = own.gathered()
         byol = image_losses(out).mean()
         terms = {"loss": byol, "loss_byol": byol, "feature_std": feature_std(out.z[0].detach())}
 

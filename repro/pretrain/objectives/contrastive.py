@@ -9,6 +9,7 @@ import torch
 from lightly.loss import DCLLoss, NTXentLoss
 from torch import nn
 
+from repro.pretrain import processes
 from repro.pretrain.bank import NeighbourBank
 from repro.pretrain.diagnostics import feature_std
 from repro.pretrain.encoder import Encoder
@@ -26,7 +27,8 @@ class SimClr(Objective):
     def __init__(self, encoder: Encoder, config: dict[str, Any], context: Context) -> None:
         super().__init__(encoder, config, context)
         heads = config["heads"]
-        self.model = nn.Sequential(encoder, Head(encoder.features, heads["hidden"], heads["out"]))
+        head = Head(encoder.features, heads["hidden"], heads["out"])
+        self.model = processes.join_norms(nn.Sequential(encoder, head))
         self.criterion = self.criterion_type(temperature=config["contrastive"]["temperature"])
         if config["pretrain"]["compile"]:
             self.model.compile()
@@ -35,7 +37,7 @@ class SimClr(Objective):
         """Return the contrastive loss; see `Objective.losses`."""
         with self.autocast():
             (z1, _), (z2, _) = self.model(first), self.model(second)
-        z1, z2 = exact(z1), exact(z2)
+        z1, z2 = processes.gathered(exact(z1)), processes.gathered(exact(z2))
         return {"loss": self.criterion(z1, z2), "feature_std": feature_std(z1.detach())}
 
 
@@ -51,7 +53,7 @@ class NnClr(SimClr):
     def __init__(self, encoder: Encoder, config: dict[str, Any], context: Context) -> None:
         super().__init__(encoder, config, context)
         heads = config["heads"]
-        self.predictor = Head(heads["out"], heads["hidden"], heads["out"])
+        self.predictor = processes.join_norms(Head(heads["out"], heads["hidden"], heads["out"]))
         self.bank = NeighbourBank(config["contrastive"]["bank"], heads["out"])
 
     def losses(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
@@ -59,7 +61,7 @@ class NnClr(SimClr):
         with self.autocast():
             (z1, _), (z2, _) = self.model(first), self.model(second)
             (p1, _), (p2, _) = self.predictor(z1), self.predictor(z2)
-        z1, z2 = exact(z1.detach()), exact(z2.detach())
+        z1, z2, p1, p2 = (processes.gathered(exact(x)) for x in (z1.detach(), z2.detach(), p1, p2))
         nearest1, nearest2 = self.bank(z1), self.bank(z2, update=True)
-        loss = (self.criterion(nearest1, exact(p2)) + self.criterion(nearest2, exact(p1))) / 2
+        loss = (self.criterion(nearest1, p2) + self.criterion(nearest2, p1)) / 2
         return {"loss": loss, "feature_std": feature_std(z1)}

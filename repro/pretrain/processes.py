@@ -1,0 +1,206 @@
+"""Several processes that train the same networks, each on its share of every batch: `torchrun -m repro.run`.
+
+Every process passes its own images through the networks; what comes out of them is gathered, and from there on each
+computes the whole batch's losses and partners, as a single process does. The gradient of the whole loss goes back
+through one's own images only, so the processes' gradients add up to the gradient. In a process that is alone each
+function here gives back what it was given.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed as dist
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from repro.errors import InputError
+from repro.pretrain.precision import exact
+
+SECONDS_BETWEEN_LOOKS = 0.05
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def started() -> int:
+    """Return how many processes torchrun started; 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def is_first() -> bool:
+    """Whether this is the process that records, reports and judges; the others only train with it."""
+    return int(os.environ.get("RANK", 0)) == 0
+
+
+def on_this_device(device: torch.device) -> None:
+    """Give every process of a machine a GPU of its own.
+
+    Raises:
+        InputError: there are fewer GPUs than processes.
+    """
+    local, wanted = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    if device.type != "cuda" or wanted == 1:
+        return
+    if wanted > torch.cuda.device_count():
+        raise InputError(
+            f"{wanted} processes, but torch sees {torch.cuda.device_count()} CUDA devices here; "
+            "start as many processes as there are devices, or say device=cpu"
+        )
+    torch.cuda.set_device(local)
+
+
+@contextlib.contextmanager
+def together(device: torch.device) -> Iterator[None]:
+    """Wait for all the processes that torchrun started, and train with them; they part where all went well.
+
+    After an error they stay joined until the process ends: parting from those that are still at work can hang.
+
+    Args:
+        device: where this process computes.
+    """
+    if started() == 1:
+        yield
+        return
+    store, rank, world = next(dist.rendezvous("env://"))
+    # Not a wait inside torch: that would time out while the first prepares images, and be deaf to SIGTERM.
+    store.add("repro/here", 1)
+    while store.add("repro/here", 0) < world:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
+    yield
+    dist.destroy_process_group()
+
+
+def count() -> int:
+    """Return how many processes train together now."""
+    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
+
+
+def share(batch: int) -> slice:
+    """Return which images of a batch are this process's own, as many as every other's."""
+    size = batch // count()
+    rank = dist.get_rank() if count() > 1 else 0
+    return slice(rank * size, (rank + 1) * size)
+
+
+def gathered(x: torch.Tensor, dim: int = 0) -> torch.Tensor:
+    """Return everybody's tensors, one after the other along `dim`; a gradient goes back to one's own alone.
+
+    Right where every process computes the same from them, and the gradients of parameters are added up.
+
+    Args:
+        x: this process's share, of the same shape in all of them.
+        dim: the dimension of the images.
+    """
+    return x if count() == 1 else _Gathered.apply(x, dim)
+
+
+def variance(x: torch.Tensor) -> torch.Tensor:
+    """Return the variance `[C]` (biased) of each channel over the whole batch.
+
+    Args:
+        x: this process's share `[B, C, ...]`.
+    """
+    dims = _all_but_channels(x)
+    return x.var(dim=dims, unbiased=False) if count() == 1 else _moments(x, dims)[1].flatten()
+
+
+def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Give every process the sum of all the processes' gradients.
+
+    By hand and at once: DistributedDataParallel reduces while a backward pass goes on, after one forward pass through
+    the module it wraps; a step here has two forward passes through parts of the networks, and TracIn may take a
+    backward pass of its own between them and the loss's.
+    """
+    if count() == 1:
+        return
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
+    dist.all_reduce(flat)
+    for gradient, summed in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(summed.view_as(gradient))
+
+
+def join_norms(network: Network) -> Network:
+    """Return the network, its BatchNorms changed in place into ones with the statistics of the whole batch."""
+    if count() == 1:
+        return network
+    for parent in list(network.modules()):
+        for name, norm in parent.named_children():
+            if isinstance(norm, _BatchNorm):
+                joined = WholeBatchNorm(
+                    norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
+                )
+                joined.to(next(norm.parameters())).load_state_dict(norm.state_dict())
+                setattr(parent, name, joined)
+    return network
+
+
+class WholeBatchNorm(nn.SyncBatchNorm):
+    """BatchNorm over the shares of all processes: torch's on a GPU, ours on a CPU, which torch's refuses.
+
+    In eval mode, and once the processes have parted, it is an ordinary BatchNorm.
+    """
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise this process's share `[B, C, ...]`."""
+        if x.is_cuda or not self.training or count() == 1:
+            return super().forward(x)
+        precise, dims = exact(x), _all_but_channels(x)
+        mean, spread = _moments(precise, dims)
+        n = count() * x.numel() // x.shape[1]
+        with torch.no_grad():
+            assert self.num_batches_tracked is not None
+            assert self.running_mean is not None
+            assert self.running_var is not None
+            assert self.momentum is not None
+            self.num_batches_tracked.add_(1)
+            self.running_mean.lerp_(mean.flatten(), self.momentum)
+            self.running_var.lerp_(spread.flatten() * n / (n - 1), self.momentum)
+        shape = mean.shape
+        normal = (precise - mean) * torch.rsqrt(spread + self.eps)
+        return (normal * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype)
+
+
+def _all_but_channels(x: torch.Tensor) -> list[int]:
+    return [d for d in range(x.ndim) if d != 1]
+
+
+def _moments(x: torch.Tensor, dims: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return mean and biased variance, `[1, C, ...]`, of all shares: these are of one size."""
+    mean = _Sum.apply(x.mean(dims, keepdim=True)) / count()
+    return mean, _Sum.apply((x - mean).square().mean(dims, keepdim=True)) / count()
+
+
+class _Gathered(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor, dim: int) -> torch.Tensor:
+        ctx.dim = dim
+        own = x.contiguous()
+        parts = [torch.empty_like(own) for _ in range(count())]
+        dist.all_gather(parts, own)
+        return torch.cat(parts, dim)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        own = share(gradient.shape[ctx.dim])
+        return gradient.narrow(ctx.dim, own.start, own.stop - own.start), None
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over the processes; torch.distributed.nn's is deprecated from torch 2.15 on."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.set_materialize_grads(False)  # TracIn's backward pass goes around the statistics
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor | None) -> torch.Tensor | None:
+        return None if gradient is None else _Sum.apply(gradient)
