@@ -60,7 +60,7 @@ def _standing(database: Database, run: dict[str, Any]) -> Standing:
             state = "running" if alive(database, run) else "stopped"
         case "INTERRUPTED":
             state = "stopped"
-        case "INCOMPLETE":
+        case "INCOMPLETE" | "IMPORTING":
             state = "damaged"
         case _:
             trace = " ".join("".join(run.get("fail_trace") or ["no reason is on record"]).split())
