@@ -94,7 +94,7 @@ def test_a_run_repeats_every_bit_apart_from_all_others_and_one_on_other_data_is_
     assert "the images or labels of dermamnist are other ones: SHA-256" in other.reason
     assert failed(verdicts)
     lines = report(verdicts).splitlines()
-    assert lines[1].startswith("run 2     train byol_tracin phantom seed 0         identical ")
+    assert lines[1].startswith("run 2     train byol_tracin phantom seed 0     identical ")
     assert f"  {other.reason}" in lines
 
     assert everything(database) == before
