@@ -96,7 +96,7 @@ def gathered(x: torch.Tensor, dim: int = 0) -> torch.Tensor:
         x: this process's share, of the same shape in all of them.
         dim: the dimension of the images.
     """
-    return x if count() == 1 else _Gathered.apply(x, dim)
+    return x if count() == 1 else _Gathered.apply(x, dim, False)
 
 
 def variance(x: torch.Tensor) -> torch.Tensor:
@@ -105,8 +105,8 @@ def variance(x: torch.Tensor) -> torch.Tensor:
     Args:
         x: this process's share `[B, C, ...]`.
     """
-    dims = _all_but_channels(x)
-    return x.var(dim=dims, unbiased=False) if count() == 1 else _moments(x, dims)[1].flatten()
+    dims = [d for d in range(x.ndim) if d != 1]
+    return x.var(dim=dims, unbiased=False) if count() == 1 else _moments(x)[1]
 
 
 def sum_gradients(parameters: Iterable[nn.Parameter]) -> None:
@@ -150,8 +150,8 @@ class WholeBatchNorm(nn.SyncBatchNorm):
         """Normalise this process's share `[B, C, ...]`."""
         if x.is_cuda or not self.training or count() == 1:
             return super().forward(x)
-        precise, dims = exact(x), _all_but_channels(x)
-        mean, spread = _moments(precise, dims)
+        precise = exact(x)
+        mean, spread = _moments(precise)
         n = count() * x.numel() // x.shape[1]
         with torch.no_grad():
             assert self.num_batches_tracked is not None
@@ -159,48 +159,38 @@ class WholeBatchNorm(nn.SyncBatchNorm):
             assert self.running_var is not None
             assert self.momentum is not None
             self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean.flatten(), self.momentum)
-            self.running_var.lerp_(spread.flatten() * n / (n - 1), self.momentum)
-        shape = mean.shape
-        normal = (precise - mean) * torch.rsqrt(spread + self.eps)
-        return (normal * self.weight.view(shape) + self.bias.view(shape)).to(x.dtype)
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(spread * n / (n - 1), self.momentum)
+        shape = [1, -1] + [1] * (x.ndim - 2)
+        scale = self.weight * torch.rsqrt(spread + self.eps)
+        return ((precise - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
 
 
-def _all_but_channels(x: torch.Tensor) -> list[int]:
-    return [d for d in range(x.ndim) if d != 1]
-
-
-def _moments(x: torch.Tensor, dims: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return mean and biased variance, `[1, C, ...]`, of all shares: these are of one size."""
-    mean = _Sum.apply(x.mean(dims, keepdim=True)) / count()
-    return mean, _Sum.apply((x - mean).square().mean(dims, keepdim=True)) / count()
+def _moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return each channel's mean and biased variance `[C]` over all shares, which are of one size."""
+    own = torch.var_mean(x, [d for d in range(x.ndim) if d != 1], unbiased=False)
+    variances, means = _Gathered.apply(torch.stack(own)[None], 0, True).unbind(dim=1)
+    return means.mean(dim=0), variances.mean(dim=0) + means.var(dim=0, unbiased=False)
 
 
 class _Gathered(torch.autograd.Function):
+    """Everybody's tensors; `summed`: each process goes on to something of its own, so that their gradients add up."""
+
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, dim: int) -> torch.Tensor:
-        ctx.dim = dim
+    def forward(ctx: Any, x: torch.Tensor, dim: int, summed: bool) -> torch.Tensor:
+        ctx.dim, ctx.summed = dim, summed
+        ctx.set_materialize_grads(False)  # TracIn's backward pass goes around the statistics
         own = x.contiguous()
         parts = [torch.empty_like(own) for _ in range(count())]
         dist.all_gather(parts, own)
         return torch.cat(parts, dim)
 
     @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor | None) -> tuple[torch.Tensor | None, None, None]:
+        if gradient is None:
+            return None, None, None
+        if ctx.summed:
+            gradient = gradient.contiguous().clone()
+            dist.all_reduce(gradient)
         own = share(gradient.shape[ctx.dim])
-        return gradient.narrow(ctx.dim, own.start, own.stop - own.start), None
-
-
-class _Sum(torch.autograd.Function):
-    """The sum over the processes; torch.distributed.nn's is deprecated from torch 2.15 on."""
-
-    @staticmethod
-    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
-        ctx.set_materialize_grads(False)  # TracIn's backward pass goes around the statistics
-        total = x.clone(memory_format=torch.contiguous_format)
-        dist.all_reduce(total)
-        return total
-
-    @staticmethod
-    def backward(ctx: Any, gradient: torch.Tensor | None) -> torch.Tensor | None:
-        return None if gradient is None else _Sum.apply(gradient)
+        return gradient.narrow(ctx.dim, own.start, own.stop - own.start), None, None

@@ -12,7 +12,6 @@ from torch import nn
 from repro.configs.resolve import resolve
 from repro.errors import InputError
 from repro.pretrain import processes
-from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.loop import fits
 from tests.pretrain import sharing
 from tests.pretrain.sharing import CPU, trained, write
@@ -93,7 +92,7 @@ def test_norms_of_two_processes_are_a_batchnorm_of_the_whole_batch(folder: Path,
         assert found.keys() == whole.keys()
         for key, value in whole.items():
             mine = value.chunk(2)[rank] if key.startswith(("y", "x.grad", "eval")) else value
-            torch.testing.assert_close(found[key], mine, rtol=0, atol=1e-12, msg=f"{key} of rank {rank}")
+            torch.testing.assert_close(found[key], mine, rtol=1e-12, atol=1e-11, msg=f"{key} of rank {rank}")
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -101,7 +100,7 @@ def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path, name: str
     method, changes, precise = CASES[name]
     expected, whole = trained(tmp_path, method, changes, precise)
     reported, found = left(folder, name, 0)
-    tolerance = 1e-9 if precise else 1e-5
+    tolerance = 1e-9 if precise else 1e-4
     assert reported == pytest.approx(expected, rel=tolerance, abs=tolerance, nan_ok=True)
     assert found.keys() == whole.keys()
     if method.startswith("byol"):
@@ -112,3 +111,14 @@ def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path, name: str
     same_reported, same = left(folder, name, 1)
     assert same_reported == reported
     assert all(torch.equal(same[key].nan_to_num(), found[key].nan_to_num()) for key in found)
+
+
+def test_what_several_processes_cannot_share_is_refused():
+    config = resolve(["byol_tracin"], SMALL)
+    fits(config, 2)
+    with pytest.raises(InputError, match="take a multiple of 3"):
+        fits(config, 3)
+    with pytest.raises(InputError, match=r"set pretrain\.compile=False"):
+        fits(resolve(["byol"], {**SMALL, "pretrain.compile": True}), 2)
+    with pytest.raises(InputError, match=r"set tracin\.source=online"):
+        fits(resolve(["byol_tracin"], {**SMALL, "tracin.source": "pretrained", "tracin.pretraining": 1}), 2)
