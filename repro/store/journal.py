@@ -18,7 +18,7 @@ Entry = dict[str, Any]
 class Journal:
     """An append-only file of entries, one extended-JSON line each, with the files they mention beside it.
 
-    What `append` returned from is on the disk (fsync). Whoever has the journal open owns it: nobody else can
+    What `append` returned from is on the disk (fsync), and so are the names it is found by. Whoever has the journal open owns it: nobody else can
     open it until that process has ended, however it ended.
 
     `length` is the number of bytes that are safely on the disk.
@@ -31,7 +31,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        _make_folder(folder)
         self.folder = folder
         self._owner = os.open(folder / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -43,6 +43,7 @@ class Journal:
         self._unwritten: list[str] = []
         self._path = folder / "journal.jsonl"
         self._file: BinaryIO = self._path.open("ab")
+        _sync_names(folder)
         self.length = self._path.stat().st_size
 
     def append(self, *entries: Entry) -> None:
@@ -65,12 +66,13 @@ class Journal:
         sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
         kept = self.folder / "files" / sha256
         if not kept.exists():
-            kept.parent.mkdir(exist_ok=True)
+            _make_folder(kept.parent)
             partial = kept.with_suffix(".partial")
             shutil.copyfile(source, partial)
             with partial.open("rb") as written:
                 os.fsync(written.fileno())
             partial.rename(kept)
+            _sync_names(kept.parent)
         return sha256
 
     def entries(self, start: int = 0) -> Iterator[tuple[Entry, int]]:
@@ -97,3 +99,20 @@ class Journal:
         with contextlib.suppress(OSError):
             os.truncate(self._path, self.length)
         self._file = self._path.open("ab")
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, so that a power cut takes none of them back."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync_names(folder.parent)
+
+
+def _sync_names(folder: Path) -> None:
+    """Put the names in a folder on the disk: fsync of a file saves its content, not the name that leads to it."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,6 +1,7 @@
 """The journal: what was appended is there, in order, whatever happens to the process."""
 
 import os
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -80,3 +81,31 @@ def test_files_are_kept_under_their_hash(tmp_path: Path):
     assert (tmp_path / "journal" / "files" / sha256).read_bytes() == source.read_bytes()
     expected = subprocess.run(["sha256sum", source], capture_output=True, text=True, check=True).stdout.split()[0]
     assert sha256 == expected
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_the_names_that_lead_to_the_record_are_on_the_disk_before_it_is_taken_for_kept(tmp_path: Path):
+    source, folder = tmp_path / "weights", tmp_path / "spool" / "3-x"
+    source.write_bytes(b"w")
+    code = f"""
+from pathlib import Path
+from repro.store.journal import Journal
+journal = Journal(Path({str(folder)!r}))
+journal.append(dict(n=1))
+journal.keep_file(Path({str(source)!r}))
+"""
+    trace = ["strace", "-f", "-y", "-e", "trace=mkdir,openat,rename,fsync", "-o", str(tmp_path / "trace")]
+    subprocess.run([*trace, sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, check=True)
+    lines = (tmp_path / "trace").read_text().splitlines()
+
+    def first(*words: str) -> int:
+        return next(i for i, line in enumerate(lines) if all(word in line for word in words))
+
+    def synced(path: Path) -> list[int]:
+        return [i for i, line in enumerate(lines) if "fsync(" in line and f"<{path}>" in line]
+
+    assert synced(tmp_path)[0] > first("mkdir", f'{folder.parent}"')
+    assert synced(folder.parent)[0] > first("mkdir", f'{folder}"')
+    assert first("journal.jsonl", "O_CREAT") < synced(folder)[0] < synced(folder / "journal.jsonl")[0]
+    assert synced(folder)[1] > first("mkdir", f'{folder}/files"')
+    assert synced(folder / "files")[-1] > first("rename", "/files/")
