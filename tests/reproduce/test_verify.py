@@ -271,14 +271,14 @@ def test_ctrl_c_leaves_nothing_behind(database: Database, temporary: Path):
         "front_door(main)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not (begun := list(temporary.glob("repro-verify-*/checkpoints"))):
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(1)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert list(temporary.iterdir()) == []
     name = str(begun[0].parent)
