@@ -18,8 +18,8 @@ Entry = dict[str, Any]
 class Journal:
     """An append-only file of entries, one extended-JSON line each, with the files they mention beside it.
 
-    What `append` returned from is on the disk (fsync), and so are the names it is found by. Whoever has the journal open owns it: nobody else can
-    open it until that process has ended, however it ended.
+    What `append` returned from is on the disk (fsync), and so are the names it is found by. Whoever has the journal
+    open owns it: nobody else can open it until that process has ended, however it ended.
 
     `length` is the number of bytes that are safely on the disk.
 
