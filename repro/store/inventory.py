@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pymongo import ASCENDING
 from pymongo.database import Database
 
 from repro.store.documents import mentions
@@ -29,7 +30,7 @@ def strays(source: DatabaseSource) -> Iterator[str]:
     Artifacts are judged with their runs (`integrity`); here are the sources and resources.
     """
     database = source.database
-    runs = list(database.runs.find({}, NEEDED))
+    runs = list(database.runs.find({}, NEEDED).sort("_id", ASCENDING))
     known = {run["_id"] for run in runs}
     if broken_off := sorted(run["_id"] for run in runs if run["status"] == IMPORTING):
         yield f"the import of {_runs(broken_off)} was broken off; type the same import again"

@@ -96,9 +96,10 @@ class DatabaseSource:
     def contents(self, file_ids: Iterable[Any]) -> dict[Any, Content]:
         """Return what is held of each of these files; each is read once, and small ones many in a query."""
         wanted = set(file_ids)
-        query = {"_id": {"$in": list(wanted - self._known.keys())}}
+        new = list(wanted - self._known.keys())
+        files = list(self.database.fs.files.find({"_id": {"$in": new}}).sort("_id", ASCENDING)) if new else []
         batch: list[dict[str, Any]] = []
-        for file in list(self.database.fs.files.find(query).sort("_id", ASCENDING)):
+        for file in files:
             if "left_out" in file:
                 self._known[file["_id"]] = Content(file["left_out"], left_out=True)
                 continue

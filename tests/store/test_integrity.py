@@ -1,11 +1,17 @@
 """Every kind of damage to a stored run is found and named."""
 
+import math
 from collections.abc import Callable
 
 import pytest
+from bson import ObjectId
+from pymongo import MongoClient
 from pymongo.database import Database
+from pymongo.monitoring import CommandListener, CommandStartedEvent
+from sacred import Experiment
 
-from repro.store import problems_of
+from repro.recorder import Recorder
+from repro.store import examine, find_runs, problems_of
 from repro.store.observer import DurableObserver
 from tests.store.test_observer import experiment, run_with
 
@@ -25,6 +31,24 @@ def problems(database: Database) -> list[str]:
 
 
 SERIES = ("steps", "values", "timestamps")
+OTHERS = "metric rate is altered: its points are not those that were recorded"
+
+
+def swap(database: Database) -> None:
+    """Exchange the values of two neighbouring points."""
+    values = database.metrics.find_one({"name": "rate"})["values"]
+    values[2], values[3] = values[3], values[2]
+    database.metrics.update_one({"name": "rate"}, {"$set": {"values": values}})
+
+
+def repeat(database: Database) -> None:
+    """Put a copy of one point in the place of the next."""
+    series = database.metrics.find_one({"name": "rate"})
+    for key in SERIES:
+        series[key][3] = series[key][2]
+    database.metrics.replace_one({"_id": series["_id"]}, series)
+
+
 DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
     "a lost point": (
         lambda db: db.metrics.update_one({"name": "rate"}, {"$pop": dict.fromkeys(SERIES, -1)}),
@@ -33,6 +57,37 @@ DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
     "a point too many": (
         lambda db: db.metrics.update_one({"name": "rate"}, {"$push": {"steps": 1, "values": 1, "timestamps": 1}}),
         "metric rate has 401 of 400 points",
+    ),
+    "an altered value": (lambda db: db.metrics.update_one({"name": "rate"}, {"$set": {"values.3": 3.0000001}}), OTHERS),
+    "an altered step": (lambda db: db.metrics.update_one({"name": "rate"}, {"$set": {"steps.3": 4}}), OTHERS),
+    "a value that is no number": (
+        lambda db: db.metrics.update_one({"name": "rate"}, {"$set": {"values.3": "3.0"}}),
+        "metric rate is altered: '3.0' is no number",
+    ),
+    "swapped points": (swap, OTHERS),
+    "a repeated point": (repeat, OTHERS),
+    "points of another metric": (
+        lambda db: [
+            db.metrics.update_one({"name": "rate"}, {"$set": {"name": "x"}}),
+            db.metrics.update_one({"name": "loss"}, {"$set": {"name": "rate"}}),
+            db.metrics.update_one({"name": "x"}, {"$set": {"name": "loss"}}),
+        ],
+        "metric loss is altered: its points are not those that were recorded; " + OTHERS,
+    ),
+    "an altered config": (
+        lambda db: db.runs.update_one({}, {"$set": {"config.nested.list.0": 7}}), "config is altered",
+    ),
+    "an altered fact": (
+        lambda db: db.runs.update_one({}, {"$set": {"info.answer.value": 43}}), "info.answer is altered",
+    ),
+    "a lost fact": (lambda db: db.runs.update_one({}, {"$unset": {"info.answer": 1}}), "info.answer is missing"),
+    "plain counts": (
+        lambda db: db.runs.update_one({}, {"$set": {"info.expected.metrics": {"loss": 400, "rate": 400}}}),
+        "it says only how many points its metrics have, not which",
+    ),
+    "no facts": (
+        lambda db: db.runs.update_one({}, {"$unset": {"info.expected.facts": 1}}),
+        "it says not which config and facts it had",
     ),
     "uneven columns": (
         lambda db: db.metrics.update_one({"name": "rate"}, {"$pop": {"values": 1}}), "different lengths",
@@ -66,3 +121,66 @@ def test_damage_is_found_and_named(stored: Database, kind: str):
     damage, complaint = DAMAGE[kind]
     damage(stored)
     assert complaint in "; ".join(problems(stored))
+
+
+def test_names_with_dots_dollars_and_slashes_and_values_that_are_not_finite_are_held_against_the_record(
+    database: Database,
+):
+    names = ("finetune/0.5/val", "a.b", "cost$", "ü")
+    ex = Experiment("names", save_git_info=False)
+    ex.add_config(seed=1, rate=float("nan"), wide=2**40, nested={"b": (1, 2), "a": None})
+
+    @ex.main
+    def run(_run) -> None:
+        recorder = Recorder(_run)
+        for name in names:
+            for step, value in enumerate([math.nan, math.inf, -math.inf, -0.0, 5e-324]):
+                recorder.metric(name, value, step)
+        recorder.info(sizes={"train": 3}, names=("x", "y"))
+        recorder.complete()
+
+    observer = DurableObserver(database)
+    run_with(observer, ex)
+    observer.finish()
+    assert problems(database) == []
+    database.metrics.update_one({"name": "a.b"}, {"$set": {"values.3": 0.0}})
+    assert problems(database) == ["metric a.b is altered: its points are not those that were recorded"]
+
+
+class Commands(CommandListener):
+    """Counts what is sent to a server."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def started(self, event: CommandStartedEvent) -> None:
+        self.names.append(event.command_name)
+
+    def succeeded(self, event: object) -> None:
+        pass
+
+    def failed(self, event: object) -> None:
+        pass
+
+
+def test_many_runs_are_examined_with_few_questions_and_each_as_it_is(stored: Database):
+    run, series = stored.runs.find_one(), list(stored.metrics.find())
+    assert run is not None
+    for run_id in range(2, 121):
+        stored.runs.insert_one({**run, "_id": run_id})
+        copies = [
+            {**one, "_id": ObjectId(), "run_id": run_id} for one in series if (run_id, one["name"]) != (77, "rate")
+        ]
+        stored.metrics.insert_many(copies)
+    stored.runs.update_one({"_id": 100}, {"$set": {"status": "FAILED"}})
+    commands = Commands()
+    with MongoClient(*stored.client.address, event_listeners=[commands], directConnection=True) as client:
+        database = client[stored.name]
+        found = {finding.run["_id"]: finding.problems for finding in examine(database, find_runs(database))}
+    assert list(found) == list(range(1, 121))
+    assert {run_id: problems for run_id, problems in found.items() if problems} == {
+        77: ["metric rate has 0 of 400 points"],
+        100: ["status is FAILED"],
+    }
+    assert commands.names.count("find") == 1 + 3 + 1 + 1  # runs, metrics per 50 runs, files, the content they share
+    assert len(commands.names) < 30
