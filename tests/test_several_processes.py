@@ -65,7 +65,7 @@ def test_two_processes_make_the_run_that_one_makes(database: Database):
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds a rank's process in /proc")
 def test_after_a_process_is_killed_the_same_command_completes(database: Database, tmp_path: Path):
-    words = ["pretrain", *WORDS, "pretrain.epochs=200", "pretrain.checkpoint_every=1"]
+    words = ["pretrain", *WORDS, "pretrain.epochs=60", "pretrain.checkpoint_every=1"]
     process = torchrun(*words)
     deadline = time.monotonic() + 200
     while not list(tmp_path.glob("runs/checkpoints/*/latest.safetensors")) and time.monotonic() < deadline:

@@ -8,6 +8,7 @@ function here gives back what it was given.
 
 import contextlib
 import os
+import signal
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
@@ -71,7 +72,14 @@ def together(device: torch.device) -> Iterator[None]:
         time.sleep(SECONDS_BETWEEN_LOOKS)
     backend = "nccl" if device.type == "cuda" else "gloo"
     dist.init_process_group(backend, store=store, rank=rank, world_size=world)
-    yield
+    try:
+        yield
+    except BaseException:
+        # A lost process ends the others with SIGTERM, while the first writes down how its run ended. That takes
+        # moments; torchrun kills what is left after 30 s.
+        if is_first():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise
     dist.destroy_process_group()
 
 
