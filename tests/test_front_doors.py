@@ -1,5 +1,6 @@
 """What a person meets at the front doors: results, and one-line errors with exit code 2."""
 
+import json
 import logging
 import os
 import socket
@@ -318,3 +319,15 @@ def test_partners_on_real_dermamnist_share_the_label_more_often_than_chance(data
         print(f"{name}: {values.mean():+.3f} over chance, {values.mean() / error:.1f} standard errors")
     cosine = excess["tracin_cosine"]
     assert cosine.mean() > 3 * cosine.std(ddof=1) / len(cosine) ** 0.5
+
+
+def test_stored_runs_are_verified_from_the_command_line(database: Database, capsys, tmp_path: Path):
+    assert "run ids, or --sample" in refused(capsys, reproduce.main, "verify")
+    assert "no run 7 in the run database" in refused(capsys, reproduce.main, "verify", "7")
+    assert "no whole run" in refused(capsys, reproduce.main, "verify", "--sample", "2")
+    assert at(run.main, "with", "random_init", "phantom", *QUICK, "evaluate.protocols=['knn']") == 0
+    capsys.readouterr()
+    report = tmp_path / "verdicts.json"
+    assert at(reproduce.main, "verify", "--sample", "1", "--json", str(report)) == 0
+    assert "1 identical" in capsys.readouterr().out
+    assert json.loads(report.read_text())["failed"] is False
