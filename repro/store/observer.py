@@ -30,6 +30,10 @@ CAPTURED_OUT_LIMIT = 1_000_000
 """Characters of captured output kept, from the end: the run document may not pass 16 MB."""
 
 
+POINTS_PER_DOCUMENT = 200_000
+"""Points of a metric that one document holds [us]: at about 426,000 it would pass 16 MB."""
+
+
 class DurableObserver(RunObserver):
     """Records one run in `database`. No outage of it stops the run or loses any of its record.
 
@@ -102,12 +106,17 @@ class DurableObserver(RunObserver):
         """Record new points of metrics."""
         entries = []
         for name, points in metrics_by_name.items():
-            if name not in self._metrics:
-                self._metrics[name] = (ObjectId(), 0)
-                info.setdefault("metrics", []).append({"name": name, "id": str(self._metrics[name][0])})
-            metric, start = self._metrics[name]
-            entries.append({"kind": "points", "metric": metric, "name": name, "start": start, **_plain(points)})
-            self._metrics[name] = (metric, start + len(points["steps"]))
+            left = _plain(points)
+            while left["steps"]:
+                metric, start = self._metrics.get(name, (None, POINTS_PER_DOCUMENT))
+                if metric is None or start == POINTS_PER_DOCUMENT:
+                    metric, start = ObjectId(), 0
+                    info.setdefault("metrics", []).append({"name": name, "id": str(metric)})
+                room = POINTS_PER_DOCUMENT - start
+                now = {key: column[:room] for key, column in left.items()}
+                left = {key: column[room:] for key, column in left.items()}
+                entries.append({"kind": "points", "metric": metric, "name": name, "start": start, **now})
+                self._metrics[name] = (metric, start + len(now["steps"]))
         self._append(*entries)
 
     def artifact_event(self, name: str, filename: str, metadata: Any = None, content_type: Any = None) -> None:

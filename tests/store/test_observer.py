@@ -268,3 +268,28 @@ def test_sources_are_stored_once_however_many_runs_share_them(database: Database
         observer.finish()
     assert database.fs.files.count_documents({"filename": {"$regex": "test_observer.py$"}}) == 1
     assert len(database.runs.find_one({"_id": 3})["experiment"]["sources"]) == 1
+
+
+@pytest.mark.slow
+def test_a_metric_with_more_points_than_a_document_can_hold_is_stored_whole(database: Database):
+    """450,000 points would pass MongoDB's 16 MB; they come back in order, from several documents."""
+    ex = Experiment("long", base_dir=str(Path(__file__).parent), save_git_info=False)
+    values = torch.rand(450_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).tolist()
+
+    @ex.main
+    def run(_run) -> None:
+        recorder = Recorder(_run)
+        for step, value in enumerate(values):
+            recorder.metric("long", value, step)
+        recorder.complete()
+
+    observer = DurableObserver(database)
+    run_with(observer, ex)
+    observer.finish()
+    stored = database.runs.find_one({"_id": observer.run_id})
+    assert stored is not None
+    assert problems_of(database, stored) == []
+    assert [entry["name"] for entry in stored["info"]["metrics"]] == ["long"] * 3
+    points = metric_points(database, [stored["_id"]])
+    assert points["step"].tolist() == list(range(450_000))
+    assert points["value"].tolist() == values
