@@ -260,7 +260,7 @@ def test_decoded_images_are_read_where_they_are_and_never_written_to(tmp_path: P
 @pytest.mark.slow
 def test_ctrl_c_leaves_nothing_behind(database: Database, temporary: Path):
     assert at(run.main, "with", "supervised", "phantom", "smoke", *SMALL, "evaluate.protocols=['finetune']") == 0
-    database.runs.update_one({"_id": 1}, {"$set": {"config.evaluate.finetune.steps": 10**7}})
+    synthetic.retell(database, {"config.evaluate.finetune.steps": 10**7}, run_id=1)
     program = (
         "from repro.errors import front_door\n"
         "from repro.reproduce.verify import verify\n"
