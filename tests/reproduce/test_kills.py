@@ -15,8 +15,8 @@ from tests.conftest import ROOT
 from tests.test_front_doors import QUICK
 
 STUDY = ["--scale", "smoke", "--methods", "random_init", "byol_tracin", "--seeds", "0", "1", "--fallback", "phantom"]
-SETTINGS = ["--set", *QUICK, "pretrain.epochs=40"]
-KILLS = 5
+SETTINGS = ["--set", *QUICK, "pretrain.epochs=25"]
+KILLS = 3
 
 
 def started(folder: Path) -> "subprocess.Popen[bytes]":
@@ -47,7 +47,7 @@ def test_a_study_killed_again_and_again_gives_the_same_tables(tmp_path: Path, mo
         process = started(killed)
         try:
             # Imports take a while; from then on every moment is as good as any other.
-            code = process.wait(dice.uniform(4, 12) if kills < KILLS else 300)
+            code = process.wait(dice.uniform(4, 9) if kills < KILLS else 300)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

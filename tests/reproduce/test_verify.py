@@ -262,12 +262,14 @@ def test_ctrl_c_leaves_nothing_behind(database: Database, temporary: Path):
     assert at(run.main, "with", "supervised", "phantom", "smoke", *SMALL, "evaluate.protocols=['finetune']") == 0
     synthetic.retell(database, {"config.evaluate.finetune.steps": 10**7}, run_id=1)
     program = (
+        "import signal\n"
         "from repro.errors import front_door\n"
         "from repro.reproduce.verify import verify\n"
         "from repro.store import open_database\n"
         "def main(_):\n"
         "    with open_database() as database:\n"
         "        verify(database, [1])\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is born deaf to it\n"
         "front_door(main)\n"
     )
     process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stderr=subprocess.PIPE, text=True)
