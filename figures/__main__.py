@@ -47,7 +47,7 @@ def _stored(archive: str | None) -> Iterator[RunSource]:
         with open_archive(Path(archive)) as source:
             yield source
     else:
-        with open_database() as database:
+        with open_database(writes=False) as database:
             yield source_of(database)
 
 

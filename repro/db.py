@@ -35,7 +35,7 @@ def main(arguments: list[str]) -> None:
     with contextlib.ExitStack() as stack:
         # A bad archive is refused before any database is opened.
         archive = stack.enter_context(open_archive(options.file)) if options.verb == "import" else None
-        database = stack.enter_context(open_database())
+        database = stack.enter_context(open_database(writes=options.verb == "import"))
         for run_id in deliver_left_over(database):
             print(f"run {run_id}: what was left of its record has been delivered")
         match options.verb:

@@ -62,7 +62,11 @@ def main(arguments: list[str]) -> None:
     )
     check.add_argument("--strict", action="store_true", help="near duplicates across splits are a leak, too")
     check.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
-    options = parser.parse_args(arguments)
+    options, more = parser.parse_known_args(arguments)
+    if more and ("settings" not in options or any(word.startswith("-") for word in more)):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    if more:
+        options.settings += more  # argparse gives up settings that stand behind an option
     log_to_stderr()
     if options.verb == "list":
         for name, config in DATASETS.items():

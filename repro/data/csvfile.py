@@ -1,18 +1,22 @@
-"""A CSV table as text, of which every cell knows its line, so that a mistake in it can be found and named."""
+"""A CSV table as text, of which every cell knows its line, so that a mistake in it can be found and named.
+
+Python's own csv, since to import pandas takes longer than to read the largest of these tables.
+"""
 
 import csv
 import hashlib
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from repro.errors import InputError
 
 BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
+NO_PLAIN_NAME = re.compile(r"[/\\]|^\.+$")
 SHOWN = 60
 """Characters of a bad cell that a message shows."""
 
@@ -23,50 +27,53 @@ class Table:
 
     Args:
         file: where it came from.
-        rows: every cell as text without outer blanks; the index is the line in the file.
+        columns: every column's cells, as text without outer blanks.
+        lines: the line of each row in the file.
         sha256: hash of the file.
     """
 
     file: Path
-    rows: pd.DataFrame
+    columns: Mapping[str, Sequence[str]]
+    lines: Sequence[int]
     sha256: str
 
-    def fault(self, column: str, line: int, problem: str) -> InputError:
+    def fault(self, column: str, row: int, problem: str) -> InputError:
         """Return the error that says what is wrong with a cell, and where."""
-        cell = " ".join(str(self.rows.at[line, column]).split())
+        cell = " ".join(self.columns[column][row].split())
         shown = cell if len(cell) <= SHOWN else cell[:SHOWN] + "..."
-        return InputError(f"{self.file}, line {line}, column '{column}': '{shown}' {problem}")
+        return InputError(f"{self.file}, line {self.lines[row]}, column '{column}': '{shown}' {problem}")
 
-    def filled(self, column: str, advice: str) -> pd.Series:
+    def filled(self, column: str, advice: str) -> Sequence[str]:
         """Return a column none of whose cells may be empty or NaN."""
-        cells = self.rows[column]
-        for line in cells.index[cells.str.lower().isin(["", "nan"])][:1]:
-            raise self.fault(column, line, f"is no value; {advice}")
+        cells = self.columns[column]
+        for row in rows_where(cells, lambda cell: cell.lower() in ("", "nan")):
+            raise self.fault(column, row, f"is no value; {advice}")
         return cells
 
-    def file_names(self, column: str, ending: str = "") -> pd.Series:
-        """Return a column of names, each a plain file name and none there twice; `ending` is added."""
+    def file_names(self, column: str) -> Sequence[str]:
+        """Return a column of names, each a plain file name and none there twice."""
         names = self.filled(column, "write the image's name")
-        for line in names.index[names.str.contains(r"[/\\]|^\.+$")][:1]:
-            raise self.fault(column, line, "is no plain file name; write the name without its folder")
+        for row in rows_where(names, NO_PLAIN_NAME.search):
+            raise self.fault(column, row, "is no plain file name; write the name without its folder")
         self.no_repeats(names, column)
-        return names + ending
+        return names
 
-    def no_repeats(self, values: pd.Series, column: str) -> None:
+    def no_repeats(self, values: Sequence[str], column: str) -> None:
         """Refuse values (one per row, made from `column`) of which one is there twice."""
-        for line in values.index[values.duplicated()][:1]:
-            first = values.index[values == values[line]][0]
-            raise self.fault(column, line, f"is already in line {first}; an image has one row, so take one of them out")
+        seen: dict[str, int] = {}
+        for row, value in enumerate(values):
+            first = seen.setdefault(value, row)
+            if first != row:
+                where = f"is already in line {self.lines[first]}"
+                raise self.fault(column, row, f"{where}; an image has one row, so take one of them out")
 
     def binary(self, columns: Sequence[str], advice: str) -> np.ndarray:
         """Return columns of 0 and 1 as uint8 `[N, L]`."""
-        values = np.empty((len(self.rows), len(columns)), dtype=np.uint8)
-        for number, column in enumerate(columns):
-            numbers = self.rows[column].map(BINARY)
-            for line in numbers.index[numbers.isna()][:1]:
-                raise self.fault(column, line, f"is neither 0 nor 1; {advice}")
-            values[:, number] = numbers
-        return values
+        for column in columns:
+            for row in rows_where(self.columns[column], lambda cell: cell not in BINARY):
+                raise self.fault(column, row, f"is neither 0 nor 1; {advice}")
+        marks = [[BINARY[cell] for cell in self.columns[column]] for column in columns]
+        return np.array(marks, dtype=np.uint8).reshape(len(columns), -1).T
 
 
 def read_table(file: Path, columns: Sequence[str], advice: str) -> Table:
@@ -108,8 +115,8 @@ def read_table(file: Path, columns: Sequence[str], advice: str) -> Table:
                 f"{file}, line {line}: {len(record)} fields, but the header has {len(header)}; put a text that holds a "
                 "comma into quotation marks"
             )
-    rows = pd.DataFrame(records[1:], index=lines[1:], columns=header, dtype=str)
-    return Table(file, rows.loc[:, [column != "" for column in header]], sha256)
+    cells = zip(header, zip(*records[1:], strict=True), strict=True)
+    return Table(file, {name: column for name, column in cells if name}, lines[1:], sha256)
 
 
 def read_text(file: Path, advice: str) -> tuple[str, str]:
@@ -142,8 +149,18 @@ def parts(cell: str) -> list[str]:
     return [name.strip() for name in cell.split("|")]
 
 
-def indicators(cells: pd.Series, names: Sequence[str]) -> np.ndarray:
+def indicators(cells: Sequence[str], names: Sequence[str]) -> np.ndarray:
     """Return which of `names` each cell such as 'Mass|Nodule' holds, as uint8 0/1 `[N, L]`."""
-    codes, kinds = pd.factorize(cells)
-    rows = [[name in held for name in names] for held in map(parts, kinds)]
-    return np.array(rows, dtype=np.uint8).reshape(-1, len(names))[codes]
+    held = {cell: [name in parts(cell) for name in names] for cell in set(cells)}
+    return np.array([held[cell] for cell in cells], dtype=np.uint8).reshape(-1, len(names))
+
+
+def numbered(cells: Iterable[str]) -> np.ndarray:
+    """Return a number for each cell, int64 `[N]`: equal for equal cells, from 0 in order of appearance."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(cell, len(numbers)) for cell in cells], dtype=np.int64)
+
+
+def rows_where(cells: Sequence[str], wrong: Callable[[str], object]) -> Iterator[int]:
+    """Yield the row of every cell of which something is true."""
+    return (row for row, cell in enumerate(cells) if wrong(cell))

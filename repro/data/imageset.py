@@ -1,6 +1,7 @@
 """The one form every data set takes: uint8 images with labels, groups and splits."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,7 +24,7 @@ class ImageSet:
         groups: int64 `[N]`, equal for images of one patient or lesion; None where unknown.
         names: the file of each image, below the folder that all share; None where images are no files.
         manifest: where it came from: file hashes, warnings, counts; stored with every run.
-        stored_sha256: `sha256_of` the images, where it is stored with them: nobody hashes 45 GB for every run.
+        stored_sha256: `sha256_of_images`, where it is stored with them: nobody hashes 45 GB for every run.
 
     Raises:
         ValueError: the arrays do not fit together.
@@ -68,8 +69,8 @@ class ImageSet:
 
     @cached_property
     def images_sha256(self) -> str:
-        """`sha256_of` the images: the stored one if there is one, else computed once."""
-        return self.stored_sha256 or sha256_of(self.images)
+        """`sha256_of_images`: the stored one if there is one, else computed once."""
+        return self.stored_sha256 or sha256_of_images(self.images)
 
     def sha256_with(self, *arrays: np.ndarray) -> str:
         """Return the SHA-256 of the images together with arrays that belong to them, such as labels or indices."""
@@ -99,4 +100,22 @@ def sha256_of(*arrays: np.ndarray) -> str:
         little = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
         sha.update(f"{little.dtype.str}{little.shape}".encode())
         sha.update(little.data)
+    return sha.hexdigest()
+
+
+def sha256_of_images(images: np.ndarray) -> str:
+    """Return the SHA-256 of uint8 `[N, H, W, C]`: of the shape of an image, and of each image's own SHA-256 in order.
+
+    So that whoever makes the images can hash each as it is made, many at a time.
+    """
+    return sha256_of_sums(
+        images.shape[1:], (hashlib.sha256(np.ascontiguousarray(image).data).digest() for image in images)
+    )
+
+
+def sha256_of_sums(shape: tuple[int, ...], sums: Iterable[bytes]) -> str:
+    """Return `sha256_of_images` from the shape `(H, W, C)` of an image and each image's SHA-256 (32 bytes)."""
+    sha = hashlib.sha256(f"|u1{tuple(map(int, shape))}".encode())
+    for each in sums:
+        sha.update(each)
     return sha.hexdigest()

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     log_to_stderr()
     study = [] if options.verb == "verify" else _study(options)
-    with open_database() as database:
+    with open_database(writes=options.verb == "run") as database:
         deliver_left_over(database)
         match options.verb:
             case "plan":

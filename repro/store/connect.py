@@ -21,6 +21,12 @@ DATABASE = "repro"
 TIMEOUT_MS = 5000
 """How long to look for a server before saying that there is none."""
 
+SILENCE_MS = 60_000
+"""How long a server that was found may take for one answer before it counts as absent, as one that is frozen [us]."""
+
+NOT_ALLOWED = (13, 18)
+"""Codes of a server's answer to a user who may not do something, or whose password is wrong."""
+
 
 def runs_folder() -> Path:
     """Return `$REPRO_RUNS` (default `runs`): embedded database, checkpoints and spool.
@@ -51,10 +57,13 @@ def runs_folder_id() -> str:
 
 
 @contextlib.contextmanager
-def open_database() -> Iterator[Database]:
+def open_database(writes: bool = True) -> Iterator[Database]:
     """Yield the run database: `$REPRO_MONGO_URI`, else an embedded server under `$REPRO_RUNS/db`.
 
     The embedded server is shared with every other process that has it open and stops with the last of them.
+
+    Args:
+        writes: whether there is something to write; a user who may only read is good enough without.
 
     Raises:
         InputError: the URI is malformed, no server answers, or it refuses us. Credentials are never shown.
@@ -65,7 +74,7 @@ def open_database() -> Iterator[Database]:
             uri = stack.enter_context(embedded.server(runs_folder() / "db"))
         client, where = _client(uri)
         stack.enter_context(client)
-        yield _checked(client.get_default_database(DATABASE), where)
+        yield _checked(client.get_default_database(DATABASE), where, writes)
 
 
 def identity(database: Database) -> str:
@@ -79,9 +88,14 @@ def _client(uri: str) -> tuple[MongoClient, str]:
     """Return a client, and the servers it looks for, fit to be shown."""
     try:
         where = ", ".join(f"{host}:{port}" for host, port in parse_uri(uri)["nodelist"])
-        return MongoClient(
-            uri, serverSelectionTimeoutMS=TIMEOUT_MS, connectTimeoutMS=TIMEOUT_MS, appname="repro"
-        ), where
+        client: MongoClient = MongoClient(
+            uri,
+            appname="repro",
+            serverSelectionTimeoutMS=TIMEOUT_MS,
+            connectTimeoutMS=TIMEOUT_MS,
+            socketTimeoutMS=SILENCE_MS,
+        )
+        return client, where
     except (PyMongoError, ValueError) as error:
         # The driver's text can quote parts of the URI; only its kind is safe to repeat.
         raise InputError(
@@ -91,16 +105,16 @@ def _client(uri: str) -> tuple[MongoClient, str]:
         ) from None
 
 
-def _checked(database: Database, where: str) -> Database:
+def _checked(database: Database, where: str, writes: bool) -> Database:
     try:
-        database.command("ping")
-        database.metrics.create_index([("run_id", ASCENDING), ("name", ASCENDING)])
-        database.runs.create_index([("info.cell", ASCENDING), ("status", ASCENDING)])
+        database.runs.find_one({}, {"_id": 1})
+        if writes:
+            _index(database, where)
     except OperationFailure as error:
-        if error.code in (8000, 18) or "auth" in str(error).lower():
+        if error.code in (8000, *NOT_ALLOWED) or "auth" in str(error).lower():
             raise InputError(
-                f"the run database at {where} refused the user or the password, or the user may not write to "
-                f"'{database.name}'. Check REPRO_MONGO_URI (often ?authSource=admin is missing)"
+                f"the run database at {where} refused the user or the password. Check REPRO_MONGO_URI (often "
+                "?authSource=admin is missing)"
             ) from None
         raise
     except PyMongoError as error:
@@ -109,3 +123,16 @@ def _checked(database: Database, where: str) -> Database:
             "correct REPRO_MONGO_URI, or unset REPRO_MONGO_URI to use the embedded one"
         ) from None
     return database
+
+
+def _index(database: Database, where: str) -> None:
+    try:
+        database.metrics.create_index([("run_id", ASCENDING), ("name", ASCENDING)])
+        database.runs.create_index([("info.cell", ASCENDING), ("status", ASCENDING)])
+    except OperationFailure as error:
+        if error.code not in NOT_ALLOWED:
+            raise
+        raise InputError(
+            f"the user in REPRO_MONGO_URI may read '{database.name}' at {where}, but not write to it. Name one who "
+            "may; to check, draw and export runs this one is good enough"
+        ) from None

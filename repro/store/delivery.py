@@ -9,15 +9,18 @@ from typing import Any
 
 from gridfs import GridFS
 from pymongo.database import Database
-from pymongo.errors import PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
-from repro.store.connect import identity, runs_folder
+from repro.store.connect import NOT_ALLOWED, identity, runs_folder
 from repro.store.journal import Entry, Journal
 
 log = logging.getLogger("repro.store")
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Waits between tries during an outage; the last one repeats."""
+
+LAST_ANSWER_SECONDS = 5.0
+"""How long one more answer is waited for when patience is at its end."""
 
 
 def apply(database: Database, entry: Entry, folder: Path) -> None:
@@ -101,8 +104,8 @@ class Courier:
             self._thread.join(0.05)
         self._given_up.set()
         self._wake.set()
-        self._thread.join()
-        return self._offset == self._journal.length
+        self._thread.join(LAST_ANSWER_SECONDS)  # a frozen server can leave it waiting for an answer
+        return self._offset == self._journal.length and not self._thread.is_alive()
 
     def _run(self) -> None:
         tries = 0
@@ -169,8 +172,13 @@ def _deliver(database: Database, folder: Path) -> int | None:
         for entry, _ in journal.entries():
             apply(database, entry, folder)
             run = entry["run"]
-    except PyMongoError:
+    except PyMongoError as error:
         journal.close(delete=False)
+        if isinstance(error, OperationFailure) and error.code in NOT_ALLOWED:
+            log.warning(
+                "%s holds a run's record that this user may not deliver; it waits for one who may write", folder
+            )
+            return None
         raise
     except Exception as error:  # zeros after a power cut, a lost file: nothing that a later try would mend
         journal.close(delete=False)

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from repro.data import imageset, prepare
-from repro.data.imageset import sha256_of
+from repro.data.imageset import sha256_of_images
 from repro.data.listing import Listing
 from repro.data.prepare import prepared
 from tests.data.pictures import SIZE, damage, expected, listing_of, make, refusal
@@ -59,7 +59,7 @@ def test_the_manifest_tells_all_of_files_and_result_and_no_absolute_path(source:
         ["sha256sum", *manifest["files"]["name"]], cwd=source, stdout=subprocess.PIPE, check=True
     ).stdout
     assert manifest["inputs_sha256"] == hashlib.sha256(printed).hexdigest() == images.manifest["inputs_sha256"]
-    assert manifest["images_sha256"] == sha256_of(np.load(kept / "made-16" / "images.npy"))
+    assert manifest["images_sha256"] == sha256_of_images(np.load(kept / "made-16" / "images.npy"))
 
 
 def test_the_stored_hash_spares_hashing_the_images_and_is_the_same(source: Path, kept: Path, monkeypatch):
@@ -67,11 +67,10 @@ def test_the_stored_hash_spares_hashing_the_images_and_is_the_same(source: Path,
     in_memory = replace(images, images=np.array(images.images), stored_sha256=None)
     assert in_memory.describe() == images.describe()
 
-    def small_only(*arrays: np.ndarray) -> str:
-        assert all(array.ndim < 4 for array in arrays)
-        return sha256_of(*arrays)
+    def never(_: np.ndarray) -> str:
+        raise AssertionError("images were hashed again")
 
-    monkeypatch.setattr(imageset, "sha256_of", small_only)
+    monkeypatch.setattr(imageset, "sha256_of_images", never)
     assert replace(images, labels=1 - images.labels % 2).describe()["sha256"] != images.describe()["sha256"]
 
 
@@ -131,16 +130,16 @@ def test_changed_files_are_noticed_and_all_is_prepared_anew(
     after = prepared(listing, SIZE, kept)
     assert f"made-16: {said}; preparing it anew" in caplog.text
     assert np.array_equal(after.images, expected(listing))
-    assert after.stored_sha256 == sha256_of(after.images)
+    assert after.stored_sha256 == sha256_of_images(after.images)
     assert np.array_equal(before.images, old), "who still uses the old images keeps them"
     assert sorted(file.name for file in kept.iterdir()) == ["made-16", "made-16.lock"]
 
 
 def test_another_version_of_the_decoding_prepares_anew(source: Path, kept: Path, caplog, monkeypatch, rows_decoded):
     prepared(listing_of(source), SIZE, kept)
-    monkeypatch.setattr(prepare, "DECODING", 2)
+    monkeypatch.setattr(prepare, "DECODING", prepare.DECODING + 1)
     prepared(listing_of(source), SIZE, kept)
-    assert "decoding was 1, and is 2 now" in caplog.text
+    assert f"decoding was {prepare.DECODING - 1}, and is {prepare.DECODING} now" in caplog.text
     assert len(rows_decoded) == 300
 
 
@@ -244,7 +243,7 @@ def test_allowed_corrupt_files_drop_out_and_are_recorded_by_name(source: Path, k
     there = np.delete(np.arange(150), [0, 70, 149])
     assert np.array_equal(images.images, expected(replace(listing, names=tuple(listing.names[i] for i in there))))
     assert np.array_equal(images.labels, listing.labels[there])
-    assert images.stored_sha256 == sha256_of(images.images)
+    assert images.stored_sha256 == sha256_of_images(images.images)
     assert images.manifest["corrupt"] == [
         {"row": 0, "file": "0000.png", "reason": "empty file"},
         {"row": 70, "file": "0070.png", "reason": "not an image"},

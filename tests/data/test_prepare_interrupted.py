@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from repro.data import prepare
-from repro.data.imageset import sha256_of
+from repro.data.imageset import sha256_of_images
 from repro.data.prepare import chunks, decoders, prepared
 from tests.conftest import ROOT
 from tests.data.pictures import SIZE, damage, expected, listing_of, make, refusal
@@ -61,7 +61,7 @@ def test_after_kill_9_only_what_is_missing_is_decoded_and_the_bytes_are_the_same
     assert 0 < len(rows_decoded) <= 640 - 2 * chunks.CHUNK
     assert len(rows_decoded) == len(set(rows_decoded))
     whole = prepared(listing_of(tmp_path / "source"), SIZE, tmp_path / "elsewhere")
-    assert resumed.stored_sha256 == whole.stored_sha256 == sha256_of(resumed.images)
+    assert resumed.stored_sha256 == whole.stored_sha256 == sha256_of_images(resumed.images)
     first, second = ((folder / "made-16" / "images.npy").read_bytes() for folder in (kept, tmp_path / "elsewhere"))
     assert first == second
 

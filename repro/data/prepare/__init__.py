@@ -11,9 +11,9 @@ from typing import IO, Any
 import numpy as np
 import PIL
 
-from repro.data.imageset import ImageSet
+from repro.data.imageset import ImageSet, sha256_of_sums
 from repro.data.listing import Listing
-from repro.data.prepare.chunks import IMAGES, RECORD, Decoded, Files, begin_array, decode_files, read_rows
+from repro.data.prepare.chunks import IMAGES, RECORD, Decoded, Files, begin_array, decode_files
 from repro.data.prepare.decode import DECODING
 from repro.data.prepare.ready import Place, Wanted
 from repro.errors import InputError
@@ -156,31 +156,29 @@ def _built(
         "decoding": wanted.decoding,
         "pillow": PIL.__version__,
         "inputs_sha256": _inputs_sha256(result, files),
-        "images_sha256": result.images_sha256 or _without(corrupt, place.partial, wanted.shape()),
+        "images_sha256": sha256_of_sums(wanted.shape()[1:], [bytes.fromhex(sha) for sha in result.images if sha]),
         "missing": missing,
         "corrupt": corrupt,
-        "files": {**wanted.files, "sha256": result.sha256},
+        "files": {**wanted.files, "sha256": result.files},
     }
+    if corrupt:
+        _take_out(set(result.undecodable), place.partial)
     place.publish(manifest)
     return manifest
 
 
-def _without(corrupt: list[dict[str, Any]], partial: Path, shape: tuple[int, ...]) -> str:
-    """Take the rows of corrupt files out of the array, and return its SHA-256 as `sha256_of` computes it."""
-    kept = np.delete(np.arange(shape[0]), [each["row"] for each in corrupt])
-    new_shape = (len(kept), *shape[1:])
-    sha = hashlib.sha256(f"|u1{new_shape}".encode())
-    shorter = partial / "kept.npy"
-    with (partial / IMAGES).open("rb", buffering=0) as images, shorter.open("w+b", buffering=0) as rest:
-        offset = begin_array(rest, new_shape)
-        for row in kept:
-            pixels = read_rows(images, offset, range(row, row + 1), shape)
-            sha.update(pixels)
-            rest.write(pixels)
+def _take_out(gone: set[int], partial: Path) -> None:
+    """Take rows out of the array."""
+    images, shorter = np.load(partial / IMAGES, mmap_mode="r"), partial / "kept.npy"
+    with shorter.open("wb") as rest:
+        begin_array(rest, (len(images) - len(gone), *images.shape[1:]))
+        for row in range(len(images)):
+            if row not in gone:
+                rest.write(images[row].tobytes())
+        rest.flush()
         os.fsync(rest.fileno())
     (partial / RECORD).unlink()  # the rows that it tells of are about to move
     shorter.replace(partial / IMAGES)
-    return sha.hexdigest()
 
 
 def _accept(corrupt: list[dict[str, Any]], files: int, allowed: int, place: Place) -> None:
@@ -200,5 +198,5 @@ def _accept(corrupt: list[dict[str, Any]], files: int, allowed: int, place: Plac
 
 def _inputs_sha256(result: Decoded, files: Files) -> str:
     """Return the SHA-256 of what `sha256sum` prints for the files, in order."""
-    lines = (f"{sha}  {name}\n" for sha, name in zip(result.sha256, files.names, strict=True))
+    lines = (f"{sha}  {name}\n" for sha, name in zip(result.files, files.names, strict=True))
     return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()

@@ -58,14 +58,14 @@ class Decoded:
     """What became of the files.
 
     Args:
-        sha256: of each file's bytes; None where it could not be read.
-        undecodable: row -> why it shows no image.
-        images_sha256: of the array, as `sha256_of` hashes it; only where every file is an image.
+        files: SHA-256 of each file; None where it could not be read.
+        images: SHA-256 of each row; None where the file shows nothing.
+        undecodable: row -> why its file shows nothing.
     """
 
-    sha256: list[str | None]
+    files: list[str | None]
+    images: list[str | None]
     undecodable: dict[int, str]
-    images_sha256: str | None
 
 
 def decode_files(files: Files, size: int, channels: int, folder: Path, lock: IO) -> Decoded:
@@ -93,10 +93,8 @@ def decode_files(files: Files, size: int, channels: int, folder: Path, lock: IO)
     done = len(files) - sum(map(len, todo))
     if done:
         log.info("%s: %d of %d images are there already; continuing", folder.name, done, len(files))
-    result = Decoded([], {}, None)
-    sha = hashlib.sha256(f"|u1{shape}".encode())
+    result = Decoded([], [], {})
     with (
-        # Without a buffer of our own, which would not see what the other processes write.
         (folder / IMAGES).open("r+b" if (folder / IMAGES).exists() else "w+b", buffering=0) as images,
         _Record(folder / RECORD, images) as record,
         Progress(f"prepare {folder.stem}", len(files), "image", done) as progress,
@@ -109,27 +107,19 @@ def decode_files(files: Files, size: int, channels: int, folder: Path, lock: IO)
                     answer = next(new)
                     record.add(digest, answer)
                     progress.advance(len(rows))
-                result.sha256.extend(answer["sha256"])
+                result.files.extend(answer["files"])
+                result.images.extend(answer["images"])
                 result.undecodable.update({rows[position]: reason for position, reason in answer["undecodable"]})
-                if not result.undecodable:
-                    sha.update(read_rows(images, offset, rows, shape))
         images.truncate(offset + int(np.prod(shape)))  # shorter, or longer where the last files show nothing
         os.fsync(images.fileno())
-    return Decoded(result.sha256, result.undecodable, None if result.undecodable else sha.hexdigest())
+    return result
 
 
-def begin_array(images: FileIO, shape: tuple[int, ...]) -> int:
+def begin_array(images: IO[bytes], shape: tuple[int, ...]) -> int:
     """Write the head of a .npy file of uint8; return how long it is."""
     images.seek(0)
     np.lib.format.write_array_header_1_0(images, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return images.tell()
-
-
-def read_rows(images: FileIO, offset: int, rows: range, shape: tuple[int, ...]) -> bytes:
-    """Return consecutive rows of an array of uint8 whose file has a head of `offset` bytes."""
-    row = int(np.prod(shape[1:]))
-    images.seek(offset + rows.start * row)
-    return images.read(len(rows) * row)
 
 
 class _Record:

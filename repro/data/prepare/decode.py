@@ -17,8 +17,8 @@ from typing import Any
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-DECODING = 1
-"""Version of the decoding [us]: raise it with every change that alters a pixel, and all is prepared anew."""
+DECODING = 2
+"""Version of the decoding [us]: raise it with every change that alters a pixel or a hash, and all is prepared anew."""
 
 MAX_PIXELS = 100_000_000
 """An image that says it has more is taken for a decompression bomb [us]."""
@@ -128,8 +128,8 @@ def serve(images: str, offset: int, size: int, channels: int) -> None:
     """Write what files show into their rows of an array, until standard input ends.
 
     A line of input is `{"row": first row, "files": [path of each row]}`. The line that answers is
-    `{"sha256": [of each file, or null], "undecodable": [[position in files, reason]]}`, or
-    `{"failed": [errno, reason]}` where the array cannot be written.
+    `{"files": [SHA-256 of each file], "images": [SHA-256 of each row], "undecodable": [[position in files, reason]]}`,
+    with null for what is not there, or `{"failed": [errno, reason]}` where the array cannot be written.
 
     Args:
         images: path of the array's file.
@@ -137,32 +137,39 @@ def serve(images: str, offset: int, size: int, channels: int) -> None:
         size: height and width of a row's image.
         channels: 1 or 3.
     """
-    with Path(images).open("r+b") as rows:
+    with Path(images).open("r+b", buffering=0) as rows:
         for line in sys.stdin:
             job = json.loads(line)
-            hashes: list[str | None] = []
+            files: list[str | None] = [None] * len(job["files"])
+            shown: list[str | None] = [None] * len(job["files"])
             undecodable: list[tuple[int, str]] = []
-            answer: dict[str, Any] = {"sha256": hashes, "undecodable": undecodable}
+            answer: dict[str, Any] = {"files": files, "images": shown, "undecodable": undecodable}
             try:
                 for position, file in enumerate(job["files"]):
                     try:
-                        content = Path(file).read_bytes()
+                        with io.FileIO(file) as opened:
+                            content = opened.read()
                     except OSError as error:
-                        hashes.append(None)
                         undecodable.append((position, f"cannot be read: {error.strerror}"))
                         continue
-                    hashes.append(hashlib.sha256(content).hexdigest())
+                    files[position] = hashlib.sha256(content).hexdigest()
                     try:
                         pixels = decoded(content, size, channels)
                     except UndecodableError as error:
                         undecodable.append((position, str(error)))
                         continue
-                    rows.seek(offset + (job["row"] + position) * len(pixels))
-                    rows.write(pixels)
-                rows.flush()
+                    shown[position] = hashlib.sha256(pixels).hexdigest()
+                    _write(rows.fileno(), pixels, offset + (job["row"] + position) * len(pixels))
             except OSError as error:
                 answer = {"failed": [error.errno, error.strerror]}
             print(json.dumps(answer), flush=True)
+
+
+def _write(file: int, content: bytes, place: int) -> None:
+    """Write all of it: on a disk that is nearly full the system may take a part, and refuse the rest."""
+    while content:
+        written = os.pwrite(file, content, place)
+        content, place = content[written:], place + written
 
 
 if __name__ == "__main__":

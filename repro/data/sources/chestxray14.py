@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from repro.data.csvfile import Table, indicators, parts, read_table, read_text
+from repro.data.csvfile import Table, indicators, numbered, parts, read_table, read_text
 from repro.data.folder import data_folder
 from repro.data.listing import Listing
 from repro.data.splits import TENTH_FOR_VALIDATION, check_offered, divide, shared_group
@@ -45,21 +44,20 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     table = read_table(root / TABLE, ("Image Index", "Finding Labels", "Patient ID"), SOURCE)
     images = table.file_names("Image Index")
     labels = _findings(table)
-    patients = table.filled("Patient ID", f"the table is damaged: {SOURCE}").to_numpy()
-    groups = pd.factorize(patients)[0].astype(np.int64)
+    patients = table.filled("Patient ID", f"the table is damaged: {SOURCE}")
+    groups = numbered(patients)
 
     split = np.full(len(images), "", dtype="<U5")
     hashes = {TABLE: table.sha256}
-    row_of = pd.Series(np.arange(len(images)), index=images.to_numpy())
+    row_of = {image: row for row, image in enumerate(images)}
     for part, name in (("train", TRAIN_VAL), ("test", TEST)):
         rows, hashes[name] = _rows_of(root / name, row_of)
         for row in rows[split[rows] != ""][:1]:
-            raise InputError(f"{root / name}: {images.iloc[row]} is in {TRAIN_VAL} too; {SOURCE}")
+            raise InputError(f"{root / name}: {images[row]} is in {TRAIN_VAL} too; {SOURCE}")
         split[rows] = part
     if (shared := shared_group(groups, split)) is not None:
-        raise InputError(
-            f"{root / TEST}: patient {patients[groups == shared][0]} has images in {TRAIN_VAL} too; {SOURCE}"
-        )
+        patient = patients[int((groups == shared).argmax())]
+        raise InputError(f"{root / TEST}: patient {patient} has images in {TRAIN_VAL} too; {SOURCE}")
     if outside := int((split == "").sum()):
         log.warning("%s: %d of %d images are in neither list, so in no split", NAME, outside, len(images))
     pool = np.flatnonzero(split == "train")
@@ -80,7 +78,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
 
 def _findings(table: Table) -> np.ndarray:
     cells = table.filled("Finding Labels", f"an X-ray without findings says '{NONE}'")
-    for cell in cells.unique():
+    for cell in dict.fromkeys(cells):
         names = parts(cell)
         unknown = [name for name in names if name not in (NONE, *LABELS)]
         if not unknown and (NONE not in names or len(names) == 1):
@@ -88,19 +86,21 @@ def _findings(table: Table) -> np.ndarray:
         problem = f"has a finding and '{NONE}' at once."
         if unknown:
             problem = f"has '{unknown[0]}', none of the 14 findings.{did_you_mean(unknown[0], (NONE, *LABELS))}"
-        raise table.fault("Finding Labels", cells.index[cells == cell][0], f"{problem} Correct the table, or {SOURCE}")
+        raise table.fault("Finding Labels", cells.index(cell), f"{problem} Correct the table, or {SOURCE}")
     return indicators(cells, LABELS)
 
 
-def _rows_of(file: Path, row_of: pd.Series) -> tuple[np.ndarray, str]:
+def _rows_of(file: Path, row_of: Mapping[str, int]) -> tuple[np.ndarray, str]:
     """Return the table's rows that a list names, and the list's SHA-256."""
     text, sha256 = read_text(file, SOURCE)
-    names = pd.Series(text.splitlines(), dtype=str).str.strip()
-    names = names[names != ""]
-    if names.empty:
+    rows: dict[int, None] = {}
+    for line, name in enumerate(map(str.strip, text.splitlines()), start=1):
+        if name and name not in row_of:
+            raise InputError(f"{file}, line {line}: {name} is not in {TABLE}; {SOURCE}")
+        if name and row_of[name] in rows:
+            raise InputError(f"{file}, line {line}: {name} is there twice; {SOURCE}")
+        if name:
+            rows[row_of[name]] = None
+    if not rows:
         raise InputError(f"{file}: it names no image; {SOURCE}")
-    for line in names.index[~names.isin(row_of.index)][:1]:
-        raise InputError(f"{file}, line {line + 1}: {names[line]} is not in {TABLE}; {SOURCE}")
-    for line in names.index[names.duplicated()][:1]:
-        raise InputError(f"{file}, line {line + 1}: {names[line]} is there twice; {SOURCE}")
-    return row_of[names].to_numpy(), sha256
+    return np.array(list(rows)), sha256

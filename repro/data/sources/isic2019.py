@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from repro.data.csvfile import read_table
+from repro.data.csvfile import numbered, read_table, rows_where
 from repro.data.folder import data_folder
 from repro.data.listing import Listing
 from repro.data.splits import SEVENTY_TEN_TWENTY, check_offered, divide
@@ -37,26 +36,25 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     root = data_folder() / NAME
     truth = read_table(root / TRUTH, ("image", *CLASSES), SOURCE)
     images = truth.file_names("image")
-    every = [*CLASSES, *(["UNK"] if "UNK" in truth.rows else [])]
+    every = [*CLASSES, *(["UNK"] if "UNK" in truth.columns else [])]
     marks = truth.binary(every, f"the table is damaged: {SOURCE}")
     for row in np.flatnonzero(marks.sum(axis=1) != 1)[:1]:
         held = [name for name, mark in zip(every, marks[row], strict=True) if mark]
-        raise truth.fault("image", images.index[row], f"has {' and '.join(held) or 'no class'}; an image has one class")
+        raise truth.fault("image", row, f"has {' and '.join(held) or 'no class'}; an image has one class")
     for row in np.flatnonzero(marks[:, len(CLASSES) :].any(axis=1))[:1]:
-        raise truth.fault("image", images.index[row], f"is UNK, which the training set never is; {SOURCE}")
+        raise truth.fault("image", row, f"is UNK, which the training set never is; {SOURCE}")
     labels = marks.argmax(axis=1).astype(np.int64)
 
     metadata = read_table(root / METADATA, ("image", "lesion_id"), SOURCE)
-    lesions = pd.Series(metadata.rows["lesion_id"].to_numpy(), index=metadata.file_names("image").to_numpy())
-    for row in np.flatnonzero(~images.isin(lesions.index))[:1]:
-        raise truth.fault("image", images.index[row], f"has no row in {METADATA}; {SOURCE}")
-    lesion = lesions.loc[images.to_numpy()].to_numpy()
+    lesion_of = dict(zip(metadata.file_names("image"), metadata.columns["lesion_id"], strict=True))
+    for row in rows_where(images, lambda image: image not in lesion_of):
+        raise truth.fault("image", row, f"has no row in {METADATA}; {SOURCE}")
     # An image without a lesion is a lesion of its own.
-    groups = pd.factorize(np.where(lesion == "", "image " + images.to_numpy(), lesion))[0].astype(np.int64)
+    groups = numbered(lesion_of[image] or f"image {image}" for image in images)
     return Listing(
         name=NAME,
         folder=root / IMAGES,
-        names=tuple(images + ".jpg"),
+        names=tuple(f"{image}.jpg" for image in images),
         labels=labels,
         split=divide(NAME, labels, groups, SEVENTY_TEN_TWENTY, settings.get("split_seed", 0)),
         class_names=CLASSES,
@@ -64,6 +62,6 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         groups=groups,
         manifest={
             "tables_sha256": {TRUTH: truth.sha256, METADATA: metadata.sha256},
-            "images_without_lesion": int((lesion == "").sum()),
+            "images_without_lesion": sum(not lesion_of[image] for image in images),
         },
     )

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from repro.data.csvfile import numbered
 from repro.data.folder import data_folder
 from repro.data.imageset import SPLITS
 from repro.data.listing import Listing
@@ -59,7 +59,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     ]
     names = tuple(file.relative_to(root).as_posix() for _, _, file in found)
     labels = np.array([label for _, label, _ in found], dtype=np.int64)
-    groups = pd.factorize(np.array([patient(file.name) for _, _, file in found]))[0].astype(np.int64)
+    groups = numbered(patient(file.name) for _, _, file in found)
     split = np.array([split for split, _, _ in found], dtype="<U5")
     if settings["split"] == "patient":
         split = _by_patient(labels, groups, split, settings.get("split_seed", 0))

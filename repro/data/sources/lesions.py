@@ -4,12 +4,13 @@ Of the 1,868 lesions in the official test split, 641 are also in train. The inde
 lesion_id, ambiguous) says which HAM10000 lesion each image shows.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
+from repro.data.csvfile import numbered, read_table
 from repro.data.splits import SEVENTY_TEN_TWENTY, divide
 from repro.errors import InputError
 
@@ -43,19 +44,19 @@ def read_lesions(folder: Path, division: np.ndarray) -> Lesions | None:
     file = folder / INDEX_MAP
     if not file.is_file():
         return None
-    try:
-        rows = pd.read_csv(file)
-    except (ValueError, UnicodeDecodeError) as error:  # pandas' own errors are ValueErrors
-        raise InputError(f"{file} cannot be read ({error}); get it again, or take it away") from None
-    if not set(COLUMNS) <= set(rows.columns):
-        raise InputError(f"{file}: it needs the columns {', '.join(COLUMNS)}")
+    table = read_table(file, COLUMNS, "get it again, or take it away")
     # The map's own order is not trusted: rows are found by (split, index).
-    rows = rows.set_index(["split", "index"])
-    wanted = pd.MultiIndex.from_arrays([division, pd.Series(division).groupby(division).cumcount()])
-    if rows.index.has_duplicates or not wanted.isin(rows.index).all():
+    places = zip(table.columns["split"], table.columns["index"], strict=True)
+    row_of = {place: row for row, place in enumerate(places)}
+    seen: Counter[str] = Counter()
+    rows = []
+    for split in map(str, division):
+        rows.append(row_of.get((split, str(seen[split])), -1))
+        seen[split] += 1
+    if min(rows) < 0 or len(row_of) < len(table.lines):
         raise InputError(f"{file}: it must have exactly one row for every (split, index) of the images")
-    rows = rows.loc[wanted]
-    return Lesions(pd.factorize(rows["lesion_id"])[0].astype(np.int64), rows["ambiguous"].to_numpy() != 0)
+    unsure = table.binary(["ambiguous"], "get it again, or take it away")[rows, 0] != 0
+    return Lesions(numbered(table.columns["lesion_id"][row] for row in rows), unsure)
 
 
 def lesion_split(lesions: Lesions, labels: np.ndarray, seed: int = 0) -> np.ndarray:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from repro.data.csvfile import Table, indicators, parts, read_table
+from repro.data.csvfile import Table, indicators, numbered, parts, read_table, rows_where
 from repro.data.folder import data_folder
 from repro.data.imageset import SPLITS
 from repro.data.listing import Listing
@@ -57,13 +56,12 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     folder = os.path.commonpath({os.path.dirname(path) for path in files})  # noqa: PTH120  (no class Path: see Listing)
     labels, names = _labels(table)
     groups = None
-    if "group" in table.rows:
-        cells = table.filled("group", "give every image a group; one that stands alone has one of its own")
-        groups = pd.factorize(cells)[0].astype(np.int64)
+    if "group" in table.columns:
+        groups = numbered(table.filled("group", "give every image a group; one that stands alone has one of its own"))
     if settings["split"] == "official":
         split = _official(table, groups)
     else:
-        if "split" in table.rows:
+        if "split" in table.columns:
             log.warning("%s: its column 'split' is not used; data.split=official uses it", file)
         apart = np.arange(len(files)) if groups is None else groups
         split = divide(str(file), labels, apart, SEVENTY_TEN_TWENTY, settings.get("split_seed", 0))
@@ -83,19 +81,19 @@ def listing(settings: Mapping[str, Any]) -> Listing:
 
 def _files(table: Table) -> list[str]:
     cells = table.filled("path", "write where the image lies")
-    for line in cells.index[cells.str.contains(r"\\|://")][:1]:
-        raise table.fault("path", line, "is no path of this machine; write folders with '/', and no URL")
+    for row in rows_where(cells, lambda cell: "\\" in cell or "://" in cell):
+        raise table.fault("path", row, "is no path of this machine; write folders with '/', and no URL")
     start = str(table.file.parent)
-    paths = cells.map(lambda cell: os.path.normpath(os.path.join(start, cell)))  # noqa: PTH118
+    paths = [os.path.normpath(os.path.join(start, cell)) for cell in cells]  # noqa: PTH118
     table.no_repeats(paths, "path")
-    return paths.to_list()
+    return paths
 
 
 def _labels(table: Table) -> tuple[np.ndarray, tuple[str, ...]]:
-    if "label" in table.rows:
+    if "label" in table.columns:
         labels, names = _named(table)
     else:
-        names = tuple(str(column) for column in table.rows if column not in ABOUT)
+        names = tuple(column for column in table.columns if column not in ABOUT)
         if not names:
             raise InputError(f"{table.file}: no column 'label', and no column of 0 and 1 either; add the labels")
         about = ", ".join(ABOUT)
@@ -108,25 +106,25 @@ def _labels(table: Table) -> tuple[np.ndarray, tuple[str, ...]]:
 
 def _named(table: Table) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return labels and their names from the column label."""
-    cells = table.rows["label"]
-    several = cells.str.contains("|", regex=False)
-    empty = cells == ""
-    for line in cells.index[cells.str.fullmatch("nan", case=False)][:1]:
-        raise table.fault("label", line, "is no label; write its name, or nothing where the image has none")
-    for line in cells.index[several][[("" in parts(cell)) for cell in cells[several]]][:1]:
-        raise table.fault("label", line, "has an empty name beside a '|'; write it, or take the '|' out")
-    if not several.any() and not empty.any():
+    cells = table.columns["label"]
+    for row in rows_where(cells, lambda cell: cell.lower() == "nan"):
+        raise table.fault("label", row, "is no label; write its name, or nothing where the image has none")
+    for row in rows_where(cells, lambda cell: "|" in cell and "" in parts(cell)):
+        raise table.fault("label", row, "has an empty name beside a '|'; write it, or take the '|' out")
+    several, empty = any("|" in cell for cell in cells), [row for row, cell in enumerate(cells) if not cell]
+    if not several and not empty:
         kinds = _ordered(set(cells))
-        return cells.map({name: number for number, name in enumerate(kinds)}).to_numpy(np.int64), kinds
-    if not several.any():
+        number = {name: number for number, name in enumerate(kinds)}
+        return np.array([number[cell] for cell in cells], dtype=np.int64), kinds
+    if not several:
         log.warning(
             "%s: no image has several labels, but %d have none (first in line %d), so they are taken for images "
             "without findings; if each has one class, fill it in",
             table.file,
-            empty.sum(),
-            cells.index[empty][0],
+            len(empty),
+            table.lines[empty[0]],
         )
-    kinds = _ordered({name for cell in cells.unique() for name in parts(cell)} - {""})
+    kinds = _ordered({name for cell in set(cells) for name in parts(cell)} - {""})
     return indicators(cells, kinds), kinds
 
 
@@ -137,21 +135,21 @@ def _ordered(names: set[str]) -> tuple[str, ...]:
 
 
 def _official(table: Table, groups: np.ndarray | None) -> np.ndarray:
-    if "split" not in table.rows:
+    if "split" not in table.columns:
         raise InputError(
             f"{table.file}: data.split=official needs a column 'split' with {', '.join(SPLITS)}; add it, or let "
             "data.split=seeded divide the images"
         )
-    cells = table.rows["split"]
-    for line in cells.index[~cells.isin(["", *SPLITS])][:1]:
-        hint = did_you_mean(cells[line], SPLITS)
-        raise table.fault("split", line, f"is none of {', '.join(SPLITS)}, nor empty.{hint} Correct it")
+    cells = table.columns["split"]
+    for row in rows_where(cells, lambda cell: cell not in ("", *SPLITS)):
+        hint = did_you_mean(cells[row], SPLITS)
+        raise table.fault("split", row, f"is none of {', '.join(SPLITS)}, nor empty.{hint} Correct it")
     for part in SPLITS:
         if part not in set(cells):
             raise InputError(f"{table.file}: no row has split '{part}'; each of {', '.join(SPLITS)} needs images")
-    split = cells.to_numpy(dtype="<U5")
+    split = np.array(cells, dtype="<U5")
     if groups is not None and (shared := shared_group(groups, split)) is not None:
-        name = table.rows["group"].to_numpy()[groups == shared][0]
+        name = table.columns["group"][int((groups == shared).argmax())]
         log.warning("%s: group '%s' is in two splits (others may be too), so the test split leaks", table.file, name)
     return split
 

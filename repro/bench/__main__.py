@@ -1,0 +1,76 @@
+"""python -m repro.bench [NAME...] [--repeats N] [--json FILE]
+
+Time and memory beside a peer or a limit, measured in turn in one run; without names, every benchmark.
+"""
+
+import argparse
+import importlib
+import json
+import pkgutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from repro import bench
+from repro.bench.comparison import Comparison, table
+from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
+from repro.files import write_whole
+from repro.provenance import provenance
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command line."""
+    known = _found()
+    options = _parser(known).parse_args(arguments)
+    for name in options.names:
+        if name not in known:
+            raise InputError(f"no benchmark '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}")
+    if options.repeats < 1:
+        raise InputError(f"--repeats {options.repeats}: give at least 1")
+    log_to_stderr()
+    machine = provenance(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    found: dict[str, list[Comparison]] = {}
+    for name in options.names or known:
+        print(f"{name}: {_asks(known[name])}", file=sys.stderr)
+        found[name] = list(known[name](options.repeats))
+    print(table([comparison for each in found.values() for comparison in each]))
+    print(f"\nMedians of {options.repeats} repeats on {machine['device']}, {machine['cores']} cores.")
+    if options.json is not None:
+        told = {
+            name: [{**asdict(c), "ratio": c.ratio, "reached": c.reached} for c in each] for name, each in found.items()
+        }
+        write_whole(options.json, (json.dumps({"machine": machine, "benchmarks": told}, indent=2) + "\n").encode())
+
+
+Measure = Callable[[int], Iterator[Comparison]]
+
+
+def _found() -> dict[str, Measure]:
+    """Return every benchmark, by the name of its file."""
+    names = [file.name for file in pkgutil.iter_modules(bench.__path__) if file.name != "__main__"]
+    modules = {name: importlib.import_module(f"{bench.__name__}.{name}") for name in names}
+    return {name: module.measure for name, module in modules.items() if hasattr(module, "measure")}
+
+
+def _asks(measure: Measure) -> str:
+    return (sys.modules[measure.__module__].__doc__ or "").partition("\n")[0]
+
+
+def _parser(known: dict[str, Measure]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m repro.bench",
+        description=__doc__,
+        epilog="benchmarks:\n" + "\n".join(f"  {name:12} {_asks(measure)}" for name, measure in known.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
+    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="times each is measured (default: 5)")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there as well")
+    return parser
+
+
+if __name__ == "__main__":
+    front_door(main)
