@@ -20,6 +20,10 @@ class StorageError(Exception):
     """A run is safe on the local disk but not, or not whole, in the run database. One line, exit code 1."""
 
 
+class UndeliveredError(StorageError):
+    """A finished run's record waits on the local disk until the run database takes it."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1)

@@ -105,8 +105,9 @@ def execute(
     origins = _origins(database, command, config)
     log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))
     facts = {**identity(config, command, origins), "runs_folder": runs_folder_id()}
+    facts["images"] = content_of(images_of(config))
     for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
-        facts[kind] += f"-{_content(images_of(config))}"
+        facts[kind] += f"-{facts['images']}"
     experiment = build(database, facts)
     observer = DurableObserver(database, facts)
     experiment.observers.append(observer)
@@ -148,8 +149,8 @@ def _origins(database: Database, command: str, config: dict[str, Any]) -> dict[s
     return found
 
 
-def _content(images: ImageSet) -> str:
-    """Return a short hash of the images, their labels and their division."""
+def content_of(images: ImageSet) -> str:
+    """Return a short hash of the images, their labels and their division, as a run's `info.images` holds it."""
     return images.sha256_with(images.labels, *(images.indices(split) for split in SPLITS))[:8]
 
 

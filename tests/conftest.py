@@ -23,6 +23,19 @@ REAL_DATA = Path(os.environ.get("REPRO_DATA") or ROOT.parent / "shared" / "data"
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--thorough", action="store_true", help="also the tests at the size of a claim, which take minutes each"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--thorough"):
+        for item in items:
+            if "thorough" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="takes minutes; pytest --thorough runs it"))
+
+
 def pytest_report_header() -> str:
     found = (REAL_DATA / "medmnist" / "dermamnist.npz").exists()
     return f"real images: {REAL_DATA if found else 'none, so tests that need them are skipped (set REPRO_DATA)'}"

@@ -6,6 +6,7 @@ that its own environment names, so no address or password passes through Ray.
 
 import logging
 import os
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import ray
 from repro.configs.resolve import plain
 from repro.errors import InputError, log_to_stderr
 from repro.progress import Progress
-from repro.reproduce.local import Failure, attempt, wait_for_others
+from repro.reproduce.local import SECONDS_BETWEEN_LOOKS, Failure, attempt, is_running
 from repro.reproduce.plan import Cell
 from repro.store import open_database
 
@@ -108,6 +109,7 @@ def _attempt(sent: dict[str, Any], title: str, before: str | None) -> str:
     log_to_stderr()
     cell = _received(sent)
     with open_database() as database:
-        wait_for_others(database, cell)  # where a machine was lost, its process may take a while to die
+        while is_running(database, cell):  # where a machine was lost, its process may take a while to die
+            time.sleep(SECONDS_BETWEEN_LOOKS)
         failure = attempt(database, cell, title)
     return "" if failure is None else failure.reason

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pymongo import ASCENDING, MongoClient
 from pymongo.database import Database
-from pymongo.errors import OperationFailure, PyMongoError
+from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from repro.errors import InputError
+from repro.errors import InputError, StorageError
 from repro.store import embedded
 
 DATABASE = "repro"
@@ -67,6 +67,7 @@ def open_database(writes: bool = True) -> Iterator[Database]:
 
     Raises:
         InputError: the URI is malformed, no server answers, or it refuses us. Credentials are never shown.
+        StorageError: the server is lost while the database is open, and nobody has seen to that.
     """
     uri = os.environ.get("REPRO_MONGO_URI") or None
     with contextlib.ExitStack() as stack:
@@ -74,7 +75,21 @@ def open_database(writes: bool = True) -> Iterator[Database]:
             uri = stack.enter_context(embedded.server(runs_folder() / "db"))
         client, where = _client(uri)
         stack.enter_context(client)
-        yield _checked(client.get_default_database(DATABASE), where, writes)
+        database = _checked(client.get_default_database(DATABASE), where, writes)
+        try:
+            yield database
+        except ConnectionFailure as error:
+            raise StorageError(
+                f"the run database at {where} stopped answering ({type(error).__name__}). Nothing that was recorded is "
+                "lost; when it answers again, type the same command"
+            ) from None
+
+
+def revive() -> None:
+    """Start the embedded server again if it has died; a run database of somebody else's is theirs to start."""
+    if not os.environ.get("REPRO_MONGO_URI"):
+        with contextlib.suppress(InputError), embedded.server(runs_folder() / "db"):
+            pass
 
 
 def identity(database: Database) -> str:

@@ -11,7 +11,7 @@ from gridfs import GridFS
 from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
-from repro.store.connect import NOT_ALLOWED, identity, runs_folder
+from repro.store.connect import NOT_ALLOWED, identity, revive, runs_folder
 from repro.store.journal import Entry, Journal
 
 log = logging.getLogger("repro.store")
@@ -118,6 +118,7 @@ class Courier:
                     self._offset, tries = after, 0
             except Exception as error:  # whatever it is, the record must not be taken for delivered
                 self._note_outage(error)
+                revive()
                 (self._given_up if closing else self._closing).wait(RETRY_SECONDS[min(tries, len(RETRY_SECONDS) - 1)])
                 tries += 1
                 continue

@@ -11,11 +11,11 @@ from typing import Any
 from bson import ObjectId
 from pymongo import DESCENDING
 from pymongo.database import Database
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 from sacred.observers import RunObserver
 from sacred.serializer import flatten
 
-from repro.errors import StorageError
+from repro.errors import StorageError, UndeliveredError
 from repro.store.connect import identity
 from repro.store.delivery import Courier, spool_folder
 from repro.store.integrity import problems_of
@@ -143,8 +143,8 @@ class DurableObserver(RunObserver):
         """Wait for delivery and read the run back. Call it once the run has ended, well or not.
 
         Raises:
-            StorageError: the record could not be delivered (it waits in the spool), or reads back damaged
-                (its status becomes INCOMPLETE).
+            UndeliveredError: the database did not take the record, which waits in the spool.
+            StorageError: it reads back damaged (its status becomes INCOMPLETE), or cannot be read back.
         """
         if self._courier is None:
             return  # no run was begun
@@ -160,15 +160,29 @@ class DurableObserver(RunObserver):
                 "last checkpoint"
             )
         if not delivered:
-            raise StorageError(
+            raise UndeliveredError(
                 f"run {self.run_id} is finished but the run database did not take all of its record. Nothing is lost: "
                 f"it waits in {self._journal.folder} and the next command that opens the database delivers it"
             )
+        try:
+            problems = self._read_back()
+        except PyMongoError as error:
+            raise StorageError(
+                f"run {self.run_id} was delivered, but could not be read back ({type(error).__name__}); "
+                "`python -m repro.db check` says whether it is whole"
+            ) from None
+        if problems:
+            raise StorageError(f"run {self.run_id} reads back damaged and is marked INCOMPLETE: {'; '.join(problems)}")
+
+    def _read_back(self) -> list[str]:
+        """Return what is wrong with a run that ended well, and mark it; nothing for others."""
+        if not self._completed:
+            return []
         run = self._database.runs.find_one({"_id": self.run_id})
         problems = problems_of(self._database, run) if run else ["it is not in the database"]
-        if self._completed and problems:
+        if problems:
             self._database.runs.update_one({"_id": self.run_id}, {"$set": {"status": "INCOMPLETE"}})
-            raise StorageError(f"run {self.run_id} reads back damaged and is marked INCOMPLETE: {'; '.join(problems)}")
+        return problems
 
     def _end(self, fields: Entry) -> None:
         self._completed = fields["status"] == "COMPLETED"

@@ -11,21 +11,20 @@ from pathlib import Path
 import pytest
 
 from repro.store import find_runs, metric_points, open_database, problems_of
-from tests.conftest import ROOT
+from tests.conftest import REAL_DATA, ROOT
 from tests.test_front_doors import QUICK
 
-STUDY = ["--scale", "smoke", "--methods", "random_init", "byol_tracin", "--seeds", "0", "1", "--fallback", "phantom"]
-SETTINGS = ["--set", *QUICK, "pretrain.epochs=25"]
-KILLS = 3
+SMOKE = ["--scale", "smoke", "--fallback", "phantom"]
+SMALL = ["--methods", "random_init", "byol_tracin", "--seeds", "0", "1", "--set", *QUICK, "pretrain.epochs=25"]
 
 
-def started(folder: Path) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-m", "repro.reproduce", "run", *STUDY, *SETTINGS]
+def started(folder: Path, study: list[str]) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-m", "repro.reproduce", "run", *SMOKE, *study]
     return subprocess.Popen(words, cwd=ROOT, env=environment(folder), stderr=(folder / "log").open("ab"))
 
 
 def environment(folder: Path) -> dict[str, str]:
-    own = {"REPRO_RUNS": str(folder / "runs"), "REPRO_RESULTS": str(folder / "results"), "REPRO_DATA": str(folder)}
+    own = {"REPRO_RUNS": str(folder / "runs"), "REPRO_RESULTS": str(folder / "results"), "REPRO_DATA": str(REAL_DATA)}
     return {**{k: v for k, v in os.environ.items() if k != "REPRO_MONGO_URI"}, **own}
 
 
@@ -38,35 +37,44 @@ def drawn(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.slow
-def test_a_study_killed_again_and_again_gives_the_same_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(
+    ("study", "cells", "kills", "longest"),
+    [
+        pytest.param(SMALL, 4, 3, 9, id="small"),
+        pytest.param([], 14, 20, 30, id="smoke", marks=pytest.mark.thorough),
+    ],
+)
+def test_a_study_killed_again_and_again_gives_the_same_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, study: list[str], cells: int, kills: int, longest: float
+):
     (calm := tmp_path / "calm").mkdir()
     (killed := tmp_path / "killed").mkdir()
-    assert started(calm).wait(300) == 0
-    dice, kills = random.Random(0), 0
+    assert started(calm, study).wait(1800) == 0
+    dice, done = random.Random(0), 0
     while True:
-        process = started(killed)
+        process = started(killed, study)
         try:
             # Imports take a while; from then on every moment is as good as any other.
-            code = process.wait(dice.uniform(4, 9) if kills < KILLS else 300)
+            code = process.wait(dice.uniform(4, longest) if done < kills else 1800)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
             if dice.random() < 0.3 and (note := killed / "runs" / "db" / "server.pid").exists():
                 os.kill(int(note.read_text()), signal.SIGKILL)  # the database's machine, too
                 time.sleep(0.2)
-            kills += 1
+            done += 1
             continue
         assert code == 0, (killed / "log").read_text()[-2000:]
         break
-    assert kills == KILLS
+    assert done == kills
     assert (tables := drawn(calm))
     assert drawn(killed) == tables
     monkeypatch.setenv("REPRO_RUNS", str(killed / "runs"))
     monkeypatch.delenv("REPRO_MONGO_URI", raising=False)
     with open_database() as database:
         whole = [run for run in find_runs(database) if run["status"] == "COMPLETED"]
-        assert len(whole) == len({run["info"]["cell"] for run in whole}) == 4
-        assert [problems_of(database, run) for run in whole] == [[]] * 4
+        assert len(whole) == len({run["info"]["cell"] for run in whole}) == cells
+        assert [problems_of(database, run) for run in whole] == [[]] * cells
         points = metric_points(database, [run["_id"] for run in whole])
         assert not points.duplicated(["run_id", "name", "step"]).any()
         assert {run["status"] for run in find_runs(database)} <= {"COMPLETED", "INTERRUPTED"}

@@ -1,22 +1,36 @@
 """Running a study: only what is missing, each pretraining once, past failures, deaths and other processes."""
 
+import functools
 import shlex
+import shutil
 import subprocess
 import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from pymongo import MongoClient
 from pymongo.database import Database
+from sacred.arg_parser import get_config_updates
 
+from repro import experiment, procedure
+from repro.configs.resolve import flat
 from repro.reproduce import local
 from repro.reproduce.local import run_missing
 from repro.reproduce.plan import Cell
 from repro.reproduce.standing import standings, whole_run
 from repro.store import find_runs, problems_of
+from repro.store.delivery import spool_folder
 from repro.store.liveness import DEAD_AFTER
+from repro.store.observer import DurableObserver
 from tests.conftest import ROOT
+from tests.data.tables import own, written
+from tests.store.outage import Relay
+from tests.test_front_doors import QUICK
 
 
 def states(database: Database, study: list[Cell]) -> list[str]:
@@ -87,6 +101,67 @@ def test_a_cell_that_another_machine_runs_is_waited_for_and_taken_over_if_that_d
     dead, own = find_runs(database)
     assert (dead["status"], dead["info"]["continued_by"]) == ("INTERRUPTED", own["_id"])
     assert own["status"] == "COMPLETED"
+
+
+def test_a_study_waits_out_an_outage_of_its_database_at_the_end_of_a_cell(
+    database: Database, study: list[Cell], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(local, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(experiment, "DurableObserver", functools.partial(DurableObserver, patience=0.3))
+    assert database.client.address is not None
+    relay = Relay(database.client.address[1])
+    outcome: list[object] = []
+    timeouts = {"serverSelectionTimeoutMS": 300, "connectTimeoutMS": 300}
+    with MongoClient("127.0.0.1", relay.port, directConnection=True, **timeouts) as client:
+        working = threading.Thread(target=lambda: outcome.append(run_missing(client[database.name], study)))
+        working.start()
+        while states(database, study) != ["done", "running", "missing"]:
+            time.sleep(0.01)
+        relay.cut()
+        (journal,) = spool_folder().glob("*/journal.jsonl")
+        while '"COMPLETED"' not in journal.read_text():
+            time.sleep(0.05)
+        while states(database, study) != ["done", "stopped", "missing"]:  # its process has given up waiting
+            time.sleep(0.05)
+        time.sleep(1.0)
+        relay.mend()
+        working.join(120)
+    relay.close()
+    assert outcome == [[]]
+    runs = find_runs(database)
+    assert [run["info"]["cell"] for run in runs] == [cell.key for cell in study]
+    assert [problems_of(database, run) for run in runs] == [[]] * 3
+    assert list(spool_folder().glob("*")) == []
+
+
+def test_a_cell_whose_run_is_of_other_images_is_run_again(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("REPRO_DATA", str(tmp_path))
+    written(tmp_path, own(40))
+    names = [f"img/{number}.png" for number in range(40)]
+
+    def photograph(seed: int) -> None:
+        for name, pixels in zip(names, np.random.default_rng(seed).integers(0, 256, (40, 8, 8, 3)), strict=True):
+            (tmp_path / "folder" / name).parent.mkdir(exist_ok=True)
+            Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / "folder" / name)
+
+    settings = dict(flat(get_config_updates([*QUICK, "data.size=16", "data.limit=None"])[0]))
+    cell = Cell(("random_init", "folder", "smoke"), settings, "train")
+    photograph(0)
+    assert run_missing(database, [cell]) == []
+    assert run_missing(database, [cell]) == []
+    assert len(find_runs(database)) == 1
+    photograph(1)
+    procedure._images.cache_clear()  # as in a new process
+    assert run_missing(database, [cell]) == []
+    first, second = find_runs(database)
+    assert first["info"]["cell"] == second["info"]["cell"]
+    assert first["info"]["study"] != second["info"]["study"], "they share no table"
+    shutil.rmtree(tmp_path / "folder")
+    procedure._images.cache_clear()
+    assert run_missing(database, [cell]) == [], "where the images are not to be had, the run stands"
+    assert len(find_runs(database)) == 2
 
 
 def test_five_thousand_runs_are_told_apart_in_one_question(database: Database, study: list[Cell]):
