@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -331,3 +332,11 @@ def test_stored_runs_are_verified_from_the_command_line(database: Database, caps
     assert at(reproduce.main, "verify", "--sample", "1", "--json", str(report)) == 0
     assert "1 identical" in capsys.readouterr().out
     assert json.loads(report.read_text())["failed"] is False
+
+
+def test_settings_of_a_data_set_may_stand_behind_an_option(capsys: pytest.CaptureFixture):
+    assert at(data.main, "prepare", "phantom", "--size", "28", "data.limit=20") == 0
+    (train,) = re.findall(r"px: (\d+) train", capsys.readouterr().out)
+    assert 0 < int(train) <= 20
+    assert at(data.main, "prepare", "phantom", "--size", "28", "--bogus") == 2
+    assert "data.limit" in refused(capsys, data.main, "prepare", "phantom", "--size", "28", "data.limit=x")

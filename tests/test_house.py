@@ -8,6 +8,7 @@ import pytest
 from tests.conftest import ROOT
 
 FLOORS = [
+    "repro.bench",
     "figures",
     "repro.run",
     "repro.reproduce",

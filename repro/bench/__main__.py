@@ -8,9 +8,9 @@ import importlib
 import json
 import pkgutil
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 import torch
 
@@ -28,46 +28,44 @@ def main(arguments: list[str]) -> None:
     for name in options.names:
         if name not in known:
             raise InputError(f"no benchmark '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}")
-    if options.repeats < 1:
+    if options.repeats is not None and options.repeats < 1:
         raise InputError(f"--repeats {options.repeats}: give at least 1")
     log_to_stderr()
     machine = provenance(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     found: dict[str, list[Comparison]] = {}
     for name in options.names or known:
         print(f"{name}: {_asks(known[name])}", file=sys.stderr)
-        found[name] = list(known[name](options.repeats))
+        found[name] = list(known[name].measure(options.repeats or known[name].REPEATS))
     print(table([comparison for each in found.values() for comparison in each]))
-    print(f"\nMedians of {options.repeats} repeats on {machine['device']}, {machine['cores']} cores.")
+    print(f"\nMedians over repeats, on {machine['device']}, {machine['cores']} cores.")
     if options.json is not None:
         told = {
-            name: [{**asdict(c), "ratio": c.ratio, "reached": c.reached} for c in each] for name, each in found.items()
+            name: [{**asdict(one), "ratio": one.ratio, "reached": one.reached} for one in each]
+            for name, each in found.items()
         }
         write_whole(options.json, (json.dumps({"machine": machine, "benchmarks": told}, indent=2) + "\n").encode())
 
 
-Measure = Callable[[int], Iterator[Comparison]]
-
-
-def _found() -> dict[str, Measure]:
+def _found() -> dict[str, ModuleType]:
     """Return every benchmark, by the name of its file."""
     names = [file.name for file in pkgutil.iter_modules(bench.__path__) if file.name != "__main__"]
     modules = {name: importlib.import_module(f"{bench.__name__}.{name}") for name in names}
-    return {name: module.measure for name, module in modules.items() if hasattr(module, "measure")}
+    return {name: module for name, module in modules.items() if hasattr(module, "measure")}
 
 
-def _asks(measure: Measure) -> str:
-    return (sys.modules[measure.__module__].__doc__ or "").partition("\n")[0]
+def _asks(module: ModuleType) -> str:
+    return (module.__doc__ or "").partition("\n")[0]
 
 
-def _parser(known: dict[str, Measure]) -> argparse.ArgumentParser:
+def _parser(known: dict[str, ModuleType]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m repro.bench",
         description=__doc__,
-        epilog="benchmarks:\n" + "\n".join(f"  {name:12} {_asks(measure)}" for name, measure in known.items()),
+        epilog="benchmarks:\n" + "\n".join(f"  {name:12} {_asks(module)}" for name, module in known.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
-    parser.add_argument("--repeats", type=int, default=5, metavar="N", help="times each is measured (default: 5)")
+    parser.add_argument("--repeats", type=int, metavar="N", help="times each is measured (default: its own)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there as well")
     return parser
 

@@ -23,6 +23,8 @@ from repro.errors import InputError
 
 log = logging.getLogger("repro.bench")
 
+REPEATS = 5
+
 SIZE, PER_CORE = 128, "images/s per core"
 PHOTOGRAPHS, COPIES, CAMERA = 300, 10, (1024, 768)
 """Photographs that are made, names that each gets, and their size in pixels: as ISIC 2019 publishes them [us]."""
