@@ -27,7 +27,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_benchmark_is_found_and_says_what_it_asks(capsys: pytest.CaptureFixture):
     assert at(bench.main, "--help") == 0
     said = capsys.readouterr().out
-    for name in ("prepare", "study", "cluster"):
+    for name in ("prepare", "paging", "study", "cluster"):
         (line,) = [line for line in said.splitlines() if line.startswith(f"  {name} ")]
         assert line.endswith("?")
 
