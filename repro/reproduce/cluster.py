@@ -6,6 +6,7 @@ that its own environment names, so no address or password passes through Ray.
 
 import logging
 import os
+import platform
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -108,8 +109,11 @@ def _attempt(sent: dict[str, Any], title: str, before: str | None) -> str:
     """Give a cell a whole run, in a worker; return why that was not possible, or nothing."""
     log_to_stderr()
     cell = _received(sent)
-    with open_database() as database:
-        while is_running(database, cell):  # where a machine was lost, its process may take a while to die
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        failure = attempt(database, cell, title)
+    try:
+        with open_database() as database:
+            while is_running(database, cell):  # where a machine was lost, its process may take a while to die
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+            failure = attempt(database, cell, title)
+    except InputError as error:  # this machine does not reach the run database
+        return f"on {platform.node()}: {error}"
     return "" if failure is None else failure.reason

@@ -1,5 +1,7 @@
 """The Ray engine on two nodes of one machine: as the local engine, but at once, and past the loss of a node."""
 
+import platform
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +18,13 @@ ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from repro.reproduce import cluster as engine  # noqa: E402
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run database that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        monkeypatch.setenv("REPRO_MONGO_URI", f"mongodb://me:hunter2@127.0.0.1:{probe.getsockname()[1]}/repro")
 
 
 @pytest.fixture
@@ -74,6 +83,14 @@ def test_several_machines_need_a_run_database_that_all_can_reach(monkeypatch: py
     monkeypatch.delenv("REPRO_MONGO_URI", raising=False)
     with pytest.raises(InputError, match="REPRO_MONGO_URI"):
         engine.run_missing(study, "10.0.0.1:6379", 1, None)
+
+
+def test_a_machine_that_does_not_reach_the_run_database_says_which_and_why(
+    nowhere: None, nodes: Cluster, study: list[Cell]
+):
+    (failure,) = engine.run_missing(study[:1], nodes.address, 1, None)
+    assert failure.reason.startswith(f"on {platform.node()}: no run database answers at 127.0.0.1:")
+    assert "hunter2" not in failure.reason
 
 
 def test_a_cell_that_wants_more_than_there_is_is_refused(database: Database, study: list[Cell], nodes: Cluster):
