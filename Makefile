@@ -8,7 +8,7 @@ READY  := $(VENV)/.synced
 FILES  := repro figures tests
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo partners test lint format clean
+.PHONY: help setup demo partners test thorough bench lint format clean
 
 help:            ## these lines
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
@@ -33,6 +33,12 @@ partners: setup  ## who finds the best partners? five seeds on procedural images
 
 test: setup      ## the whole test suite
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
+
+thorough: setup  ## the tests at the size of a claim, which `make test` skips: half an hour
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --thorough -m thorough
+
+bench: setup     ## what the kit takes, beside a peer or a limit
+	$(BIN)/python -m repro.bench
 
 lint: setup      ## ruff (lint and format) and mypy
 	$(BIN)/ruff check $(FILES)

@@ -73,7 +73,7 @@ class Table:
             for row in rows_where(self.columns[column], lambda cell: cell not in BINARY):
                 raise self.fault(column, row, f"is neither 0 nor 1; {advice}")
         marks = [[BINARY[cell] for cell in self.columns[column]] for column in columns]
-        return np.array(marks, dtype=np.uint8).reshape(len(columns), -1).T
+        return np.array(marks, dtype=np.uint8).reshape(len(columns), -1).T.copy()
 
 
 def read_table(file: Path, columns: Sequence[str], advice: str) -> Table:
