@@ -1,9 +1,9 @@
 """python -m repro.data list|fetch|prepare|check|export NAME [data.KEY=VALUE...]
 
 `list` names the data sets. `fetch` downloads the official files of one. `prepare` decodes its images into one array on
-disk, as a run does by itself when it needs to. `check` reports its counts, its hashes, and whether its splits leak:
-share patients, lesions or pictures; exit code 1 if they do. `export` writes which image is in which split and label
-subset.
+disk, as a run does by itself when it needs to. `check` reports its counts, hashes it again, and says whether its splits
+leak: share patients, lesions or pictures; exit code 1 if they do, or if something is altered. `export` writes which
+image is in which split and label subset.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 
 from repro.configs import DATASETS
 from repro.configs.resolve import resolve
-from repro.data import SPLITS, load
+from repro.data import SPLITS, altered, load
 from repro.data.check.duplicates import DISTANCE
 from repro.data.check.report import Report, inspect
 from repro.data.check.report_text import text_of
@@ -42,7 +42,9 @@ def main(arguments: list[str]) -> None:
     get.add_argument("--verify", action="store_true", help="hash again what is there already")
     get.add_argument("--remove-archives", action="store_true", help="delete each archive once it is unpacked")
     prepare = verbs.add_parser("prepare", help="decode the images of a data set once, into one array on disk")
-    check = verbs.add_parser("check", help="report what a data set holds; exit code 1 if its splits leak")
+    check = verbs.add_parser(
+        "check", help="report what a data set holds; exit code 1 if its splits leak or it is altered"
+    )
     listed = verbs.add_parser("export", help="write which image is in which split and label subset, as a CSV")
     for verb in (prepare, check, listed):
         verb.add_argument("name", help="a data set of `list`")
@@ -92,7 +94,7 @@ def main(arguments: list[str]) -> None:
             digest = export(images, options.out, options.fractions, options.seed)
             print(f"{options.out}: {len(images.split):,} images, {data['split']} split; SHA-256 {digest}")
         case "check":
-            _check(inspect(images, data["split"], options.near), options)
+            _check(inspect(images, data["split"], options.near, altered(data, prepared_folder())), options)
 
 
 def _updates(options: argparse.Namespace) -> dict[str, Any]:
@@ -114,7 +116,7 @@ def _check(report: Report, options: argparse.Namespace) -> None:
     if options.json is not None:
         write_whole(options.json, (json.dumps(report.plain(), indent=2) + "\n").encode())
     print(f"\n{report.verdict(options.strict)}")
-    if report.leaks(options.strict):
+    if report.fails(options.strict):
         sys.exit(1)
 
 

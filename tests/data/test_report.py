@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from repro.data import SPLITS, ImageSet
 from repro.data import __main__ as data
 from repro.data.check.report import Overlap, inspect
 from repro.data.check.report_text import text_of
+from repro.data.folder import prepared_folder
 from tests.conftest import load
+from tests.data.pictures import make
 from tests.test_front_doors import at, refused
 
 TRAIN, VAL, TEST = 0, 64, 80
@@ -190,3 +193,43 @@ def test_real_dermamnist_leaks_as_published_and_its_lesion_split_does_not(real_d
     report = inspect(load("dermamnist", 28, "lesion"), "lesion")
     assert [overlap.shared for overlap in report.shared_groups] == [0, 0, 0]
     assert report.leaks() == []
+
+
+@pytest.fixture
+def decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data set of files that has been decoded; returns its folder."""
+    monkeypatch.setenv("REPRO_DATA", str(tmp_path))
+    make(tmp_path / "folder" / "img", 60)
+    rows = [f"img/{i:04d}.png,{('mole', 'wart')[i % 2]},p{i // 2}" for i in range(60)]
+    (tmp_path / "folder" / "labels.csv").write_text("\n".join(["path,label,group", *rows]) + "\n")
+    assert at(data.main, "prepare", "folder", "data.size=16") == 0
+    return tmp_path / "folder"
+
+
+CHECK = ("check", "folder", "data.size=16")
+
+
+def test_files_and_decoded_images_are_hashed_again(decoded: Path, capsys: pytest.CaptureFixture):
+    assert at(data.main, *CHECK) == 0
+    assert "hashed again: all as they were" in capsys.readouterr().out
+    file = decoded / "img" / "0007.png"
+    content, times = bytearray(file.read_bytes()), (file.stat().st_atime_ns, file.stat().st_mtime_ns)
+    content[len(content) // 2] ^= 1  # as a disk that forgets: neither size nor time tells
+    file.write_bytes(content)
+    os.utime(file, ns=times)
+    assert at(data.main, *CHECK) == 1
+    out = capsys.readouterr().out
+    assert "ALTERED since they were decoded: 0007.png. Get such files anew" in out
+    assert "No leak found" in out
+
+
+def test_a_changed_byte_among_the_decoded_images_is_found(decoded: Path, capsys: pytest.CaptureFixture, tmp_path: Path):
+    (array,) = prepared_folder().glob("*/folder-16/images.npy")
+    with array.open("r+b") as images:
+        images.seek(-1, os.SEEK_END)
+        last = images.read(1)[0]
+        images.seek(-1, os.SEEK_END)
+        images.write(bytes([last ^ 1]))
+    assert at(data.main, *CHECK, "--json", str(tmp_path / "report.json")) == 1
+    assert f"ALTERED since they were decoded: {array}" in capsys.readouterr().out
+    assert json.loads((tmp_path / "report.json").read_text())["check"]["altered"] == [str(array)]

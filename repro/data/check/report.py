@@ -1,6 +1,6 @@
 """What a data set holds, and whether its splits leak: images of one patient, or one picture, in two of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -11,7 +11,7 @@ from repro.data.check.duplicates import CORRELATION, DISTANCE, fingerprints, nea
 from repro.data.imageset import SPLITS, ImageSet
 
 EXAMPLES = 4
-"""Pairs of images shown for every pair of splits. [us]"""
+"""Pairs of images shown for every pair of splits, and names of altered files. [us]"""
 
 INSTEAD = {("dermamnist", "official"): "lesion"}
 """Published splits that are known to leak, and the split of the same images that does not."""
@@ -54,6 +54,8 @@ class Report:
             split only the first is compared.
         featureless: images too flat to be compared but for identity.
         missing: (class name, split) of every class that a split lacks.
+        altered: names of files that are not as they were when they were decoded, and of the array of images if it is
+            not; None where there is nothing to compare with.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Report:
     shared_views: tuple[Overlap, ...]
     featureless: int
     missing: tuple[tuple[str, str], ...]
+    altered: tuple[str, ...] | None = None
 
     def leaks(self, strict: bool = False) -> list[str]:
         """Return what makes the splits leak, a phrase for each kind.
@@ -83,8 +86,12 @@ class Report:
         """Return what may be a leak, a phrase for each kind."""
         return _named("near duplicates", self.shared_views)
 
+    def fails(self, strict: bool = False) -> bool:
+        """Whether something is wrong: the splits leak, or the images are not what they were."""
+        return bool(self.leaks(strict) or self.altered)
+
     def verdict(self, strict: bool = False) -> str:
-        """Return one line that says whether the splits leak, and what to do."""
+        """Return one line that says whether the splits leak, whether something is altered, and what to do."""
         where, leaks = f"{self.name}, split {self.division}", self.leaks(strict)
         said = [f"LEAK in {where}: {'; '.join(leaks)}" if leaks else f"No leak found in {where}"]
         if self.suspects() and not strict:
@@ -93,6 +100,11 @@ class Report:
             said.append("Whether patients are shared cannot be told")
         if leaks and (self.name, self.division) in INSTEAD:
             said.append(f"This is known: data.split={INSTEAD[self.name, self.division]} keeps every group in one split")
+        if self.altered:
+            said.append(
+                f"ALTERED since they were decoded: {some(self.altered)}. Get such files anew; an array of images is "
+                "made anew when its folder is deleted"
+            )
         return ". ".join(said)
 
     def plain(self) -> dict[str, Any]:
@@ -102,13 +114,22 @@ class Report:
         return {**self.record, "check": found}
 
 
-def inspect(images: ImageSet, division: str, distance: int = DISTANCE) -> Report:
+def some(names: Sequence[str]) -> str:
+    """Return the first few of many names, in words."""
+    more = f" and {len(names) - EXAMPLES:,} more" if len(names) > EXAMPLES else ""
+    return ", ".join(names[:EXAMPLES]) + more
+
+
+def inspect(
+    images: ImageSet, division: str, distance: int = DISTANCE, altered: tuple[str, ...] | None = None
+) -> Report:
     """Look through a data set, reading its images in order.
 
     Args:
         images: the data set.
         division: name of its split, e.g. "official".
         distance: bits in which hashes of near duplicates may differ.
+        altered: as `repro.data.altered` returns it.
     """
     prints = fingerprints(images.images)
     record = images.describe()
@@ -136,6 +157,7 @@ def inspect(images: ImageSet, division: str, distance: int = DISTANCE) -> Report
             for name, count in zip(images.class_names, record["per_class"][split], strict=True)
             if len(part) and not count
         ),
+        altered=altered,
     )
 
 

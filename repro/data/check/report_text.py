@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from repro.data.check.duplicates import CORRELATION
-from repro.data.check.report import Overlap, Report
+from repro.data.check.report import Overlap, Report, some
 from repro.data.imageset import SPLITS
 
 
@@ -23,6 +23,9 @@ def _head(report: Report) -> Iterator[str]:
     hashes |= {f"indices of {split}": sha for split, sha in record["splits_sha256"].items()}
     hashes |= {"file": record["file_sha256"]} if "file_sha256" in record else {}
     yield from _table(list(hashes.items()))
+    if report.altered is not None:
+        state = f"ALTERED: {some(report.altered)}" if report.altered else "all as they were when they were decoded"
+        yield f"  files and decoded images, hashed again: {state}"
 
 
 def _classes(report: Report) -> Iterator[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from repro.data.folder import prepared_folder
 from repro.data.imageset import SPLITS, ImageSet
 from repro.data.listing import Listing
-from repro.data.prepare import prepared
+from repro.data.prepare import prepared, rehash
 from repro.data.sources import chestxray14, isic2019, kermany, medmnist, phantom, table
 from repro.data.subsets import limited
 from repro.errors import InputError, did_you_mean
@@ -57,6 +57,18 @@ def load(settings: Settings, folder: Path) -> ImageSet:
     else:
         raise InputError(f"data.name: no data set '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}")
     return images if settings["limit"] is None else limited(images, settings["limit"])
+
+
+def altered(settings: Settings, folder: Path) -> tuple[str, ...] | None:
+    """Return what of a data set is no longer as it was when it was decoded, by name; None for a set of arrays.
+
+    Args:
+        settings, folder: as `load` got them.
+    """
+    if settings["name"] not in LISTINGS:
+        return None
+    listing = LISTINGS[settings["name"]](settings)
+    return rehash.altered(listing, settings["size"], folder / _home(listing))
 
 
 def split_sizes(settings: Settings) -> dict[str, int]:
