@@ -50,7 +50,9 @@ def exhibit(artefact: Artefact, study: Study, points: pd.DataFrame) -> Exhibit |
     else:
         files[f"{name}.tex"] = latex(product.grid, caption, f"{study.folder}-{name}").encode()
         files[f"{name}.md"] = markdown(product.grid, caption).encode()
-    files[f"{name}.csv"] = product.data.to_csv(index=False, lineterminator="\n").encode()
+    # Without ids: the same numbers are the same file, whatever their runs are called in a database.
+    numbers = product.data.drop(columns="runs")
+    files[f"{name}.csv"] = numbers.to_csv(index=False, lineterminator="\n").encode()
     sidecar = _sidecar(name, product, study, caption, [*files])
     files[f"{name}.json"] = (json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n").encode()
     return Exhibit(artefact, product, caption, files, wide, narrow)
@@ -81,6 +83,7 @@ def _sidecar(name: str, product: Table | Drawing, study: Study, caption: str, fi
             "metrics": {"run_id": {"$in": ids}, "name": {"$in": product.metrics}},
             "kept": "of runs with the same info.cell the newest whole one",
         },
+        "runs_of_each_row": product.data["runs"].to_list(),
         "commits": commits([run for run in study.runs if run["_id"] in set(ids)]),
         "left_out": [
             {"run": run.run, "problems": list(run.problems), "replaced_by": run.replaced_by} for run in study.left_out

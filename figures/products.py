@@ -16,7 +16,7 @@ class Product:
 
     Args:
         caption: for print, without the sentences that the whole study shares.
-        data: every number shown, one row each, with the ids of the `runs` behind it.
+        data: every number shown, one row each, with the ids of the `runs` behind it; these go into the sidecar.
         metrics: names of the stored metrics that the numbers come from.
     """
 

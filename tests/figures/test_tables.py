@@ -1,5 +1,6 @@
 import csv
 import io
+import json
 import math
 from pathlib import Path
 from statistics import fmean
@@ -14,7 +15,10 @@ STUDY = "dermamnist-official-28px-smoke"
 
 
 def rows_of(folder: Path, name: str = "semi_supervised") -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO((folder / f"{name}.csv").read_text())))
+    """The rows of a CSV, each with the ids of its runs as the sidecar has them."""
+    rows = list(csv.DictReader(io.StringIO((folder / f"{name}.csv").read_text())))
+    runs = json.loads((folder / f"{name}.json").read_text())["runs_of_each_row"]
+    return [{**row, "runs": ids} for row, ids in zip(rows, runs, strict=True)]
 
 
 def test_every_number_is_the_mean_of_stored_metrics(database, draw) -> None:
@@ -80,6 +84,20 @@ def test_undefined_metric_is_told_from_a_missing_one(database, draw) -> None:
     add(database, config("byol", 0), points=points)
     text = (draw("semi_supervised") / STUDY / "semi_supervised.md").read_text()
     assert "| BYOL | n/a | n/a | n/a | n/a | – |" in text
+
+
+def test_the_same_numbers_are_the_same_tables_whatever_their_runs_are_called(database, draw) -> None:
+    database.runs.insert_one({"_id": 41, "status": "INTERRUPTED", "command": "train", "info": {}, "config": {}})
+    add_study(database, ("byol", "byol_tracin"))
+    later = read_all(draw() / STUDY)
+    for collection in ("runs", "metrics", "fs.files", "fs.chunks"):
+        database[collection].delete_many({})
+    add_study(database, ("byol", "byol_tracin"))
+    assert read_all(draw() / STUDY) == later
+
+
+def read_all(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in sorted(folder.iterdir()) if file.suffix != ".json"}
 
 
 def test_same_cell_run_twice_counts_once_and_the_newest_is_taken(database) -> None:
