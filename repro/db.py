@@ -17,9 +17,18 @@ from pathlib import Path
 
 from pymongo.database import Database
 
-from repro.errors import InputError, StorageError, front_door, log_to_stderr
+from repro.errors import InputError, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
-from repro.store import ENCODER, examine, find_runs, open_archive, open_database, read_artifact, runs_folder
+from repro.store import (
+    ENCODER,
+    examine,
+    find_runs,
+    open_archive,
+    open_database,
+    problems_of,
+    read_artifact,
+    runs_folder,
+)
 from repro.store.archive import Archive
 from repro.store.delivery import deliver_left_over
 from repro.store.exporting import export, finished
@@ -64,13 +73,13 @@ def _parser() -> argparse.ArgumentParser:
         "damaged",
     )
     weights = verbs.add_parser("weights", help="write a run's encoder to a file")
-    weights.add_argument("run", type=int, help="run id")
+    weights.add_argument("run", type=run_id, help="run id")
     weights.add_argument("file", type=Path, help="file to write, e.g. encoder.safetensors")
     exporting = verbs.add_parser("export", help="write runs as one zip file")
     exporting.add_argument("file", type=Path, help="file to write, e.g. runs.zip")
     exporting.add_argument(
         "runs",
-        type=int,
+        type=run_id,
         nargs="*",
         metavar="RUN",
         help="run ids (default: all that have ended, also those that failed or are damaged, which is said of them)",
@@ -120,6 +129,8 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     found = find_runs(database, _id=run_id)
     if not found or ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
         raise InputError(f"run {run_id} is not in the run database, or stored no encoder; `check` lists the runs")
+    if altered := [problem for problem in problems_of(database, found[0]) if ENCODER in problem]:
+        raise StorageError(f"run {run_id}: {altered[0]}, so it is not handed out; import the run from an archive of it")
     write_whole(file, read_artifact(database, found[0], ENCODER))
     encoder = found[0]["config"]["encoder"]
     print(f"{file}: {encoder['arch']}, stem {encoder['stem']}, width {encoder['width']}; keys as in torchvision, no fc")

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
 
+LARGEST = 2**63
+"""Whole numbers from here on are more than a run database can hold."""
+
 BAD_INPUT = 2
 """Exit code of every front door when the input, not the kit, is at fault."""
 
@@ -16,18 +19,38 @@ class InputError(Exception):
     """Bad input. The message is one line: what is wrong, where, and what to do."""
 
 
+class BusyError(InputError):
+    """Another process does exactly this now. Whoever can wait may try again later."""
+
+
+class UnreachedError(InputError):
+    """No run database answers. Whoever can wait may try again later."""
+
+
 class StorageError(Exception):
     """A run is safe on the local disk but not, or not whole, in the run database. One line, exit code 1."""
 
 
 class UndeliveredError(StorageError):
-    """A finished run's record waits on the local disk until the run database takes it."""
+    """The end of a finished run's record is on the local disk alone, or could not be read back yet."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for the closest known word, or an empty string."""
     close = difflib.get_close_matches(word, list(known), n=1)
     return f" Did you mean '{close[0]}'?" if close else ""
+
+
+def run_id(word: str) -> int:
+    """Return the id of a run from the command line, for argparse.
+
+    Raises:
+        ValueError: it can be none.
+    """
+    number = int(word)
+    if not 0 < number < LARGEST:
+        raise ValueError
+    return number
 
 
 def front_door(main: Callable[[list[str]], None]) -> None:

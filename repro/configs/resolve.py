@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from repro.configs import BASE, DATASETS, METHODS, NAMED, SCALES, Setting
-from repro.errors import InputError, did_you_mean
+from repro.errors import LARGEST, InputError, did_you_mean
 
 
 def settings(tree: Mapping[str, Any] = BASE, prefix: str = "") -> Iterator[tuple[str, Setting]]:
@@ -126,6 +126,10 @@ def _check_value(key: str, value: Any, setting: Setting) -> None:
     for element in value if many else [value]:
         if not _is_a(element, kind):
             raise InputError(f"{key}={value!r} must be {_names(kind)}, such as {setting.value!r}")
+        if isinstance(element, int) and abs(element) >= LARGEST:
+            raise InputError(f"{key}={element} is more than a run database can hold; take a smaller number")
+        if isinstance(element, str) and not element.isprintable():
+            raise InputError(f"{key}={element!r} has characters that cannot be printed; take them out")
         if setting.choices and element not in setting.choices:
             allowed = ", ".join(map(str, setting.choices))
             raise InputError(

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
-from repro.errors import InputError
+from repro.errors import BusyError, InputError
 
 
 @dataclass
@@ -54,14 +54,14 @@ class Checkpoint:
         """Keep other processes from training the same thing meanwhile.
 
         Raises:
-            InputError: one does so now.
+            BusyError: one does so now.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / "owner.lock").open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise InputError(
+                raise BusyError(
                     f"another process trains exactly this now ({self._folder}); wait for it or stop it"
                 ) from None
             try:

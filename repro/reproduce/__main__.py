@@ -17,11 +17,11 @@ from pymongo.database import Database
 from repro.configs import DATASETS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat, resolve
-from repro.errors import InputError, StorageError, front_door, log_to_stderr
+from repro.errors import InputError, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
 from repro.reproduce.plan import Cell, cells
 from repro.reproduce.plan_text import table
-from repro.reproduce.standing import STATES, Standing, standings, whole_run
+from repro.reproduce.standing import STATES, Standing, standings
 from repro.store import open_database
 from repro.store.delivery import deliver_left_over
 
@@ -57,9 +57,11 @@ def _plan(study: Sequence[Cell], options: argparse.Namespace) -> None:
 
 def _status(database: Database, study: Sequence[Cell], check: bool) -> None:
     found = standings(database, study)
+    if check:
+        from repro.reproduce.local import done_by  # torch takes seconds to import
     for number, (cell, standing) in enumerate(zip(study, found, strict=True)):
-        if check and standing.state == "done" and whole_run(database, cell) is None:
-            found[number] = standing = Standing("damaged", standing.run, "read back, it is not whole")
+        if check and standing.state == "done" and done_by(database, cell) is None:
+            found[number] = standing = Standing("damaged", standing.run, "it is not whole, or of other images than now")
         run = "" if standing.run is None else f"run {standing.run}"
         print(f"  {standing.state:8} {run:9} {cell.command}")
         if standing.reason:
@@ -162,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verify = verbs.add_parser("verify", help="execute stored runs again and compare every number; exit code 1 if not")
     verify.add_argument(
-        "runs", nargs="*", type=int, metavar="RUN_ID", help="finished runs; `repro.db check` lists them"
+        "runs", nargs="*", type=run_id, metavar="RUN_ID", help="finished runs; `repro.db check` lists them"
     )
     verify.add_argument("--sample", type=int, metavar="N", help="N of them in place of ids, as various as there are")
     verify.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")

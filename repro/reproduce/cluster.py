@@ -14,9 +14,9 @@ from typing import Any
 import ray
 
 from repro.configs.resolve import plain
-from repro.errors import InputError, log_to_stderr
+from repro.errors import BusyError, InputError, StorageError, UnreachedError, log_to_stderr
 from repro.progress import Progress
-from repro.reproduce.local import SECONDS_BETWEEN_LOOKS, Failure, attempt, is_running
+from repro.reproduce.local import SECONDS_BETWEEN_LOOKS, Failure, attempt, done_by, is_running
 from repro.reproduce.plan import Cell
 from repro.store import open_database
 
@@ -25,8 +25,13 @@ log = logging.getLogger("repro.reproduce")
 LOST_MACHINES = 3
 """How often a cell whose machine is lost is begun again."""
 
+PATIENCE_SECONDS = 600.0
+"""How long a machine tries to reach the run database before it gives up a cell [us]: it may never have the address."""
 
-def run_missing(cells: Sequence[Cell], address: str | None, cpus: float, gpus: float | None) -> list[Failure]:
+
+def run_missing(
+    cells: Sequence[Cell], address: str | None, cpus: float, gpus: float | None, patience: float = PATIENCE_SECONDS
+) -> list[Failure]:
     """Run every cell that has no whole run yet, many at a time; return those that failed.
 
     Args:
@@ -34,6 +39,7 @@ def run_missing(cells: Sequence[Cell], address: str | None, cpus: float, gpus: f
         address: of a running cluster, as `ray.init` takes it; None starts one on this machine.
         cpus: cores of a cell. It computes with so many threads, so on CPUs its bits depend on it.
         gpus: GPUs of a cell, 0.5 for two cells on one; None for one each where there are any.
+        patience: seconds that a machine tries to reach the run database before it gives up a cell.
 
     Raises:
         InputError: no cluster answers, none of its machines has what a cell needs, or its machines would not share a
@@ -45,7 +51,7 @@ def run_missing(cells: Sequence[Cell], address: str | None, cpus: float, gpus: f
         )
     _join(address)
     try:
-        return _run(cells, cpus, gpus)
+        return _run(cells, cpus, gpus, patience)
     finally:
         ray.shutdown()
 
@@ -58,7 +64,7 @@ def _join(address: str | None) -> None:
         raise InputError(f"--address {address}: no Ray cluster to be had ({first}); start one: `ray start`") from None
 
 
-def _run(cells: Sequence[Cell], cpus: float, gpus: float | None) -> list[Failure]:
+def _run(cells: Sequence[Cell], cpus: float, gpus: float | None, patience: float) -> list[Failure]:
     there = ray.cluster_resources()
     if gpus is None:
         gpus = 1.0 if there.get("GPU") else 0.0
@@ -71,7 +77,7 @@ def _run(cells: Sequence[Cell], cpus: float, gpus: float | None) -> list[Failure
     for number, cell in enumerate(cells, start=1):
         # What it waits for stands among the arguments: Ray begins no task before these are there.
         before = None if cell.origin is None else refs.get(cell.origin.key)
-        refs[cell.key] = task.remote(_sent(cell), f"cell {number} of {len(cells)}: {cell.title}", before)
+        refs[cell.key] = task.remote(_sent(cell), f"cell {number} of {len(cells)}: {cell.title}", before, patience)
     failures = []
     waiting = {ref: cell for cell, ref in zip(cells, refs.values(), strict=True)}
     with Progress("cells", len(cells), "cell") as progress:
@@ -105,15 +111,26 @@ def _received(sent: dict[str, Any]) -> Cell:
     return Cell(tuple(sent["named"]), sent["updates"], sent["task"], origin)
 
 
-def _attempt(sent: dict[str, Any], title: str, before: str | None) -> str:
+def _attempt(sent: dict[str, Any], title: str, before: str | None, patience: float) -> str:
     """Give a cell a whole run, in a worker; return why that was not possible, or nothing."""
     log_to_stderr()
     cell = _received(sent)
-    try:
-        with open_database() as database:
-            while is_running(database, cell):  # where a machine was lost, its process may take a while to die
-                time.sleep(SECONDS_BETWEEN_LOOKS)
-            failure = attempt(database, cell, title)
-    except InputError as error:  # this machine does not reach the run database
-        return f"on {platform.node()}: {error}"
-    return "" if failure is None else failure.reason
+    until = time.monotonic() + patience
+    while True:
+        try:
+            with open_database() as database:
+                # Where a machine was lost, its process may take a while to die.
+                failure = None if is_running(database, cell) else attempt(database, cell, title)
+                if failure is not None:
+                    return failure.reason
+                if done_by(database, cell) is not None:
+                    return ""
+        except BusyError:
+            pass
+        except UnreachedError as error:
+            if time.monotonic() > until:
+                return f"on {platform.node()}: {error}"
+            log.warning("%s: %s; trying again", title, error)
+        except (InputError, StorageError) as error:
+            return f"on {platform.node()}: {error}"
+        time.sleep(SECONDS_BETWEEN_LOOKS)

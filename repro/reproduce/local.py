@@ -1,5 +1,6 @@
 """The local engine: the missing cells of a study, one after the other in this process, past outages of the database."""
 
+import contextlib
 import logging
 import time
 import traceback
@@ -8,21 +9,26 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure
+from pymongo.errors import PyMongoError
 
 from repro.configs.resolve import resolve
-from repro.errors import InputError, StorageError, UndeliveredError
+from repro.errors import BusyError, InputError, StorageError, UndeliveredError
 from repro.experiment import content_of, execute
-from repro.procedure import images_of
+from repro.pretrain.checkpoint import Checkpoint
+from repro.procedure import checkpoint_folder, images_of
 from repro.reproduce.plan import Cell
-from repro.reproduce.standing import standings, whole_run
-from repro.store.connect import revive
+from repro.reproduce.standing import standings, whole_runs
+from repro.store.connect import outage_of, revive, runs_folder_id
 from repro.store.delivery import deliver_left_over
 
 log = logging.getLogger("repro.reproduce")
 
 SECONDS_BETWEEN_LOOKS = 5.0
-"""How often cells that another process runs, and a database that does not answer, are looked at."""
+"""How often cells that another process runs, and a database that does not do its work, are looked at."""
+
+SECONDS_OF_DOUBT = 20.0
+"""How long a run elsewhere whose last sign of life is old is watched for a new one: after an outage of the database its
+signs arrive a little later than that answers again. [us]"""
 
 Result = TypeVar("Result")
 
@@ -54,7 +60,11 @@ def run_missing(database: Database, cells: Sequence[Cell]) -> list[Failure]:
             if is_running(database, cell):
                 busy.append((number, cell))
                 continue
-            failure = attempt(database, cell, title)
+            try:
+                failure = attempt(database, cell, title)
+            except BusyError:  # another process was quicker
+                busy.append((number, cell))
+                continue
             if failure is not None:
                 failures[cell.key] = failure
         if busy and len(busy) == len(left):
@@ -68,7 +78,20 @@ def run_missing(database: Database, cells: Sequence[Cell]) -> list[Failure]:
 
 def is_running(database: Database, cell: Cell) -> bool:
     """Whether a living process runs a cell."""
-    return patiently(database, lambda: standings(database, [cell])[0].state == "running")
+
+    def asked() -> bool:
+        standing = standings(database, [cell])[0]
+        if standing.state != "stopped":
+            return standing.state == "running"
+        elsewhere = {"_id": standing.run, "status": "RUNNING", "info.runs_folder": {"$ne": runs_folder_id()}}
+        before = database.runs.find_one(elsewhere, {"heartbeat": 1})
+        if before is None:
+            return False
+        log.info("run %d gave no sign of life for long; watching it for %g s", before["_id"], SECONDS_OF_DOUBT)
+        time.sleep(SECONDS_OF_DOUBT)
+        return database.runs.find_one(elsewhere, {"heartbeat": 1}) != before
+
+    return patiently(database, asked)
 
 
 def patiently(database: Database, work: Callable[[], Result]) -> Result:
@@ -76,8 +99,10 @@ def patiently(database: Database, work: Callable[[], Result]) -> Result:
     while True:
         try:
             return work()
-        except ConnectionFailure as error:
-            log.warning("the run database does not answer (%s); waiting for it", type(error).__name__)
+        except PyMongoError as error:
+            if (outage := outage_of(error)) is None:
+                raise
+            log.warning("the run database does not do its work (%s); waiting for it", outage)
         _wait_for(database)
 
 
@@ -91,6 +116,9 @@ def attempt(database: Database, cell: Cell, title: str) -> Failure | None:
         database: the run database.
         cell: what to run.
         title: what the log calls it.
+
+    Raises:
+        BusyError: another process runs it now.
     """
     try:
         try:
@@ -99,6 +127,8 @@ def attempt(database: Database, cell: Cell, title: str) -> Failure | None:
             log.warning("%s", error)
             _wait_for(database)
             return patiently(database, lambda: _attempt(database, cell, title))
+    except BusyError:
+        raise
     except (InputError, StorageError) as error:
         return Failure(cell, str(error))
     except Exception as error:
@@ -106,14 +136,46 @@ def attempt(database: Database, cell: Cell, title: str) -> Failure | None:
         return Failure(cell, f"{type(error).__name__}: {error}")
 
 
+def done_by(database: Database, cell: Cell) -> int | None:
+    """Return the newest whole run of a cell, of the images as they are now; None if there is none.
+
+    Where the images are not to be had, any whole run will do. A cell that judges an encoder is done only if that was
+    pretrained on the images as they are now.
+    """
+    now = _images(cell)
+    for run in whole_runs(database, cell):
+        if now not in (None, run["info"].get("images", now)):
+            log.info("run %d is of other images than are there now", run["_id"])
+        elif cell.origin is not None and not _has_origin(database, cell.origin, run):
+            log.info("run %d judges an encoder of other images than are there now", run["_id"])
+        else:
+            return run["_id"]
+    return None
+
+
+def _has_origin(database: Database, origin: Cell, run: dict) -> bool:
+    now = _images(origin)
+    there = database.runs.find_one({"_id": run["config"]["evaluate"]["pretraining"]}, {"info.images": 1})
+    return now is None or there is None or there["info"].get("images", now) == now
+
+
+def _images(cell: Cell) -> str | None:
+    """Return which images a cell is of; None where they are not to be had."""
+    try:
+        return content_of(images_of(cell.config))
+    except InputError:
+        return None
+
+
 def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
     deliver_left_over(database)
-    if _has_run(database, cell):
+    if done_by(database, cell) is not None:
         log.info("%s: is there already", title)
+        _tidy(cell)
         return None
     updates = dict(cell.updates)
     if cell.origin is not None:
-        updates["evaluate.pretraining"] = whole_run(database, cell.origin)
+        updates["evaluate.pretraining"] = done_by(database, cell.origin)
         if updates["evaluate.pretraining"] is None:
             return Failure(cell, f"it needs the encoder of a cell that has no whole run: {cell.origin.command}")
     log.info("%s", title)
@@ -121,29 +183,22 @@ def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
     return None
 
 
-def _has_run(database: Database, cell: Cell) -> bool:
-    """Whether a cell has a whole run, and that of the images as they are now, as far as they are to be had."""
-    run_id = whole_run(database, cell)
-    if run_id is None:
-        return False
-    run = database.runs.find_one({"_id": run_id}, {"info.images": 1})
-    assert run is not None
-    try:
-        now = content_of(images_of(cell.config))
-    except InputError:
-        return True
-    if run["info"].get("images", now) == now:
-        return True
-    log.info("run %d is of other images than are there now", run_id)
-    return False
+def _tidy(cell: Cell) -> None:
+    """Remove the checkpoint of a finished run: its process may have ended before it was known to be stored whole."""
+    checkpoint = Checkpoint(checkpoint_folder(cell.config))
+    if checkpoint.exists:
+        with contextlib.suppress(BusyError), checkpoint.owned():
+            checkpoint.delete()
 
 
 def _wait_for(database: Database) -> None:
     while True:
+        time.sleep(SECONDS_BETWEEN_LOOKS)
         revive()
         try:
             database.client.admin.command("ping")
-        except ConnectionFailure:
-            time.sleep(SECONDS_BETWEEN_LOOKS)
+        except PyMongoError as error:
+            if outage_of(error) is None:
+                raise
         else:
             return

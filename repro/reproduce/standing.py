@@ -1,6 +1,6 @@
 """Where the cells of a study stand, as the run database tells it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,7 +34,7 @@ class Standing:
 def standings(database: Database, cells: Sequence[Cell]) -> list[Standing]:
     """Return where each cell stands, in one question to the database.
 
-    "done" is what a run was found to be when it had been stored and read back; `whole_run` reads it again.
+    "done" is what a run was found to be when it had been stored and read back; `whole_runs` reads it again.
     """
     wanted = {"status": 1, "heartbeat": 1, "info.cell": 1, "info.runs_folder": 1, "fail_trace": {"$slice": -1}}
     best: dict[str, Standing] = {}
@@ -46,10 +46,10 @@ def standings(database: Database, cells: Sequence[Cell]) -> list[Standing]:
     return [best.get(key, Standing("missing")) for key in keys]
 
 
-def whole_run(database: Database, cell: Cell) -> int | None:
-    """Return the id of the newest run of a cell that is finished and, read back now, whole; None if there is none."""
+def whole_runs(database: Database, cell: Cell) -> Iterator[dict[str, Any]]:
+    """Yield the runs of a cell that are finished and, read back now, whole; the newest first."""
     runs = find_runs(database, info__cell=cell.key, status="COMPLETED")
-    return next((run["_id"] for run in reversed(runs) if not problems_of(database, run)), None)
+    return (run for run in reversed(runs) if not problems_of(database, run))
 
 
 def _standing(database: Database, run: dict[str, Any]) -> Standing:

@@ -1,6 +1,7 @@
 """Open the run database that the environment names."""
 
 import contextlib
+import functools
 import hashlib
 import os
 import uuid
@@ -12,7 +13,7 @@ from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
-from repro.errors import InputError, StorageError
+from repro.errors import InputError, StorageError, UnreachedError
 from repro.store import embedded
 
 DATABASE = "repro"
@@ -26,6 +27,9 @@ SILENCE_MS = 60_000
 
 NOT_ALLOWED = (13, 18)
 """Codes of a server's answer to a user who may not do something, or whose password is wrong."""
+
+UNABLE = {1: "internal error", 8: "unknown error", 91: "shutting down", 11600: "shutting down", 14031: "disk full"}
+"""Codes of a server that answers, but cannot do its work."""
 
 
 def runs_folder() -> Path:
@@ -66,8 +70,9 @@ def open_database(writes: bool = True) -> Iterator[Database]:
         writes: whether there is something to write; a user who may only read is good enough without.
 
     Raises:
-        InputError: the URI is malformed, no server answers, or it refuses us. Credentials are never shown.
-        StorageError: the server is lost while the database is open, and nobody has seen to that.
+        InputError: the URI is malformed, or the server refuses us. Credentials are never shown.
+        UnreachedError: no server answers.
+        StorageError: the server is lost, or cannot do its work, while the database is open.
     """
     uri = os.environ.get("REPRO_MONGO_URI") or None
     with contextlib.ExitStack() as stack:
@@ -78,25 +83,38 @@ def open_database(writes: bool = True) -> Iterator[Database]:
         database = _checked(client.get_default_database(DATABASE), where, writes)
         try:
             yield database
-        except ConnectionFailure as error:
+        except PyMongoError as error:
+            if (outage := outage_of(error)) is None:
+                raise
             raise StorageError(
-                f"the run database at {where} stopped answering ({type(error).__name__}). Nothing that was recorded is "
-                "lost; when it answers again, type the same command"
+                f"the run database at {where} does not do its work ({outage}). Nothing that was recorded is lost; see "
+                "to it, and type the same command again"
             ) from None
+
+
+def outage_of(error: PyMongoError) -> str | None:
+    """Return in a few words why the database cannot do what it was asked now; None if the question was at fault."""
+    if isinstance(error, ConnectionFailure):
+        return type(error).__name__
+    return UNABLE.get(error.code or 0) if isinstance(error, OperationFailure) else None
 
 
 def revive() -> None:
     """Start the embedded server again if it has died; a run database of somebody else's is theirs to start."""
     if not os.environ.get("REPRO_MONGO_URI"):
-        with contextlib.suppress(InputError), embedded.server(runs_folder() / "db"):
+        with contextlib.suppress(InputError, OSError), embedded.server(runs_folder() / "db"):
             pass
 
 
 def identity(database: Database) -> str:
     """Return a short hash of where the database is, without credentials: which spool belongs to it."""
-    uri = os.environ.get("REPRO_MONGO_URI") or None
-    place = "embedded" if uri is None else str(sorted(parse_uri(uri, validate=False)["nodelist"]))
+    place = _place(os.environ.get("REPRO_MONGO_URI") or None)
     return hashlib.sha256(f"{place}/{database.name}".encode()).hexdigest()[:16]
+
+
+@functools.cache
+def _place(uri: str | None) -> str:
+    return "embedded" if uri is None else str(sorted(parse_uri(uri, validate=False)["nodelist"]))
 
 
 def _client(uri: str) -> tuple[MongoClient, str]:
@@ -125,15 +143,18 @@ def _checked(database: Database, where: str, writes: bool) -> Database:
         database.runs.find_one({}, {"_id": 1})
         if writes:
             _index(database, where)
-    except OperationFailure as error:
-        if error.code in (8000, *NOT_ALLOWED) or "auth" in str(error).lower():
+    except PyMongoError as error:
+        code = error.code if isinstance(error, OperationFailure) else None
+        if code in (8000, *NOT_ALLOWED) or (code is not None and "auth" in str(error).lower()):
             raise InputError(
                 f"the run database at {where} refused the user or the password. Check REPRO_MONGO_URI (often "
                 "?authSource=admin is missing)"
             ) from None
-        raise
-    except PyMongoError as error:
-        raise InputError(
+        if code is not None and (outage := outage_of(error)):
+            raise UnreachedError(f"the run database at {where} does not do its work ({outage}); see to it") from None
+        if code is not None:
+            raise
+        raise UnreachedError(
             f"no run database answers at {where} within {TIMEOUT_MS // 1000} s ({type(error).__name__}). Start it, "
             "correct REPRO_MONGO_URI, or unset REPRO_MONGO_URI to use the embedded one"
         ) from None

@@ -4,6 +4,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +13,19 @@ from pymongo.database import Database
 from pymongo.errors import OperationFailure, PyMongoError
 
 from repro.store.connect import NOT_ALLOWED, identity, revive, runs_folder
-from repro.store.journal import Entry, Journal
+from repro.store.journal import HIDDEN, Entry, Journal
 
 log = logging.getLogger("repro.store")
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 5.0)
 """Waits between tries during an outage; the last one repeats."""
 
-LAST_ANSWER_SECONDS = 5.0
-"""How long one more answer is waited for when patience is at its end."""
+PIECE = 255 * 1024
+"""Bytes of a file that are sent at a time: GridFS stores them as one document."""
 
 
-def apply(database: Database, entry: Entry, folder: Path) -> None:
-    """Do what one journal entry says; doing it again changes nothing.
+def apply(database: Database, entry: Entry, folder: Path, moved: Callable[[], None] = lambda: None) -> None:
+    """Do what one journal entry says; doing it again changes nothing. `moved` is called with every piece of a file.
 
     Kinds of entry:
         run     {run, doc}                                  the run document, made once
@@ -40,7 +41,7 @@ def apply(database: Database, entry: Entry, folder: Path) -> None:
         case "points":
             _push_points(database, entry)
         case "file":
-            _put_file(database, entry, folder)
+            _put_file(database, entry, folder, moved)
 
 
 def _push_points(database: Database, entry: Entry) -> None:
@@ -61,16 +62,21 @@ def _push_points(database: Database, entry: Entry) -> None:
     )
 
 
-def _put_file(database: Database, entry: Entry, folder: Path) -> None:
+def _put_file(database: Database, entry: Entry, folder: Path, moved: Callable[[], None]) -> None:
     files, file_id = GridFS(database), entry["file"]
     if entry["list"] == "sources":
         same = database.fs.files.find_one({"filename": entry["filename"], "metadata.sha256": entry["sha256"]})
         file_id = same["_id"] if same else file_id
     if not files.exists(file_id):
         database.fs.chunks.delete_many({"files_id": file_id})  # left by a try that broke off
-        with (folder / "files" / entry["sha256"]).open("rb") as content:
-            metadata = {"sha256": entry["sha256"], "run_id": entry["run"]}
-            files.put(content, _id=file_id, filename=entry["filename"], metadata=metadata)
+        metadata = {"sha256": entry["sha256"], "run_id": entry["run"]}
+        with (
+            (folder / "files" / entry["sha256"]).open("rb") as content,
+            files.new_file(_id=file_id, filename=entry["filename"], metadata=metadata) as stored,
+        ):
+            while piece := content.read(PIECE):
+                stored.write(piece)
+                moved()
     item: Any = [entry["name"], file_id]
     if entry["list"] == "artifacts":
         item = {"name": entry["name"], "file_id": file_id}
@@ -83,7 +89,7 @@ class Courier:
 
     def __init__(self, journal: Journal, database: Database) -> None:
         self._journal, self._database = journal, database
-        self._offset = 0
+        self._offset = self._pieces = 0
         self._wake, self._closing, self._given_up = threading.Event(), threading.Event(), threading.Event()
         self.outage = False
         self._thread = threading.Thread(target=self._run, name="courier", daemon=True)
@@ -97,15 +103,15 @@ class Courier:
         """Wait until all is delivered, or `patience` seconds passed without progress. Return whether all is."""
         self._closing.set()
         self._wake.set()
-        offset, since = -1, time.monotonic()
+        seen, since = (-1, -1), time.monotonic()
         while self._thread.is_alive() and time.monotonic() - since < patience:
-            if self._offset != offset:
-                offset, since = self._offset, time.monotonic()
+            if (self._offset, self._pieces) != seen:
+                seen, since = (self._offset, self._pieces), time.monotonic()
             self._thread.join(0.05)
         self._given_up.set()
         self._wake.set()
-        self._thread.join(LAST_ANSWER_SECONDS)  # a frozen server can leave it waiting for an answer
-        return self._offset == self._journal.length and not self._thread.is_alive()
+        self._thread.join()  # no answer is waited for longer than SILENCE_MS
+        return self._offset == self._journal.length
 
     def _run(self) -> None:
         tries = 0
@@ -114,8 +120,10 @@ class Courier:
             self._wake.clear()
             try:
                 for entry, after in self._journal.entries(self._offset):
-                    apply(self._database, entry, self._journal.folder)
+                    apply(self._database, entry, self._journal.folder, self._moved)
                     self._offset, tries = after, 0
+                    if self._given_up.is_set():
+                        return
             except Exception as error:  # whatever it is, the record must not be taken for delivered
                 self._note_outage(error)
                 revive()
@@ -126,6 +134,11 @@ class Courier:
             if closing:
                 return
             self._wake.wait()
+
+    def _moved(self) -> None:
+        self._pieces += 1
+        if self._given_up.is_set():
+            raise TimeoutError("nobody waits for it any longer")
 
     def _note_outage(self, error: Exception) -> None:
         if not self.outage:
@@ -155,12 +168,12 @@ def deliver_left_over(database: Database) -> list[int]:
     """
     delivered = []
     for folder in sorted(spool_folder().glob("*")):
-        if folder.suffix == ".damaged":
+        if folder.suffix == ".damaged" or folder.name.startswith(HIDDEN):
             continue
         if not folder.name.endswith(identity(database)):
             log.warning("%s holds a run's record for another database address; open that one to deliver it", folder)
             continue
-        with contextlib.suppress(BlockingIOError):  # its run goes on
+        with contextlib.suppress(BlockingIOError, FileNotFoundError):  # its run goes on; somebody else was quicker
             run = _deliver(database, folder)
             delivered += [] if run is None else [run]
     return sorted(delivered)

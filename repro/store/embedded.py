@@ -22,6 +22,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from repro.errors import InputError
+from repro.files import write_whole
 
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -32,37 +33,64 @@ def server(folder: Path) -> Iterator[str]:
     """Yield the URI of the server whose data lies in `folder`, starting it if it does not run.
 
     Raises:
-        InputError: the server is not installed, or does not start (with the place of its log).
+        InputError: the server is not installed, does not start (with the place of its log), or the folder is not
+            ours, or full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _lock(folder / "clients.lock", fcntl.LOCK_SH) as users:
+    with contextlib.ExitStack() as stack:
         try:
-            yield _running(folder)
-        finally:
-            _leave(folder, users)
+            folder.mkdir(parents=True, exist_ok=True)
+            users = stack.enter_context(_lock(folder / "clients.lock", fcntl.LOCK_SH))
+            stack.callback(_leave, folder, users)
+            port = _running(folder, users)
+        except OSError as error:
+            raise InputError(
+                f"the embedded run database in {folder} cannot be used ({error.strerror or error}). Make room there, "
+                "or point REPRO_RUNS to a folder of your own"
+            ) from None
+        yield f"mongodb://127.0.0.1:{port}/"
 
 
-def _running(folder: Path) -> str:
+def _running(folder: Path, users: int) -> int:
+    """Return the port of the server, which is started if need be."""
     with _lock(folder / "start.lock", fcntl.LOCK_EX):
-        if not _alive(folder):
-            _start(folder)
-    port = json.loads((folder / "server.json").read_text())["port"]
-    return f"mongodb://127.0.0.1:{port}/"
+        port = _known_port(folder)
+        if port is None or not _alive(folder):
+            port = _start(folder, port, alone=_alone(users))
+    return port
 
 
-def _start(folder: Path) -> None:
+def _known_port(folder: Path) -> int | None:
+    """Return the port of the last server; None where none is on record."""
+    try:
+        return int(json.loads((folder / "server.json").read_text())["port"])
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _alone(users: int) -> bool:
+    """Whether nobody but us uses the server of the file that we hold."""
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(users, fcntl.LOCK_SH)
+    return True
+
+
+def _start(folder: Path, known: int | None, alone: bool) -> int:
+    """Start the server and return its port: the known one, if that is free or somebody looks for it there."""
     if importlib.util.find_spec("secantus") is None:
         raise InputError(
             "no run database: REPRO_MONGO_URI is not set and the embedded server is not installed. "
             "Run `make setup`, or set REPRO_MONGO_URI to a MongoDB"
         )
-    port = _free_port(folder)
+    port = _free_port(known, alone)
     command = [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(port), "--standalone"]
     command += ["--storage-path", str(folder / "data"), "--sync-on-commit", "--log-level", "WARNING"]
     log = folder / "server.log"
     with _lock(folder / "server.lock", fcntl.LOCK_EX) as held, log.open("ab") as output:
         (folder / "server.pid").unlink(missing_ok=True)
-        (folder / "server.json").write_text(json.dumps({"port": port}))
+        write_whole(folder / "server.json", json.dumps({"port": port}).encode())
         # The server inherits the lock and, in a session of its own, is spared our Ctrl-C. It notes its pid itself:
         # whenever the lock is held, the pid is its holder's, even if we are killed right now.
         process = subprocess.Popen(
@@ -80,12 +108,18 @@ def _start(folder: Path) -> None:
             process.kill()
             raise InputError(f"the embedded run database did not start; its log is {log}")
         time.sleep(0.05)
+    return port
 
 
-def _free_port(folder: Path) -> int:
-    """Return the last server's port if it is free, so that whoever lost that server finds the new one; else any."""
-    known = folder / "server.json"
-    for port in (json.loads(known.read_text())["port"] if known.exists() else 0, 0):
+def _free_port(known: int | None, alone: bool) -> int:
+    """Return the known port if it is free, so that whoever lost its server finds the new one; else any.
+
+    Raises:
+        InputError: others look for the server at the known port, which is taken for now.
+    """
+    for port in (known or 0, 0):
+        if port == 0 and known and not alone:
+            raise InputError(f"port {known}, where others look for the embedded run database, is taken; try again")
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of a dead server linger
             probe.bind(("127.0.0.1", port))

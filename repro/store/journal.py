@@ -1,6 +1,7 @@
 """A run's record on the local disk: every event, in order, before it goes to the database."""
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -14,6 +15,9 @@ from bson import json_util
 
 Entry = dict[str, Any]
 
+HIDDEN = "."
+"""How the name of a journal begins that is being made, or removed."""
+
 
 class Journal:
     """An append-only file of entries, one extended-JSON line each, with the files they mention beside it.
@@ -24,14 +28,14 @@ class Journal:
     `length` is the number of bytes that are safely on the disk.
 
     Args:
-        folder: made if it does not exist.
+        folder: one that `begin` made.
 
     Raises:
         BlockingIOError: another process owns it.
+        FileNotFoundError: it is gone; another process has delivered it.
     """
 
     def __init__(self, folder: Path) -> None:
-        _make_folder(folder)
         self.folder = folder
         self._owner = os.open(folder / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -42,9 +46,24 @@ class Journal:
         self._lock = threading.Lock()
         self._unwritten: list[str] = []
         self._path = folder / "journal.jsonl"
-        self._file: BinaryIO = self._path.open("ab")
+        try:
+            self._file: BinaryIO = self._path.open("ab")
+        except BaseException:
+            os.close(self._owner)
+            raise
         _sync_names(folder)
         self.length = self._path.stat().st_size
+
+    @classmethod
+    def begin(cls, folder: Path) -> "Journal":
+        """Make a new journal. It is owned before it has its name, so that nobody takes it for one that was left."""
+        hidden = folder.with_name(f"{HIDDEN}{folder.name}")
+        _make_folder(hidden)
+        journal = cls(hidden)
+        hidden.rename(folder)
+        _sync_names(folder.parent)
+        journal.folder, journal._path = folder, folder / journal._path.name
+        return journal
 
     def append(self, *entries: Entry) -> None:
         """Add entries. On a full disk they wait in memory for the next call, and OSError is raised."""
@@ -55,9 +74,9 @@ class Journal:
                 self._file.write(content)
                 self._file.flush()
                 os.fsync(self._file.fileno())
-            except OSError:
+            except (OSError, ValueError) as error:  # ValueError: it could not be opened again the last time
                 self._drop_half_written()
-                raise
+                raise error if isinstance(error, OSError) else OSError(errno.EIO, str(error)) from None
             self.length += len(content)
             self._unwritten.clear()
 
@@ -89,7 +108,11 @@ class Journal:
         """Give up ownership; with `delete`, remove it: everything in it stands in the database."""
         self._file.close()
         if delete:
-            shutil.rmtree(self.folder, ignore_errors=True)
+            # Out of sight first, so that nobody finds a part of it.
+            hidden = self.folder.with_name(f"{HIDDEN}{self.folder.name.removeprefix(HIDDEN)}")
+            with contextlib.suppress(OSError):
+                self.folder.rename(hidden)
+            shutil.rmtree(hidden, ignore_errors=True)
         os.close(self._owner)
 
     def _drop_half_written(self) -> None:
@@ -98,7 +121,8 @@ class Journal:
             self._file.close()
         with contextlib.suppress(OSError):
             os.truncate(self._path, self.length)
-        self._file = self._path.open("ab")
+        with contextlib.suppress(OSError):
+            self._file = self._path.open("ab")
 
 
 def _make_folder(folder: Path) -> None:

@@ -15,11 +15,12 @@ from pymongo.errors import DuplicateKeyError, PyMongoError
 from sacred.observers import RunObserver
 from sacred.serializer import flatten
 
-from repro.errors import StorageError, UndeliveredError
+from repro.errors import BusyError, StorageError, UndeliveredError
 from repro.store.connect import identity
 from repro.store.delivery import Courier, spool_folder
 from repro.store.integrity import problems_of
 from repro.store.journal import Entry, Journal
+from repro.store.liveness import alive
 
 log = logging.getLogger("repro.store")
 
@@ -64,7 +65,11 @@ class DurableObserver(RunObserver):
         meta_info: dict,
         _id: Any,
     ) -> int:
-        """Reserve the run's id in the database and open its journal. The database must be there now."""
+        """Reserve the run's id in the database and open its journal. The database must be there now.
+
+        Raises:
+            BusyError: a living process elsewhere was quicker to run the same cell; nothing is left of this run.
+        """
         doc = {
             "experiment": {**ex_info, "sources": []},
             "format": "MongoObserver-0.7.0",
@@ -80,8 +85,12 @@ class DurableObserver(RunObserver):
             "info": self._info,
             "heartbeat": start_time,
         }
-        self.run_id = _reserve(self._database, doc)
-        self._journal = Journal(spool_folder() / f"{self.run_id}-{identity(self._database)}")
+        run_id = _reserve(self._database, doc)
+        if (rival := _rival(self._database, run_id)) is not None:
+            self._database.runs.delete_one({"_id": run_id})
+            raise BusyError(f"run {rival} does exactly this now, elsewhere; wait for it or stop it")
+        self.run_id = run_id
+        self._journal = Journal.begin(spool_folder() / f"{self.run_id}-{identity(self._database)}")
         self._append({"kind": "run", "doc": doc})
         for name, _ in ex_info["sources"]:
             self._file("sources", name, Path(ex_info["base_dir"]) / name, str(name))
@@ -143,8 +152,8 @@ class DurableObserver(RunObserver):
         """Wait for delivery and read the run back. Call it once the run has ended, well or not.
 
         Raises:
-            UndeliveredError: the database did not take the record, which waits in the spool.
-            StorageError: it reads back damaged (its status becomes INCOMPLETE), or cannot be read back.
+            UndeliveredError: the database did not take the record, which waits in the spool; or it cannot be read back.
+            StorageError: it reads back damaged (its status becomes INCOMPLETE).
         """
         if self._courier is None:
             return  # no run was begun
@@ -167,7 +176,7 @@ class DurableObserver(RunObserver):
         try:
             problems = self._read_back()
         except PyMongoError as error:
-            raise StorageError(
+            raise UndeliveredError(
                 f"run {self.run_id} was delivered, but could not be read back ({type(error).__name__}); "
                 "`python -m repro.db check` says whether it is whole"
             ) from None
@@ -206,6 +215,8 @@ class DurableObserver(RunObserver):
         )
 
     def _append(self, *entries: Entry) -> None:
+        if self.run_id is None:
+            return  # the run was not begun, which Sacred reports all the same
         try:
             self._journal.append(*({"run": self.run_id, **entry} for entry in entries))
             self._unwritten = False
@@ -224,13 +235,27 @@ class DurableObserver(RunObserver):
 def _reserve(database: Database, doc: dict[str, Any]) -> int:
     """Insert the run document under the next free id, as Sacred numbers runs, and return the id."""
     while True:
-        newest = database.runs.find_one({}, {"_id": 1}, sort=[("_id", DESCENDING)])
+        numbered = {"_id": {"$gt": 0}}  # others may name their runs by words
+        newest = database.runs.find_one(numbered, {"_id": 1}, sort=[("_id", DESCENDING)])
         run_id = newest["_id"] + 1 if newest else 1
         try:
             database.runs.insert_one({"_id": run_id, **doc})
         except DuplicateKeyError:
             continue  # another process was quicker
         return run_id
+
+
+def _rival(database: Database, run_id: int) -> int | None:
+    """Return the run of the same cell that began before this one and lives; None if there is none.
+
+    Of two that begin at once the one with the lower id sees none, and goes on.
+    """
+    run = database.runs.find_one({"_id": run_id}, {"info.cell": 1})
+    assert run is not None
+    if (cell := run["info"].get("cell")) is None:
+        return None
+    earlier = {"info.cell": cell, "status": "RUNNING", "_id": {"$lt": run_id}}
+    return next((other["_id"] for other in database.runs.find(earlier) if alive(database, other)), None)
 
 
 def _plain(points: dict[str, list]) -> dict[str, list]:

@@ -20,9 +20,9 @@ from sacred.arg_parser import get_config_updates
 from repro import experiment, procedure
 from repro.configs.resolve import flat
 from repro.reproduce import local
-from repro.reproduce.local import run_missing
+from repro.reproduce.local import done_by, run_missing
 from repro.reproduce.plan import Cell
-from repro.reproduce.standing import standings, whole_run
+from repro.reproduce.standing import standings
 from repro.store import find_runs, problems_of
 from repro.store.delivery import spool_folder
 from repro.store.liveness import DEAD_AFTER
@@ -49,7 +49,7 @@ def test_each_cell_runs_once_and_a_transfer_takes_the_encoder_of_its_origin(data
     assert run_missing(database, study) == []
     assert len(find_runs(database)) == 3
     database.metrics.delete_one({"run_id": 2})
-    assert whole_run(database, study[1]) is None
+    assert done_by(database, study[1]) is None
     assert run_missing(database, study) == []
     assert [run["info"]["cell"] for run in find_runs(database)[3:]] == [study[1].key]  # its transfer is still true
 
@@ -84,6 +84,7 @@ def test_a_cell_that_another_machine_runs_is_waited_for_and_taken_over_if_that_d
     database: Database, study: list[Cell], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(local, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(local, "SECONDS_OF_DOUBT", 0.3)
     cell = study[0]
     now = datetime.now(UTC)
     elsewhere = {"cell": cell.key, "runs_folder": "another"}

@@ -1,5 +1,6 @@
 """The journal: what was appended is there, in order, whatever happens to the process."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -76,7 +77,7 @@ def test_entries_that_found_the_disk_full_are_written_once_when_there_is_room(tm
 def test_files_are_kept_under_their_hash(tmp_path: Path):
     source = tmp_path / "weights"
     source.write_bytes(os.urandom(1000))
-    journal = Journal(tmp_path / "journal")
+    journal = Journal.begin(tmp_path / "journal")
     sha256 = journal.keep_file(source)
     assert (tmp_path / "journal" / "files" / sha256).read_bytes() == source.read_bytes()
     expected = subprocess.run(["sha256sum", source], capture_output=True, text=True, check=True).stdout.split()[0]
@@ -90,7 +91,7 @@ def test_the_names_that_lead_to_the_record_are_on_the_disk_before_it_is_taken_fo
     code = f"""
 from pathlib import Path
 from repro.store.journal import Journal
-journal = Journal(Path({str(folder)!r}))
+journal = Journal.begin(Path({str(folder)!r}))
 journal.append(dict(n=1))
 journal.keep_file(Path({str(source)!r}))
 """
@@ -104,8 +105,34 @@ journal.keep_file(Path({str(source)!r}))
     def synced(path: Path) -> list[int]:
         return [i for i, line in enumerate(lines) if "fsync(" in line and f"<{path}>" in line]
 
+    hidden = folder.with_name(f".{folder.name}")
     assert synced(tmp_path)[0] > first("mkdir", f'{folder.parent}"')
-    assert synced(folder.parent)[0] > first("mkdir", f'{folder}"')
-    assert first("journal.jsonl", "O_CREAT") < synced(folder)[0] < synced(folder / "journal.jsonl")[0]
-    assert synced(folder)[1] > first("mkdir", f'{folder}/files"')
+    assert first("journal.jsonl", "O_CREAT") < synced(hidden)[0] < first("rename", f'{hidden}"')
+    assert first("rename", f'{hidden}"') < synced(folder.parent)[-1] < synced(folder / "journal.jsonl")[0]
+    assert synced(folder)[0] > first("mkdir", f'{folder}/files"')
     assert synced(folder / "files")[-1] > first("rename", "/files/")
+
+
+BEGIN = """
+import sys
+from pathlib import Path
+from repro.store.journal import Journal
+for number in range(200):
+    journal = Journal.begin(Path(sys.argv[1]) / f"{number}-x")
+    journal.append(dict(n=1))
+    assert (journal.folder / "journal.jsonl").stat().st_size == journal.length
+    journal.close(delete=True)
+"""
+
+
+def test_a_journal_that_is_being_begun_is_taken_by_nobody_for_one_that_was_left(tmp_path: Path):
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", BEGIN, str(tmp_path)], cwd=ROOT)
+    taken = 0
+    while process.poll() is None:
+        for folder in tmp_path.glob("*-x"):
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):
+                if not folder.name.startswith("."):
+                    Journal(folder).close(delete=True)
+                    taken += 1
+    assert process.returncode == 0
+    assert taken == 0
