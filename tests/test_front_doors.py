@@ -21,7 +21,7 @@ from repro import db, run
 from repro.data import __main__ as data
 from repro.errors import front_door
 from repro.reproduce import __main__ as reproduce
-from repro.store import find_runs, metric_points, problems_of
+from repro.store import ENCODER, find_runs, metric_points, problems_of
 from tests.conftest import ROOT
 from tests.data.test_medmnist import arrays, written
 from tests.figures.synthetic import retell
@@ -88,6 +88,9 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         ),
         (["with", "phantom", "data.csv=x.csv"], "data.csv and data.channels are for data.name=folder"),
         (["with", "phantom", "data.split_seed=1"], "the official split of phantom is as published"),
+        (["with", "phantom", f"data.limit={2**63}"], "is more than a run database can hold"),
+        (["with", "phantom", "evaluate.pretraining=99999999999999999999"], "is more than a run database can hold"),
+        (["with", "phantom", "method.name=a\udcffb"], "has characters that cannot be printed"),
     ],
 )
 def test_bad_input_gets_one_line_and_exit_code_2(database: Database, capsys, arguments: list[str], complaint: str):
@@ -270,6 +273,13 @@ def test_a_stored_encoder_is_written_for_plain_torchvision(database: Database, c
     assert "stored no encoder" in refused(capsys, db.main, "weights", "7", str(tmp_path / "x"))
     assert "cannot write" in refused(capsys, db.main, "weights", "1", "/proc/x/encoder.safetensors")
     assert "cannot write" in refused(capsys, db.main, "weights", "1", ".")
+    assert at(db.main, "weights", "99999999999999999999", str(tmp_path / "x")) == 2
+    (encoder,) = [a["file_id"] for a in find_runs(database)[0]["artifacts"] if a["name"] == ENCODER]
+    database.fs.chunks.update_one({"files_id": encoder, "n": 0}, {"$set": {"data": b"other"}})
+    capsys.readouterr()
+    assert at(db.main, "weights", "1", str(tmp_path / "altered")) == 1
+    assert "so it is not handed out" in capsys.readouterr().err
+    assert not (tmp_path / "altered").exists()
     assert [file.name for file in tmp_path.glob("*encoder*")] == ["encoder.safetensors"]
 
 

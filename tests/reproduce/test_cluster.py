@@ -88,7 +88,7 @@ def test_several_machines_need_a_run_database_that_all_can_reach(monkeypatch: py
 def test_a_machine_that_does_not_reach_the_run_database_says_which_and_why(
     nowhere: None, nodes: Cluster, study: list[Cell]
 ):
-    (failure,) = engine.run_missing(study[:1], nodes.address, 1, None)
+    (failure,) = engine.run_missing(study[:1], nodes.address, 1, None, patience=1.0)
     assert failure.reason.startswith(f"on {platform.node()}: no run database answers at 127.0.0.1:")
     assert "hunter2" not in failure.reason
 

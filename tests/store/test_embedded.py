@@ -2,13 +2,16 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from pymongo import MongoClient
 
+from repro.errors import InputError
 from repro.store import embedded, open_database
 from tests.conftest import ROOT
 
@@ -111,3 +114,38 @@ def test_server_answers_on_this_machine_only():
         assert f"0100007F:{port:04X}" in listening
         assert f"00000000:{port:04X}" not in listening
         assert MongoClient(host, port).admin.command("ping")["ok"] == 1
+
+
+@pytest.mark.parametrize("content", ["", "{}", '{"port": "x"}', "[]"])
+def test_a_note_of_the_port_that_a_full_disk_left_empty_locks_nobody_out(content: str):
+    with open_database() as database:
+        database.runs.insert_one({"_id": 1})
+    (Path(os.environ["REPRO_RUNS"]) / "db" / "server.json").write_text(content)
+    with open_database() as database:
+        assert database.runs.count_documents({}) == 1
+
+
+def test_a_server_that_others_look_for_is_not_started_where_they_do_not_find_it():
+    folder = Path(os.environ["REPRO_RUNS"]) / "db"
+    process, port = user()
+    os.kill(embedded.server_pid(folder), 9)
+    while server_lives():
+        time.sleep(0.02)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        with pytest.raises(InputError, match=f"port {port}, where others look"), open_database():
+            pass
+    with open_database() as database:
+        assert database.client.address == ("127.0.0.1", port)
+    process.communicate()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_folder_that_cannot_be_written_is_told_of_in_one_line():
+    folder = Path(os.environ["REPRO_RUNS"]) / "db"
+    folder.mkdir(parents=True)
+    (folder / "server.log").symlink_to("/dev/full/x")
+    with pytest.raises(InputError, match="cannot be used"), open_database():
+        pass

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from gridfs import GridFS
+from gridfs import GridFS, GridIn
 from pymongo import MongoClient
 from pymongo.database import Database
 from sacred import SETTINGS, Experiment
@@ -156,6 +156,22 @@ def test_an_outage_that_does_not_end_leaves_the_record_in_the_spool_and_says_so(
     assert deliver_left_over(database) == [observer.run_id]
     whole(database, observer.run_id)
     assert deliver_left_over(database) == []
+
+
+def test_a_file_on_a_slow_line_is_no_outage(database: Database, monkeypatch: pytest.MonkeyPatch):
+    write = GridIn.write
+
+    def slowly(stored: GridIn, piece: bytes) -> None:
+        time.sleep(0.15)
+        write(stored, piece)
+
+    monkeypatch.setattr(GridIn, "write", slowly)
+    observer = DurableObserver(database, patience=0.4)  # the file takes four times as long
+    run_with(observer, experiment())
+    began = time.monotonic()
+    observer.finish()
+    assert time.monotonic() - began > 0.4
+    whole(database, observer.run_id)
 
 
 def test_delivering_a_journal_twice_changes_nothing(database: Database, through: Database, relay: Relay):
