@@ -58,7 +58,7 @@ def _plan(study: Sequence[Cell], options: argparse.Namespace) -> None:
 def _status(database: Database, study: Sequence[Cell], check: bool) -> None:
     found = standings(database, study)
     if check:
-        from repro.reproduce.local import done_by  # torch takes seconds to import
+        from repro.reproduce.done import done_by  # torch takes seconds to import
     for number, (cell, standing) in enumerate(zip(study, found, strict=True)):
         if check and standing.state == "done" and done_by(database, cell) is None:
             found[number] = standing = Standing("damaged", standing.run, "it is not whole, or of other images than now")

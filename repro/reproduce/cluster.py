@@ -16,7 +16,9 @@ import ray
 from repro.configs.resolve import plain
 from repro.errors import BusyError, InputError, StorageError, UnreachedError, log_to_stderr
 from repro.progress import Progress
-from repro.reproduce.local import SECONDS_BETWEEN_LOOKS, Failure, attempt, done_by, is_running
+from repro.reproduce.done import done_by
+from repro.reproduce.local import Failure, attempt
+from repro.reproduce.patience import is_running, pause
 from repro.reproduce.plan import Cell
 from repro.store import open_database
 
@@ -133,4 +135,4 @@ def _attempt(sent: dict[str, Any], title: str, before: str | None, patience: flo
             log.warning("%s: %s; trying again", title, error)
         except (InputError, StorageError) as error:
             return f"on {platform.node()}: {error}"
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+        pause()

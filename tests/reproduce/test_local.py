@@ -19,8 +19,9 @@ from sacred.arg_parser import get_config_updates
 
 from repro import experiment, procedure
 from repro.configs.resolve import flat
-from repro.reproduce import local
-from repro.reproduce.local import done_by, run_missing
+from repro.reproduce import patience
+from repro.reproduce.done import done_by
+from repro.reproduce.local import run_missing
 from repro.reproduce.plan import Cell
 from repro.reproduce.standing import standings
 from repro.store import find_runs, problems_of
@@ -83,8 +84,8 @@ def test_a_run_killed_here_is_known_for_dead_at_once(database: Database, study: 
 def test_a_cell_that_another_machine_runs_is_waited_for_and_taken_over_if_that_dies(
     database: Database, study: list[Cell], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(local, "SECONDS_BETWEEN_LOOKS", 0.1)
-    monkeypatch.setattr(local, "SECONDS_OF_DOUBT", 0.3)
+    monkeypatch.setattr(patience, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(patience, "SECONDS_OF_DOUBT", 0.3)
     cell = study[0]
     now = datetime.now(UTC)
     elsewhere = {"cell": cell.key, "runs_folder": "another"}
@@ -107,7 +108,7 @@ def test_a_cell_that_another_machine_runs_is_waited_for_and_taken_over_if_that_d
 def test_a_study_waits_out_an_outage_of_its_database_at_the_end_of_a_cell(
     database: Database, study: list[Cell], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(local, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(patience, "SECONDS_BETWEEN_LOOKS", 0.1)
     monkeypatch.setattr(experiment, "DurableObserver", functools.partial(DurableObserver, patience=0.3))
     assert database.client.address is not None
     relay = Relay(database.client.address[1])

@@ -20,8 +20,9 @@ from pymongo.errors import AutoReconnect
 from repro import db, procedure
 from repro.errors import BusyError
 from repro.experiment import execute
-from repro.reproduce import local
-from repro.reproduce.local import is_running, run_missing
+from repro.reproduce import patience
+from repro.reproduce.local import run_missing
+from repro.reproduce.patience import is_running
 from repro.reproduce.plan import Cell
 from repro.store import find_runs, open_database, problems_of
 from repro.store.delivery import spool_folder
@@ -35,7 +36,7 @@ from tests.test_front_doors import QUICK, at
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "SECONDS_BETWEEN_LOOKS", 0.1)
+    monkeypatch.setattr(patience, "SECONDS_BETWEEN_LOOKS", 0.1)
 
 
 @pytest.mark.slow
@@ -74,7 +75,7 @@ def test_of_two_machines_that_begin_a_cell_at_once_the_later_leaves_it_without_a
 def test_a_run_elsewhere_is_not_taken_for_dead_while_its_signs_of_life_may_be_on_their_way(
     database: Database, study: list[Cell], monkeypatch: pytest.MonkeyPatch, lives: bool
 ):
-    monkeypatch.setattr(local, "SECONDS_OF_DOUBT", 1.0)
+    monkeypatch.setattr(patience, "SECONDS_OF_DOUBT", 1.0)
     old = datetime.now(UTC) - 2 * DEAD_AFTER
     elsewhere(database, study[0], old)
     if lives:  # what it did during an outage arrives beat by beat, and the first are old themselves
