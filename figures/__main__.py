@@ -18,7 +18,7 @@ from figures.files import results_folder, write
 from figures.products import Artefact
 from figures.registry import ARTEFACTS
 from figures.report import PAGE, Chapter, page
-from repro.errors import InputError, did_you_mean, front_door
+from repro.errors import InputError, Parser, did_you_mean, front_door
 from repro.store import RunSource, open_archive, open_database, source_of
 
 
@@ -76,9 +76,9 @@ def _chosen(names: list[str]) -> list[Artefact]:
     return [artefact for artefact in ARTEFACTS if not names or artefact.name in names]
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     listed = "\n".join(f"  {artefact.name:<18}{artefact.title}" for artefact in ARTEFACTS)
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m figures",
         description="Draw every table and figure from the stored runs, and the page that shows them all.",
         epilog=f"tables and figures:\n{listed}\n\nRuns are read from --archive, $REPRO_MONGO_URI, or else from "

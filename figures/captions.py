@@ -5,21 +5,9 @@ from typing import Any
 
 import pandas as pd
 
+from figures import style
 from figures.records import Study
 from figures.series import Run
-
-DATA = {
-    "dermamnist": "DermaMNIST",
-    "pneumoniamnist": "PneumoniaMNIST",
-    "breastmnist": "BreastMNIST",
-    "chestmnist": "ChestMNIST",
-    "isic2019": "ISIC 2019",
-    "chestxray14": "ChestX-ray14",
-    "kermany": "Kermany et al. chest X-rays",
-    "phantom": "phantom dermoscopy",
-    "folder": "a folder of images",
-    "phantom_xray": "phantom X-rays",
-}
 
 SPLIT_NOTES = {
     ("dermamnist", "official"): "This split leaks: 641 of its 1,868 test lesions also occur in training.",
@@ -42,9 +30,9 @@ def main_metric(study: Study) -> str:
 def title(study: Study) -> str:
     """Return a heading for a study."""
     data = study.config["data"]
-    name = DATA.get(data["name"], data["name"])
+    name = style.DATA.get(data["name"], data["name"])
     stand_in = study.data.get("stands_in_for")
-    name = f"Phantom images for {DATA.get(stand_in, stand_in)}" if stand_in else name[0].upper() + name[1:]
+    name = f"Phantom images for {style.DATA.get(stand_in, stand_in)}" if stand_in else name[0].upper() + name[1:]
     return f"{name}, {data['split']} split, {data['size']} px, scale {study.scale}"
 
 
@@ -58,7 +46,7 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
     found = []
     if study.phantom:
         stand_in = study.data.get("stands_in_for")
-        instead = f" standing in for {DATA.get(stand_in, stand_in)}" if stand_in else ""
+        instead = f" standing in for {style.DATA.get(stand_in, stand_in)}" if stand_in else ""
         found.append(f"PHANTOM images{instead}: no medical claim.")
     if "smoke" in study.scale.split("+"):
         found.append("Scale smoke: too short to rank methods.")
@@ -112,7 +100,7 @@ def label_counts(study: Study) -> str:
 def _images(study: Study) -> str:
     data, config = study.data, study.config["data"]
     height, width = data["shape"][:2]
-    parts = [DATA.get(config["name"], config["name"])]
+    parts = [style.DATA.get(config["name"], config["name"])]
     if "official" in data:
         parts.append("the official file" if data["official"] else "NOT the official file")
     parts += [f"{config['split']} split", f"{height} × {width} px"]

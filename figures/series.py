@@ -58,11 +58,17 @@ def series_of(runs: list[Run], whole: set[int]) -> tuple[Series, ...]:
     for method in sorted(by_method, key=style.rank):
         notes = _differences({key: by_key[key] for key in by_method[method]})
         for variant, (note, key) in enumerate(sorted((notes[key], key) for key in by_method[method])):
-            label = style.look(method).label + (f" ({note})" if note else "")
+            label = style.look(method).label + (f" ({note})" if note else "") + _origin(by_key[key])
             drawn = tuple(run for run in by_key[key] if run["_id"] in whole)
             tested = any(run["command"] != "pretrain" for run in by_key[key])
             made.append(Series(key, method, label, variant, drawn, tested))
     return tuple(made)
+
+
+def _origin(runs: list[Run]) -> str:
+    """Return where encoders come from that were pretrained on other images, as a label says it; else nothing."""
+    names = {run["info"].get("pretrained_on") for run in runs} - {runs[0]["config"]["data"]["name"], None}
+    return f", from {' and '.join(sorted(style.DATA.get(name, name) for name in names))}" if names else ""
 
 
 def _differences(groups: Mapping[str, list[Run]]) -> dict[str, str]:

@@ -45,6 +45,19 @@ SELECTORS = {
     "oracle": Look("Oracle (uses labels)", METHODS["byol_oracle"].colour, "P"),
 }
 
+DATA = {
+    "dermamnist": "DermaMNIST",
+    "pneumoniamnist": "PneumoniaMNIST",
+    "breastmnist": "BreastMNIST",
+    "chestmnist": "ChestMNIST",
+    "isic2019": "ISIC 2019",
+    "chestxray14": "ChestX-ray14",
+    "kermany": "Kermany et al. chest X-rays",
+    "phantom": "phantom dermoscopy",
+    "folder": "a folder of images",
+    "phantom_xray": "phantom X-rays",
+}
+
 PROTOCOLS = {"finetune": "Fine-tuning", "linear": "Linear probe", "knn": "k-nearest neighbours"}
 
 _SPARE_COLOURS = ("#a6761d", "#44aa99", "#aa4499", "#117733", "#999933", "#6699cc")

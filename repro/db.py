@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pymongo.database import Database
 
-from repro.errors import InputError, StorageError, front_door, log_to_stderr, run_id
+from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
 from repro.store import (
     ENCODER,
@@ -61,8 +61,8 @@ def main(arguments: list[str]) -> None:
                 _import(database, archive)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m repro.db", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -127,8 +127,10 @@ def _title(run: Run) -> str:
 
 def _weights(database: Database, run_id: int, file: Path) -> None:
     found = find_runs(database, _id=run_id)
-    if not found or ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
-        raise InputError(f"run {run_id} is not in the run database, or stored no encoder; `check` lists the runs")
+    if not found:
+        raise InputError(f"run {run_id} is not in the run database; `check` lists the runs")
+    if ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
+        raise InputError(f"run {run_id} ({found[0]['command']}, {found[0]['status']}) stored no encoder")
     if altered := [problem for problem in problems_of(database, found[0]) if ENCODER in problem]:
         raise StorageError(f"run {run_id}: {altered[0]}, so it is not handed out; import the run from an archive of it")
     write_whole(file, read_artifact(database, found[0], ENCODER))

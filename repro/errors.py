@@ -1,5 +1,6 @@
 """What the kit tells a person who gave it something it cannot work with."""
 
+import argparse
 import difflib
 import logging
 import os
@@ -7,6 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
+from typing import NoReturn
 
 LARGEST = 2**63
 """Whole numbers from here on are more than a run database can hold."""
@@ -41,16 +43,23 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are one line, too."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise InputError."""
+        raise InputError(f"{message}; `{self.prog} --help` shows how")
+
+
 def run_id(word: str) -> int:
     """Return the id of a run from the command line, for argparse.
 
     Raises:
-        ValueError: it can be none.
+        ArgumentTypeError: it can be none.
     """
-    number = int(word)
-    if not 0 < number < LARGEST:
-        raise ValueError
-    return number
+    if not word.isdecimal() or not 0 < int(word) < LARGEST:
+        raise argparse.ArgumentTypeError(f"'{word}' is no id of a run; `python -m repro.db check` lists them")
+    return int(word)
 
 
 def front_door(main: Callable[[list[str]], None]) -> None:

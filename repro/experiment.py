@@ -34,7 +34,7 @@ NAME = "additional_positive"
 
 log = logging.getLogger("repro")
 quiet: Any = logging.getLogger("repro.sacred")  # Sacred's own messages
-quiet.setLevel(logging.WARNING)
+quiet.setLevel(logging.CRITICAL)  # how a run ended we say ourselves
 
 SETTINGS.CAPTURE_MODE = "sys"  # "fd" hides the terminal from progress bars
 SETTINGS.DISCOVER_SOURCES = "none"  # every file of the kit is named below; Sacred would guess
@@ -106,6 +106,8 @@ def execute(
     log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))
     facts = {**identity(config, command, origins), "runs_folder": runs_folder_id()}
     facts["images"] = content_of(images_of(config))
+    if command == "evaluate" and (pretraining := stored_pretraining(database, config)) is not None:
+        facts["pretrained_on"] = pretraining["config"]["data"]["name"]
     for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
         facts[kind] += f"-{facts['images']}"
     experiment = build(database, facts)

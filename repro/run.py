@@ -17,7 +17,7 @@ from sacred.arg_parser import get_config_updates
 from repro.configs import DATASETS, METHODS, NAMED, SCALES
 from repro.configs.resolve import check_name, flat, resolve
 from repro.configs.show import lines
-from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
+from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_stderr
 
 COMMANDS = {
     "train": "pretrain, then evaluate (the default)",
@@ -60,6 +60,10 @@ def main(arguments: list[str]) -> None:
 
 def _understood(words: list[str]) -> tuple[str, dict, list[str]]:
     """Return (command, nested updates, named configs) of `[COMMAND] [with NAME... KEY=VALUE...]`."""
+    if not words:
+        raise InputError("say what to run: `with byol_tracin dermamnist smoke`; `--help` lists what there is")
+    if "=" in words:
+        raise InputError("write settings without blanks: `seed=3`, not `seed = 3`")
     command = "train" if not words or words[0] == "with" else words[0]
     rest = words if words[:1] == ["with"] else words[1:]
     if command in NAMED or "=" in command:
@@ -74,12 +78,12 @@ def _understood(words: list[str]) -> tuple[str, dict, list[str]]:
     return command, updates, named
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     tables = {"commands": COMMANDS} | {
         title: {name: config.doc for name, config in named.items()}
         for title, named in (("methods", METHODS), ("data sets", DATASETS), ("scales", SCALES))
     }
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m repro.run",
         usage="%(prog)s [COMMAND] [with NAMED... KEY=VALUE...]",
         description=__doc__,

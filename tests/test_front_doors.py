@@ -67,6 +67,8 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         (["train", "byol"], "say `train with byol`"),
         (["with", "data.name=dermamist"], "no data set 'dermamist'. Did you mean 'dermamnist'?"),
         (["with", "phantom", "data.size=9"], "data.size=9"),
+        ([], "say what to run"),
+        (["with", "byol", "seed", "=", "3"], "write settings without blanks"),
         (["byol", "dermamnist"], "say `with` before named configs and settings: `with byol dermamnist`"),
         (["with", "phantom", "byol", "pretrain.epochs=2", "pretrain.warmup_epochs=3"], "warmup_epochs=3 is more than"),
         (["with", "phantom", "byol", "augment.crop=[1.0,0.2]"], "must be [smallest, largest] area"),
@@ -270,7 +272,8 @@ def test_a_stored_encoder_is_written_for_plain_torchvision(database: Database, c
     loaded = network.load_state_dict(load_file(tmp_path / "encoder.safetensors"), strict=False)
     assert loaded.missing_keys == ["fc.weight", "fc.bias"]
     assert loaded.unexpected_keys == []
-    assert "stored no encoder" in refused(capsys, db.main, "weights", "7", str(tmp_path / "x"))
+    assert "run 7 is not in the run database" in refused(capsys, db.main, "weights", "7", str(tmp_path / "x"))
+    assert "'x' is no id of a run" in refused(capsys, db.main, "weights", "x", "1")
     assert "cannot write" in refused(capsys, db.main, "weights", "1", "/proc/x/encoder.safetensors")
     assert "cannot write" in refused(capsys, db.main, "weights", "1", ".")
     assert at(db.main, "weights", "99999999999999999999", str(tmp_path / "x")) == 2
@@ -348,5 +351,7 @@ def test_settings_of_a_data_set_may_stand_behind_an_option(capsys: pytest.Captur
     assert at(data.main, "prepare", "phantom", "--size", "28", "data.limit=20") == 0
     (train,) = re.findall(r"px: (\d+) train", capsys.readouterr().out)
     assert 0 < int(train) <= 20
-    assert at(data.main, "prepare", "phantom", "--size", "28", "--bogus") == 2
+    assert "unrecognized arguments: --bogus" in refused(
+        capsys, data.main, "prepare", "phantom", "--size", "28", "--bogus"
+    )
     assert "data.limit" in refused(capsys, data.main, "prepare", "phantom", "--size", "28", "data.limit=x")

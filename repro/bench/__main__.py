@@ -16,7 +16,7 @@ import torch
 
 from repro import bench
 from repro.bench.comparison import Comparison, table
-from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
+from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_stderr
 from repro.files import write_whole
 from repro.provenance import provenance
 
@@ -57,8 +57,8 @@ def _asks(module: ModuleType) -> str:
     return (module.__doc__ or "").partition("\n")[0]
 
 
-def _parser(known: dict[str, ModuleType]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(known: dict[str, ModuleType]) -> Parser:
+    parser = Parser(
         prog="python -m repro.bench",
         description=__doc__,
         epilog="benchmarks:\n" + "\n".join(f"  {name:12} {_asks(module)}" for name, module in known.items()),

@@ -125,7 +125,8 @@ def _check_value(key: str, value: Any, setting: Setting) -> None:
     kind = setting.kind or type(example)
     for element in value if many else [value]:
         if not _is_a(element, kind):
-            raise InputError(f"{key}={value!r} must be {_names(kind)}, such as {setting.value!r}")
+            example = "" if setting.value is None else f", such as {setting.value!r}"
+            raise InputError(f"{key}={value!r} must be {_names(kind)}{example}")
         if isinstance(element, int) and abs(element) >= LARGEST:
             raise InputError(f"{key}={element} is more than a run database can hold; take a smaller number")
         if isinstance(element, str) and not element.isprintable():

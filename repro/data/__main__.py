@@ -21,7 +21,7 @@ from repro.data.check.report import Report, inspect
 from repro.data.check.report_text import text_of
 from repro.data.export import export
 from repro.data.folder import prepared_folder
-from repro.errors import InputError, did_you_mean, front_door, log_to_stderr
+from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_stderr
 from repro.files import write_whole
 
 FARTHEST = 16
@@ -30,7 +30,7 @@ FARTHEST = 16
 
 def main(arguments: list[str]) -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m repro.data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
@@ -90,6 +90,7 @@ def main(arguments: list[str]) -> None:
         case "prepare":
             sizes = ", ".join(f"{len(images.indices(split)):,} {split}" for split in SPLITS)
             print(f"{data['name']} is ready at {data['size']} px: {sizes} images; SHA-256 {images.images_sha256}")
+            print("".join(f"{gap}\n" for gap in images.gaps()), end="")
         case "export":
             digest = export(images, options.out, options.fractions, options.seed)
             print(f"{options.out}: {len(images.split):,} images, {data['split']} split; SHA-256 {digest}")

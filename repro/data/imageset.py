@@ -76,6 +76,12 @@ class ImageSet:
         """Return the SHA-256 of the images together with arrays that belong to them, such as labels or indices."""
         return hashlib.sha256(f"{self.images_sha256} {sha256_of(*arrays)}".encode()).hexdigest()
 
+    def gaps(self) -> list[str]:
+        """Return what this copy lacks of its data set, a sentence each."""
+        missing, corrupt = self.manifest.get("missing"), self.manifest.get("corrupt")
+        found = [f"{missing['total']:,} of {missing['of']:,} images are MISSING from this copy"] if missing else []
+        return found + ([f"{len(corrupt):,} damaged files are left out"] if corrupt else [])
+
     def describe(self) -> dict[str, Any]:
         """Return the plain record of this set that a run stores."""
         sizes = {split: len(self.indices(split)) for split in SPLITS}

@@ -17,7 +17,7 @@ from pymongo.database import Database
 from repro.configs import DATASETS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat, resolve
-from repro.errors import InputError, StorageError, front_door, log_to_stderr, run_id
+from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
 from repro.reproduce.plan import Cell, cells
 from repro.reproduce.plan_text import table
@@ -139,8 +139,8 @@ def _updates(words: list[str]) -> dict[str, Any]:
     return dict(flat(updates))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m repro.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)

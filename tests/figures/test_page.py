@@ -47,7 +47,7 @@ def test_second_draw_without_the_training_code_gives_identical_bytes(database, d
     bare = tmp_path / "bare"
     for folder in ("figures", "repro/store"):
         shutil.copytree(ROOT / folder, bare / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("__init__.py", "errors.py"):
+    for name in ("__init__.py", "errors.py", "files.py"):
         shutil.copy(ROOT / "repro" / name, bare / "repro" / name)
     done = subprocess.run(
         [sys.executable, "-m", "figures"], cwd=bare, capture_output=True, text=True, check=False,

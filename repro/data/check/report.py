@@ -43,6 +43,7 @@ class Report:
     Args:
         name, division: of the data set and of the split that was checked.
         record: `ImageSet.describe()`.
+        gaps: `ImageSet.gaps()`.
         groups: number of groups (patients, lesions) per split; None where unknown.
         shared_groups: per pair of splits; empty where groups are unknown.
         repeated: images beyond the first with the same pixels, per split.
@@ -61,6 +62,7 @@ class Report:
     name: str
     division: str
     record: dict[str, Any]
+    gaps: list[str]
     groups: dict[str, int] | None
     shared_groups: tuple[Overlap, ...]
     repeated: dict[str, int]
@@ -96,6 +98,9 @@ class Report:
         said = [f"LEAK in {where}: {'; '.join(leaks)}" if leaks else f"No leak found in {where}"]
         if self.suspects() and not strict:
             said.append(f"Suspected {self.suspects()[0]}")
+        said += self.gaps
+        if self.record.get("official") is False:
+            said.append("This is not the official file")
         if self.groups is None:
             said.append("Whether patients are shared cannot be told")
         if leaks and (self.name, self.division) in INSTEAD:
@@ -142,6 +147,7 @@ def inspect(
         name=images.name,
         division=division,
         record=record,
+        gaps=images.gaps(),
         groups=None if images.groups is None else {s: len(np.unique(images.groups[p])) for s, p in parts.items()},
         shared_groups=() if images.groups is None else _shared(images.groups, images.split),
         repeated={split: len(part) - len(np.unique(prints.content[part])) for split, part in parts.items()},

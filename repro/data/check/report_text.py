@@ -18,6 +18,7 @@ def _head(report: Report) -> Iterator[str]:
     height, width, channels = record["shape"]
     kind = f"{height} x {width} px, {'grey' if channels == 1 else 'colour'}, {record['task']}"
     yield f"{report.name}, split {report.division}: {total:,} images, {kind}"
+    yield from (f"  {gap}" for gap in report.gaps)
     yield from ("", "SHA-256")
     hashes = {"images and labels": record["sha256"]}
     hashes |= {f"indices of {split}": sha for split, sha in record["splits_sha256"].items()}
