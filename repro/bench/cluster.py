@@ -10,8 +10,8 @@ from repro.reproduce.plan import Cell
 
 REPEATS = 2
 
-CELLS = 6
-SETTINGS = {"pretrain.epochs": 6, "evaluate.protocols": ["knn"], "evaluate.fractions": [1.0]}
+CELLS = 8
+SETTINGS = {"pretrain.epochs": 8, "evaluate.protocols": ["knn"], "evaluate.fractions": [1.0]}
 """A cell of about twenty seconds on one thread: long beside the start of a worker."""
 
 
