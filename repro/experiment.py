@@ -106,8 +106,8 @@ def execute(
     log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))
     facts = {**identity(config, command, origins), "runs_folder": runs_folder_id()}
     facts["images"] = content_of(images_of(config))
-    if command == "evaluate" and (pretraining := stored_pretraining(database, config)) is not None:
-        facts["pretrained_on"] = pretraining["config"]["data"]["name"]
+    if "evaluate.pretraining" in origins:
+        facts["pretrained_on"] = origins["evaluate.pretraining"]["data"]
     for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
         facts[kind] += f"-{facts['images']}"
     experiment = build(database, facts)
@@ -141,6 +141,7 @@ def _origins(database: Database, command: str, config: dict[str, Any]) -> dict[s
     pretraining = stored_pretraining(database, config) if command == "evaluate" else None
     if pretraining is not None:
         found["evaluate.pretraining"] = {kind: pretraining["info"][kind] for kind in ("cell", "series")}
+        found["evaluate.pretraining"]["data"] = pretraining["config"]["data"]["name"]
     source = source_of_tracin(database, config)
     if source is not None:
         found["tracin.pretraining"] = {

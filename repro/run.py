@@ -64,7 +64,7 @@ def _understood(words: list[str]) -> tuple[str, dict, list[str]]:
         raise InputError("say what to run: `with byol_tracin dermamnist smoke`; `--help` lists what there is")
     if "=" in words:
         raise InputError("write settings without blanks: `seed=3`, not `seed = 3`")
-    command = "train" if not words or words[0] == "with" else words[0]
+    command = "train" if words[0] == "with" else words[0]
     rest = words if words[:1] == ["with"] else words[1:]
     if command in NAMED or "=" in command:
         raise InputError(f"say `with` before named configs and settings: `with {' '.join(words)}`")

@@ -11,6 +11,7 @@ import torch
 from repro.bench.comparison import MOST, Comparison
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
+from repro.data.prepare.chunks import begin_array
 from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.loop import pretrain
 from repro.procedure import device_of
@@ -48,12 +49,8 @@ def _simulated(file: Path) -> ImageSet:
     """Return images of noise, of which some that lie all over the file are for training."""
     rng = np.random.default_rng(0)
     block = rng.integers(0, 256, (WRITTEN_AT_ONCE, SIZE, SIZE, 1), dtype=np.uint8)
-    shape = (IMAGES, SIZE, SIZE, 1)
-    array = np.lib.format.open_memmap(file, mode="w+", dtype=np.uint8, shape=shape)
-    offset = array.offset
-    del array
-    with file.open("r+b") as out:
-        out.seek(offset)
+    with file.open("wb") as out:
+        begin_array(out, (IMAGES, SIZE, SIZE, 1))
         for start in range(0, IMAGES, WRITTEN_AT_ONCE):
             out.write(block[: IMAGES - start].tobytes())
         out.flush()

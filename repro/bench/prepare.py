@@ -18,6 +18,7 @@ from repro.bench.comparison import LEAST, MOST, Comparison
 from repro.configs.resolve import resolve
 from repro.data.listing import Listing
 from repro.data.prepare import prepared
+from repro.data.prepare.decoders import cores
 from repro.data.sources import isic2019
 from repro.errors import InputError
 
@@ -41,17 +42,17 @@ PEAK = (
 
 def measure(repeats: int) -> Iterator[Comparison]:
     """Yield the rate of a core at work and of the whole call, the time of a second call, and memory."""
-    cores = len(os.sched_getaffinity(0))
+    many = cores()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        yield from _rates(_photographs(folder), folder, repeats, cores)
+        yield from _rates(_photographs(folder), folder, repeats, many)
         try:
             listing = isic2019.listing(resolve([isic2019.NAME])["data"])
         except InputError as error:
             log.warning("not measured on %s: %s", isic2019.NAME, error)
             return
-        yield from _rates(listing, folder, repeats, cores)
-        yield from _command(folder, repeats, cores)
+        yield from _rates(listing, folder, repeats, many)
+        yield from _command(folder, repeats, many)
 
 
 def _photographs(folder: Path) -> Listing:
@@ -67,16 +68,16 @@ def _photographs(folder: Path) -> Listing:
     return Listing("photographs", folder, names, blank, np.full(len(blank), "train"), ("noise",), channels=3)
 
 
-def _rates(listing: Listing, folder: Path, repeats: int, cores: int) -> Iterator[Comparison]:
+def _rates(listing: Listing, folder: Path, repeats: int, many: int) -> Iterator[Comparison]:
     files = [file for file in listing.files if Path(file).exists()]
-    shares = [files[core::cores] for core in range(cores)]
+    shares = [files[core::many] for core in range(many)]
     _bare(files)  # so that every file is in memory, for us and the loop
     working, whole, bare = [], [], []
-    with ProcessPoolExecutor(cores) as pool:
+    with ProcessPoolExecutor(many) as pool:
         for _ in range(repeats):
             seconds, work = _ours(listing, folder / "prepared")
             working.append(len(files) / work)
-            whole.append(len(files) / (cores * seconds))
+            whole.append(len(files) / (many * seconds))
             bare.append(len(files) / sum(pool.map(_bare, shares)))
     what, peer = f"prepare {len(files):,} files of {listing.name} at {SIZE} px, ", "bare Pillow loop"
     yield Comparison(what + "core at work", working, peer, bare, PER_CORE, LEAST, 0.9)
@@ -106,7 +107,7 @@ def _bare(files: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def _command(folder: Path, repeats: int, cores: int) -> Iterator[Comparison]:
+def _command(folder: Path, repeats: int, many: int) -> Iterator[Comparison]:
     """Yield what the command takes the second time, and its memory the first."""
     words = ["prepare", isic2019.NAME, "data.allow_missing=True", "--size", str(SIZE)]
     environment = {**os.environ, "REPRO_RUNS": str(folder / "runs")}
@@ -120,7 +121,7 @@ def _command(folder: Path, repeats: int, cores: int) -> Iterator[Comparison]:
         said = subprocess.run(words, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
         return time.perf_counter() - began, int(said.split()[-1]) / 1000
 
-    megabytes = (1 + cores) * call()[1]  # the other processes are no larger than the largest
+    megabytes = (1 + many) * call()[1]  # the other processes are no larger than the largest
     seconds = [call()[0] for _ in range(repeats)]
     yield Comparison("the same command again", seconds, "limit", [SECOND_CALL_S] * repeats, "s", MOST, 1.0)
     yield Comparison("memory of prepare, all processes", [megabytes], "limit", [MEMORY_MB], "MB", MOST, 1.0)

@@ -48,7 +48,9 @@ def main(arguments: list[str]) -> None:
     listed = verbs.add_parser("export", help="write which image is in which split and label subset, as a CSV")
     for verb in (prepare, check, listed):
         verb.add_argument("name", help="a data set of `list`")
-        verb.add_argument("settings", nargs="*", metavar="data.KEY=VALUE", help="as for repro.run: data.csv=my.csv")
+        verb.add_argument(
+            "settings", nargs="*", default=[], metavar="data.KEY=VALUE", help="as for repro.run: data.csv=my.csv"
+        )
         verb.add_argument("--size", type=int, help="pixels (default: the named config's)")
         verb.add_argument("--split", help="which division into train, val and test (default: the named config's)")
     listed.add_argument("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
@@ -68,7 +70,7 @@ def main(arguments: list[str]) -> None:
     if more and ("settings" not in options or any(word.startswith("-") for word in more)):
         parser.error(f"unrecognized arguments: {' '.join(more)}")
     if more:
-        options.settings += more  # argparse gives up settings that stand behind an option
+        options.settings = [*options.settings, *more]  # argparse gives up settings that stand behind an option
     log_to_stderr()
     if options.verb == "list":
         for name, config in DATASETS.items():

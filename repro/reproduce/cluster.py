@@ -16,7 +16,6 @@ import ray
 from repro.configs.resolve import plain
 from repro.errors import BusyError, InputError, StorageError, UnreachedError, log_to_stderr
 from repro.progress import Progress
-from repro.reproduce.done import done_by
 from repro.reproduce.local import Failure, attempt
 from repro.reproduce.patience import is_running, pause
 from repro.reproduce.plan import Cell
@@ -121,12 +120,9 @@ def _attempt(sent: dict[str, Any], title: str, before: str | None, patience: flo
     while True:
         try:
             with open_database() as database:
-                # Where a machine was lost, its process may take a while to die.
-                failure = None if is_running(database, cell) else attempt(database, cell, title)
-                if failure is not None:
-                    return failure.reason
-                if done_by(database, cell) is not None:
-                    return ""
+                if not is_running(database, cell):  # where a machine was lost, its process may take a while to die
+                    failure = attempt(database, cell, title)
+                    return "" if failure is None else failure.reason
         except BusyError:
             pass
         except UnreachedError as error:

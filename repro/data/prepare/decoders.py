@@ -36,7 +36,7 @@ def answers(
     """
     command = [sys.executable, "-P", decode.__file__, *map(str, target)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "pass_fds": [lock.fileno()]}
-    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(min(_cores(), len(chunks)))]
+    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(min(cores(), len(chunks)))]
     idle: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
     for process in processes:
         idle.put(process)
@@ -81,5 +81,6 @@ def _answer(process: "subprocess.Popen[str]", row: int, files: list[str]) -> dic
     return answer
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
