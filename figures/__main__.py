@@ -8,15 +8,18 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 
 import pandas as pd
 
 from figures import records
-from figures.exhibits import exhibit
+from figures.evidence import Evidence
+from figures.exhibits import begin, finish
 from figures.files import results_folder, write
 from figures.products import Artefact
 from figures.registry import ARTEFACTS
+from figures.rendering import renderers
 from figures.report import PAGE, Chapter, page
 from repro.errors import InputError, Parser, did_you_mean, front_door
 from repro.store import RunSource, open_archive, open_database, source_of
@@ -26,17 +29,21 @@ def main(arguments: list[str]) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
     artefacts = _chosen(options.names)
-    folder = results_folder(options.out)
-    with _stored(options.archive) as stored:
-        found = records.read(stored)
+    folder, show = results_folder(options.out), bool(options.names)
+    with _stored(options.archive) as stored, renderers() as processes:
+        found, desk = records.read(stored), _Desk(artefacts, folder, processes, show)
         for run in found.left_out:
             print(f"left out: {run}", file=sys.stderr)
-        chapters = []
+        chapters, points = [], []
         for study in found.studies:
-            points = records.points_of(stored, study)
-            chapters.append(_drawn(study, points, artefacts, folder, show=bool(options.names)))
+            evidence = Evidence((study,), records.points_of(stored, study), stored)
+            if study.series and not found.aside(study):
+                chapters.append(desk.chapter(evidence, study.folder))
+            points.append(records.final(study, evidence.points))
+        together = Evidence(found.studies, pd.concat(points), stored)
+        overall = desk.chapter(together, "")
     if not options.names:
-        write(folder, {PAGE: page(chapters, found.left_out)})
+        write(folder, {PAGE: page(overall, chapters, found.left_out)})
         print(folder / PAGE)
 
 
@@ -51,21 +58,36 @@ def _stored(archive: str | None) -> Iterator[RunSource]:
             yield source_of(database)
 
 
-def _drawn(study: records.Study, points: pd.DataFrame, artefacts: list[Artefact], folder: Path, show: bool) -> Chapter:
-    made, missing = [], []
-    for artefact in artefacts:
-        one = exhibit(artefact, study, points)
-        if one is None:
-            missing.append(artefact.title)
-            print(f"nothing to draw: {study.folder}/{artefact.name}: no stored run gives its numbers", file=sys.stderr)
-            continue
-        write(folder / study.folder, one.files)
-        made.append(one)
-        print(folder / study.folder / f"{artefact.name}.*")
-        text = one.files.get(f"{artefact.name}.md")
-        if show and text is not None:
-            print(f"\n{text.decode()}")
-    return Chapter(study, points, made, missing)
+class _Desk:
+    """Draws the artefacts asked for, writes them, and says so.
+
+    Args:
+        artefacts: which ones.
+        folder: the results folder.
+        renderers: processes to draw in.
+        show: whether tables are printed, too.
+    """
+
+    def __init__(self, artefacts: list[Artefact], folder: Path, renderers: Executor, show: bool) -> None:
+        self.artefacts, self.folder, self.renderers, self.show = artefacts, folder, renderers, show
+
+    def chapter(self, evidence: Evidence, below: str) -> Chapter:
+        """Draw what one study gives into the folder `below`; what all give together where it names none."""
+        asked = [artefact for artefact in self.artefacts if artefact.overall == (not below)]
+        begun = {artefact.title: begin(artefact, evidence, self.renderers) for artefact in asked}
+        made = [finish(pending) for pending in begun.values() if pending is not None]
+        for exhibit in made:
+            name = exhibit.artefact.name
+            write(self.folder / below, exhibit.files)
+            print(self.folder / below / f"{name}.*")
+            text = exhibit.files.get(f"{name}.md")
+            if self.show and text is not None:
+                print(f"\n{text.decode()}")
+        for artefact in asked:
+            if begun[artefact.title] is None:
+                what = Path(below) / artefact.name
+                print(f"nothing to draw: {what}: no stored run gives its numbers", file=sys.stderr)
+        return Chapter(evidence, made, [title for title, pending in begun.items() if pending is None])
 
 
 def _chosen(names: list[str]) -> list[Artefact]:

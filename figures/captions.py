@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from figures import style
+from figures.evidence import Evidence
 from figures.records import Study
 from figures.series import Run
 
@@ -27,13 +28,18 @@ def main_metric(study: Study) -> str:
     return "mean_auc" if study.data["task"] == "multi-label" else "balanced_accuracy"
 
 
-def title(study: Study) -> str:
-    """Return a heading for a study."""
+def name_of_images(study: Study) -> str:
+    """Return what the images of a study are called at the beginning of a line."""
     data = study.config["data"]
     name = style.DATA.get(data["name"], data["name"])
     stand_in = study.data.get("stands_in_for")
-    name = f"Phantom images for {style.DATA.get(stand_in, stand_in)}" if stand_in else name[0].upper() + name[1:]
-    return f"{name}, {data['split']} split, {data['size']} px, scale {study.scale}"
+    return f"Phantom images for {style.DATA.get(stand_in, stand_in)}" if stand_in else name[0].upper() + name[1:]
+
+
+def title(study: Study) -> str:
+    """Return a heading for a study."""
+    data = study.config["data"]
+    return f"{name_of_images(study)}, {data['split']} split, {data['size']} px, scale {study.scale}"
 
 
 def warnings(study: Study, points: pd.DataFrame) -> list[str]:
@@ -56,11 +62,15 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
     return [*found, f"Collapsed while pretraining: {'; '.join(told)}."] if told else found
 
 
-def about(study: Study, points: pd.DataFrame) -> str:
-    """Return the sentences that every caption of a study ends with; arguments as of `warnings`."""
+def about(evidence: Evidence) -> str:
+    """Return the sentences that every caption ends with: of one study all there is to say, of several the warnings."""
+    if len(evidence.studies) != 1:
+        told = [(title(study), warnings(study, _points(evidence, study))) for study in evidence.studies]
+        return " ".join(f"{name}: {' '.join(found)}" for name, found in told if found)
+    study = evidence.study
     missing = sum(run.replaced_by is None for run in study.left_out)
     scale = [] if "smoke" in study.scale.split("+") else [f"Scale {study.scale}."]
-    sentences = [_images(study), *_gaps(study), *_doubts(study), *warnings(study, points), *scale]
+    sentences = [_images(study), *_gaps(study), *_doubts(study), *warnings(study, evidence.points), *scale]
     if missing:
         sentences.append(f"{_count(missing, 'run')} of this study {'is' if missing == 1 else 'are'} left out.")
     return " ".join(sentences)
@@ -83,6 +93,23 @@ def seeds_averaged(runs: Sequence[Run], counts: Iterable[int]) -> str:
 def listing(words: Sequence[str]) -> str:
     """Return "a", "a and b", or "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _points(evidence: Evidence, study: Study) -> pd.DataFrame:
+    points = evidence.points
+    return points[points["study"] == study.key]
+
+
+def test_images(study: Study) -> str:
+    """Return how many test images there are."""
+    return _count(study.data["images"]["test"], "test image")
+
+
+def references(study: Study) -> str:
+    """Return which of several settings of a method a figure of methods shows, where there are several."""
+    if all(one.reference for one in study.series):
+        return ""
+    return "Of a method's several settings, those that most other methods share; the others are told in the tables."
 
 
 def label_counts(study: Study) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from figures import captions
@@ -46,3 +47,23 @@ def intervals(rows: pd.DataFrame, runs: Sequence[Run]) -> list[str]:
         return [f"One seed per cell ({captions.seeds(runs)}), so there is no interval."]
     told = [f"Mean ± half-width of the 95 % t-interval over {captions.seeds_averaged(runs, counts)}."]
     return [*told, "Cells of one seed have no interval."] if 1 in counts else told
+
+
+def signed(row: Any, factor: float = 100) -> Cell:
+    """Return a difference as a cell, with its sign.
+
+    Args:
+        row: with mean and high.
+        factor: what the difference is multiplied with.
+    """
+    if not np.isfinite(row.mean):
+        return Cell(UNDEFINED)
+    spread = f"{factor * (row.high - row.mean):.1f}" if np.isfinite(row.high) else ""
+    return Cell(f"{factor * row.mean:+z.1f}".replace("-", "−"), spread)
+
+
+def p_value(p: float) -> str:
+    """Return a p-value in print; nothing where there is none."""
+    if not np.isfinite(p):
+        return ""
+    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"

@@ -1,12 +1,13 @@
-"""An artefact of one study with everything that stands beside it: its files, caption and sidecar."""
+"""An artefact with everything that stands beside it: its files, caption and sidecar."""
 
 import json
+from collections.abc import Sequence
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
 from figures import captions, style
+from figures.evidence import Evidence
 from figures.products import Artefact, Drawing, Table
 from figures.records import Study
 from figures.rendering import Rendered, render
@@ -35,25 +36,52 @@ class Exhibit:
     narrow: Rendered | None = None
 
 
-def exhibit(artefact: Artefact, study: Study, points: pd.DataFrame) -> Exhibit | None:
-    """Return an artefact of a study; None where no stored run gives any number for it."""
-    product = artefact.make(study, points)
+@dataclass(frozen=True)
+class Pending:
+    """An artefact that is made, while its figure is being drawn.
+
+    Args:
+        artefact: which one.
+        evidence: what it was made from.
+        product: what it shows.
+        wide, narrow: a figure across the page and in one column, to come; None for a table.
+    """
+
+    artefact: Artefact
+    evidence: Evidence
+    product: Table | Drawing
+    wide: "Future[Rendered] | None"
+    narrow: "Future[Rendered] | None"
+
+
+def begin(artefact: Artefact, evidence: Evidence, renderers: Executor) -> Pending | None:
+    """Make an artefact and begin to draw it; None where no stored run gives any number for it."""
+    product = artefact.make(evidence)
     if product is None:
         return None
-    name, caption = artefact.name, f"{artefact.title}. {product.caption} {captions.about(study, points)}"
+    if isinstance(product, Table):
+        return Pending(artefact, evidence, product, None, None)
+    drawn = [renderers.submit(render, product.draw, width) for width in (style.TWO_COLUMNS, style.ONE_COLUMN)]
+    return Pending(artefact, evidence, product, *drawn)
+
+
+def finish(pending: Pending) -> Exhibit:
+    """Return an artefact with its files; waits for what is being drawn."""
+    artefact, evidence, product = pending.artefact, pending.evidence, pending.product
+    name, caption = artefact.name, f"{artefact.title}. {product.caption} {captions.about(evidence)}".rstrip()
     files: dict[str, bytes] = {}
-    wide = narrow = None
-    if isinstance(product, Drawing):
-        wide, narrow = (render(product.draw, width) for width in (style.TWO_COLUMNS, style.ONE_COLUMN))
+    wide, narrow = (None if drawn is None else drawn.result() for drawn in (pending.wide, pending.narrow))
+    if wide and narrow:
         files |= {f"{name}.pdf": wide.pdf, f"{name}.png": wide.png}
         files |= {f"{name}-column.pdf": narrow.pdf, f"{name}-column.png": narrow.png}
-    else:
-        files[f"{name}.tex"] = latex(product.grid, caption, f"{study.folder}-{name}").encode()
+    if isinstance(product, Table):
+        label = name if artefact.overall else f"{evidence.study.folder}-{name}"
+        files[f"{name}.tex"] = latex(product.grid, caption, label).encode()
         files[f"{name}.md"] = markdown(product.grid, caption).encode()
     # Without ids: the same numbers are the same file, whatever their runs are called in a database.
     numbers = product.data.drop(columns="runs")
     files[f"{name}.csv"] = numbers.to_csv(index=False, lineterminator="\n").encode()
-    sidecar = _sidecar(name, product, study, caption, [*files])
+    sidecar = _sidecar(name, product, evidence.studies, caption, [*files])
     files[f"{name}.json"] = (json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n").encode()
     return Exhibit(artefact, product, caption, files, wide, narrow)
 
@@ -71,22 +99,29 @@ def commits(runs: list[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def _sidecar(name: str, product: Table | Drawing, study: Study, caption: str, files: list[str]) -> dict[str, Any]:
-    ids = run_ids(product.data)
+def _sidecar(
+    name: str, product: Table | Drawing, studies: Sequence[Study], caption: str, files: list[str]
+) -> dict[str, Any]:
+    ids = run_ids(product.data["runs"])
+    behind = set(ids)
+    keys = [study.key for study in studies if not behind.isdisjoint(run["_id"] for run in study.runs)]
     return {
         "artefact": name,
         "caption": caption,
-        "study": study.key,
+        "studies": keys,
         "runs": ids,
         "query": {
-            "runs": {"info.study": study.key, "status": "COMPLETED", "_id": {"$in": ids}},
+            "runs": {"info.study": {"$in": keys}, "status": "COMPLETED", "_id": {"$in": ids}},
             "metrics": {"run_id": {"$in": ids}, "name": {"$in": product.metrics}},
+            "artifacts": list(product.artifacts),
             "kept": "of runs with the same info.cell the newest whole one",
         },
         "runs_of_each_row": product.data["runs"].to_list(),
-        "commits": commits([run for run in study.runs if run["_id"] in set(ids)]),
+        "commits": commits([run for study in studies for run in study.runs if run["_id"] in behind]),
         "left_out": [
-            {"run": run.run, "problems": list(run.problems), "replaced_by": run.replaced_by} for run in study.left_out
+            {"run": run.run, "problems": list(run.problems), "replaced_by": run.replaced_by}
+            for study in studies
+            for run in study.left_out
         ],
         "files": files,
     }

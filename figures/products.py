@@ -1,12 +1,12 @@
 """What an artefact is made of, before it becomes files."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.records import Study
+from figures.evidence import Evidence
 from figures.tables import Grid
 
 
@@ -16,13 +16,16 @@ class Product:
 
     Args:
         caption: for print, without the sentences that the whole study shares.
-        data: every number shown, one row each, with the ids of the `runs` behind it; these go into the sidecar.
+        data: every number shown, one row each, with what it is called (`label`) and the ids of the `runs` behind it;
+            the ids go into the sidecar.
         metrics: names of the stored metrics that the numbers come from.
+        artifacts: names of the stored files that they come from.
     """
 
     caption: str
     data: pd.DataFrame
     metrics: list[str]
+    artifacts: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -47,9 +50,11 @@ class Artefact:
     Args:
         name: of its files, and on the command line.
         title: for people.
-        make: makes it from a study and its metric points; None where no stored run gives any number for it.
+        make: makes it from the evidence; None where no stored run gives any number for it.
+        overall: whether it is made once from all studies, rather than for each.
     """
 
     name: str
     title: str
-    make: Callable[[Study, pd.DataFrame], Table | Drawing | None]
+    make: Callable[[Evidence], Table | Drawing | None]
+    overall: bool = False

@@ -1,14 +1,18 @@
 """The stored runs, read once: which are whole, which are left out and why, and which may stand side by side."""
 
+import dataclasses
+import functools
 import re
 from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 from pymongo.database import Database
 
-from figures.series import Run, Series, series_of
+from figures import style
+from figures.series import Origin, Run, Series, differing, series_of
 from repro.errors import InputError
 from repro.store import Finding, RunSource, examine, metric_points, source_of
 
@@ -47,18 +51,41 @@ class Study:
         key: `info.study` of the runs.
         folder: name of its folder below the results.
         series: its series; also those whose every run is left out, so that the hole is seen.
+        transfers: series that judge encoders pretrained on other images; they stand in a table of their own.
         left_out: its runs that are not drawn.
     """
 
     key: str
     folder: str
     series: tuple[Series, ...]
+    transfers: tuple[Series, ...]
     left_out: tuple[LeftOut, ...]
 
-    @property
+    @functools.cached_property
+    def own_runs(self) -> list[Run]:
+        """The runs that are drawn, without transfers, by id."""
+        return _runs(self.series)
+
+    @functools.cached_property
     def runs(self) -> list[Run]:
         """The runs that are drawn, by id."""
-        return sorted((run for series in self.series for run in series.runs), key=lambda run: run["_id"])
+        return _runs((*self.series, *self.transfers))
+
+    @functools.cached_property
+    def references(self) -> tuple[Series, ...]:
+        """One series per method, under the method's plain name: what figures of methods show."""
+        chosen = (one for one in self.series if one.reference)
+        return tuple(dataclasses.replace(one, label=style.look(one.method).label, variant=0) for one in chosen)
+
+    @property
+    def all_series(self) -> tuple[Series, ...]:
+        """Its series and its transfers."""
+        return (*self.series, *self.transfers)
+
+    def reference(self, method: str, origin: Origin | None = None) -> Series | None:
+        """Return the series that stands for a method, or for its transfers from an origin; None where none has runs."""
+        found = (one for one in (*self.references, *self.transfers) if one.method == method and one.origin == origin)
+        return next((one for one in found if one.reference and one.runs), None)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -87,6 +114,20 @@ class Records:
 
     studies: tuple[Study, ...]
     left_out: tuple[LeftOut, ...]
+
+    def aside(self, study: Study) -> bool:
+        """Whether a study is but the variant of a greater one: runs of one method with one setting changed.
+
+        What there is to say of it stands in the table of sensitivity, beside that method's other settings.
+        """
+        method, *more = {one.method for one in study.series}
+        return not more and any(
+            len({one.method for one in other.series}) > 1
+            and same_images(study, other)
+            and (base := other.reference(method)) is not None
+            and all(len(differing(base, one)) == 1 for one in study.series if one.runs)
+            for other in self.studies
+        )
 
 
 def read(stored: Database | RunSource) -> Records:
@@ -117,12 +158,13 @@ def read(stored: Database | RunSource) -> Records:
     for run in runs:
         if {"study", "series"} <= run["info"].keys():
             by_study.setdefault(run["info"]["study"], []).append(run)
-    whole = set(newest.values())
-    studies = [
-        Study(key, "", series_of(members, whole), tuple(left_out[r["_id"]] for r in members if r["_id"] in left_out))
-        for key, members in by_study.items()
-        if any(run["_id"] in whole for run in members)
-    ]
+    whole, by_id = set(newest.values()), {run["_id"]: run for run in runs}
+    studies = []
+    for key, members in by_study.items():
+        if any(run["_id"] in whole for run in members):
+            own = [run for run in members if not _is_transfer(run)]
+            out = tuple(left_out[run["_id"]] for run in members if run["_id"] in left_out)
+            studies.append(Study(key, "", series_of(own, whole), _transfers(members, whole, by_id), out))
     return Records(_in_order(studies), tuple(left_out.values()))
 
 
@@ -137,11 +179,54 @@ def points_of(stored: Database | RunSource, study: Study) -> pd.DataFrame:
         Columns run_id, series, seed, name, step, value; ordered by run, name and position. Where a run stored a
         step of a metric twice, the later one.
     """
-    runs = {run["_id"]: (series.key, run["config"]["seed"]) for series in study.series for run in series.runs}
+    runs = {run["_id"]: (series.key, run["config"]["seed"]) for series in study.all_series for run in series.runs}
     points = metric_points(stored, runs).drop_duplicates(["run_id", "name", "step"], keep="last")
     points.insert(1, "series", [runs[run_id][0] for run_id in points["run_id"]])
     points.insert(2, "seed", [runs[run_id][1] for run_id in points["run_id"]])
     return points.reset_index(drop=True)
+
+
+def final(study: Study, points: pd.DataFrame) -> pd.DataFrame:
+    """Return what is left to say of a study's metric points beside other studies: those of tests, those at which a
+    network was collapsed, and of every other metric the last; with the column `study`.
+    """
+    tests = points["name"].str.startswith("test/")
+    last = points["step"] == points.groupby(["run_id", "name"])["step"].transform("max")
+    collapsed = (points["name"] == "pretrain/collapsed") & (points["value"] > 0)
+    return points[tests | last | collapsed].assign(study=study.key)
+
+
+def same_images(study: Study, other: Study) -> bool:
+    """Whether two studies have the same images, labels and division."""
+    return all(study.data.get(key) == other.data.get(key) for key in ("sha256", "splits_sha256"))
+
+
+def _runs(series: Iterable[Series]) -> list[Run]:
+    return sorted((run for one in series for run in one.runs), key=lambda run: run["_id"])
+
+
+def _is_transfer(run: Run) -> bool:
+    return run["info"].get("pretrained_on") not in (None, run["config"].get("data", {}).get("name"))
+
+
+def _transfers(runs: Iterable[Run], whole: Collection[int], by_id: Mapping[int, Run]) -> tuple[Series, ...]:
+    """Return the series of a study's transfers, origin by origin."""
+    by_origin: dict[Origin, list[Run]] = {}
+    for run in runs:
+        if _is_transfer(run):
+            by_origin.setdefault(_origin(run, by_id), []).append(run)
+    return tuple(one for origin, found in by_origin.items() for one in series_of(found, whole, origin))
+
+
+def _origin(run: Run, by_id: Mapping[int, Run]) -> Origin:
+    """Return which images the encoder of a transfer was pretrained on: split and size too, where its run is there."""
+    name = str(run["info"]["pretrained_on"])
+    source = by_id.get(run["config"]["evaluate"]["pretraining"])
+    if source is None or source["config"]["data"]["name"] != name:
+        return Origin(style.DATA.get(name, name), name.startswith("phantom"))
+    data = source["config"]["data"]
+    label = f"{style.DATA.get(name, name)} ({data['split']} split, {data['size']} px)"
+    return Origin(label, bool(data["stands_in_for"]) or name.startswith("phantom"))
 
 
 def _place(run: Run) -> tuple[str | None, int | None]:
@@ -172,8 +257,7 @@ def _in_order(studies: list[Study]) -> tuple[Study, ...]:
     plain = {study.key: _folder(study) for study in studies}
     taken = Counter(plain.values())
     named = [
-        Study(s.key, plain[s.key] + (f"-{s.key}" if taken[plain[s.key]] > 1 else ""), s.series, s.left_out)
-        for s in studies
+        dataclasses.replace(s, folder=plain[s.key] + (f"-{s.key}" if taken[plain[s.key]] > 1 else "")) for s in studies
     ]
     return tuple(sorted(named, key=lambda s: (s.phantom, -len(s.runs), -s.runs[-1]["_id"], s.folder)))
 

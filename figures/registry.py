@@ -1,12 +1,46 @@
 """Every artefact there is, in the order of the page: one line each."""
 
-from figures.artefacts import label_efficiency, partner_quality, selectors, semi_supervised, training_curves
+from figures.artefacts import (
+    claims,
+    comparisons,
+    cost,
+    datasets,
+    embedding,
+    gallery,
+    label_efficiency,
+    over_random,
+    paired_differences,
+    partner_quality,
+    roc,
+    selectors,
+    semi_supervised,
+    sensitivity,
+    settings,
+    training_curves,
+    transfer,
+    views,
+)
 from figures.products import Artefact
 
 ARTEFACTS: tuple[Artefact, ...] = (
+    # of all studies together
+    claims.ARTEFACT,
+    transfer.ARTEFACT,
+    sensitivity.ARTEFACT,
+    datasets.ARTEFACT,
+    # of each study
     semi_supervised.ARTEFACT,
+    comparisons.ARTEFACT,
+    paired_differences.ARTEFACT,
     label_efficiency.ARTEFACT,
+    over_random.ARTEFACT,
+    roc.ARTEFACT,
     partner_quality.ARTEFACT,
     selectors.ARTEFACT,
+    gallery.ARTEFACT,
+    embedding.ARTEFACT,
+    views.ARTEFACT,
     training_curves.ARTEFACT,
+    cost.ARTEFACT,
+    settings.ARTEFACT,
 )

@@ -1,7 +1,11 @@
 """A figure as bytes: PDF and PNG for papers, SVG for the page. The same figure gives the same bytes."""
 
+import contextlib
 import io
-from collections.abc import Callable
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 
 import matplotlib
@@ -38,6 +42,17 @@ def render(draw: Callable[[float], Figure], width: float) -> Rendered:
         figure.set_layout_engine(None)  # the layout is found, and the same for every format
         svg = _saved(figure, "svg").decode()
         return Rendered(width, _saved(figure, "pdf"), _saved(figure, "png"), svg, _dark(svg))
+
+
+@contextlib.contextmanager
+def renderers() -> Iterator[Executor]:
+    """Yield processes to render in, one per core: most of the time that figures take is taken there."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # Not forked from this process, which has threads of the database driver.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "figures.registry"])
+    with ProcessPoolExecutor(cores, mp_context=context) as pool:
+        yield pool
 
 
 def _saved(figure: Figure, kind: str) -> bytes:

@@ -7,48 +7,58 @@ from itertools import count
 from typing import Any
 from urllib.parse import quote
 
-import pandas as pd
-
 from figures import captions
+from figures.evidence import Evidence
 from figures.exhibits import Exhibit, commits
-from figures.products import Drawing
+from figures.products import Drawing, Table
 from figures.records import LeftOut, Study
+from figures.scores import run_ids
 from figures.tables import templates
 
 PAGE = "index.html"
+
+OVERALL = "overall"
+"""Anchor of what all studies give together."""
 
 KINDS = {"pdf": "PDF", "png": "PNG", "tex": "LaTeX", "md": "Markdown", "csv": "CSV", "json": "sources (JSON)"}
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """A study, its metric points and exhibits, and the titles of what no stored run gives any number for."""
+    """The exhibits of a study, or of all together, and the titles of what no stored run gives any number for."""
 
-    study: Study
-    points: pd.DataFrame
+    evidence: Evidence
     exhibits: Sequence[Exhibit]
     missing: Sequence[str]
 
 
-def page(chapters: Sequence[Chapter], left_out: Sequence[LeftOut]) -> bytes:
-    """Return the page as UTF-8 bytes."""
+def page(overall: Chapter, chapters: Sequence[Chapter], left_out: Sequence[LeftOut]) -> bytes:
+    """Return the page as UTF-8 bytes: what all studies give together, then study by study."""
     tables, figures = count(1), count(1)
-    shown = [_chapter(chapter, tables, figures) for chapter in chapters]
+    shown = [_overall(overall, tables, figures), *(_chapter(chapter, tables, figures) for chapter in chapters)]
     template = templates(autoescape=True).get_template("index.html.jinja")
     return template.render(chapters=shown, left_out=[str(run) for run in left_out]).encode()
 
 
+def _overall(chapter: Chapter, tables: Any, figures: Any) -> dict[str, Any]:
+    return {
+        "anchor": OVERALL,
+        "title": "All studies together",
+        "warnings": [],
+        "facts": [],
+        "exhibits": [_exhibit("", "", exhibit, tables, figures) for exhibit in chapter.exhibits],
+        "missing": chapter.missing,
+    }
+
+
 def _chapter(chapter: Chapter, tables: Any, figures: Any) -> dict[str, Any]:
-    study, about = chapter.study, captions.about(chapter.study, chapter.points)
+    study, about = chapter.evidence.study, captions.about(chapter.evidence)
     return {
         "anchor": study.folder,
         "title": captions.title(study),
-        "warnings": captions.warnings(study, chapter.points),
+        "warnings": captions.warnings(study, chapter.evidence.points),
         "facts": _facts(study),
-        "exhibits": [
-            _exhibit(study, about, exhibit, f"Figure {next(figures)}" if exhibit.wide else f"Table {next(tables)}")
-            for exhibit in chapter.exhibits
-        ],
+        "exhibits": [_exhibit(study.folder, about, exhibit, tables, figures) for exhibit in chapter.exhibits],
         "missing": chapter.missing,
     }
 
@@ -69,15 +79,17 @@ def _facts(study: Study) -> list[tuple[str, str]]:
     ]
 
 
-def _exhibit(study: Study, about: str, exhibit: Exhibit, number: str) -> dict[str, Any]:
+def _exhibit(folder: str, about: str, exhibit: Exhibit, tables: Any, figures: Any) -> dict[str, Any]:
     product = exhibit.product
+    beside = f"{quote(folder)}/" if folder else ""
     shown: dict[str, Any] = {
-        "anchor": f"{study.folder}-{exhibit.artefact.name}",
-        "number": number,
+        "anchor": f"{folder or OVERALL}-{exhibit.artefact.name}",
+        "number": f"Figure {next(figures)}" if exhibit.wide else f"Table {next(tables)}",
         "title": exhibit.artefact.title,
         "caption": product.caption,
         "about": about,
-        "files": [(_kind(name), f"{quote(study.folder)}/{quote(name)}") for name in exhibit.files],
+        "files": [(_kind(name), f"{beside}{quote(name)}") for name in exhibit.files],
+        "origins": _origins(product),
         "grid": None if isinstance(product, Drawing) else product.grid,
         "picture": None,
     }
@@ -90,6 +102,14 @@ def _exhibit(study: Study, about: str, exhibit: Exhibit, number: str) -> dict[st
             "narrow_dark": _uri(exhibit.narrow.svg_dark),
         }
     return shown
+
+
+def _origins(product: Table | Drawing) -> list[tuple[str, str]]:
+    """Return, for each thing that has numbers in a product, what it is called and the ids of the runs behind them."""
+    behind: dict[str, list[str]] = {}
+    for label, runs in zip(product.data["label"], product.data["runs"], strict=True):
+        behind.setdefault(str(label), []).append(runs)
+    return [(label, " ".join(map(str, run_ids(runs)))) for label, runs in behind.items() if any(runs)]
 
 
 def _kind(name: str) -> str:

@@ -1,9 +1,12 @@
 """Test scores: one row for every method, protocol and label fraction, also where no run gives a number."""
 
+from collections.abc import Iterable, Sequence
+
 import pandas as pd
 
 from figures import captions, style
 from figures.records import Study
+from figures.series import Series
 from figures.stats import estimate
 
 COLUMNS = (
@@ -12,51 +15,69 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def test_scores(study: Study, points: pd.DataFrame) -> pd.DataFrame:
-    """Return the main test metric of every series, protocol and label fraction of a study.
+def score_table(study: Study, points: pd.DataFrame, series: Sequence[Series]) -> pd.DataFrame:
+    """Return the main test metric of series, protocols and label fractions of a study.
 
     Args:
         study: the study.
         points: its metric points, from `records.points_of`.
+        series: which of its series.
 
     Returns:
         One row per cell with COLUMNS: the metric lies in [0, 1]; low and high end its interval over seeds (NaN below
         two); undefined counts seeds that stored NaN; runs are the ids behind it. A missing cell has no seeds.
     """
     metric = captions.main_metric(study)
-    tested = [series for series in study.series if series.tested]
-    names = {f"test/{protocol}/{metric}": protocol for protocol in _protocols(study, points)}
-    found = points[points["name"].isin(list(names))]
-    cells = dict(iter(found.groupby(["name", "series", "step"])))
+    tested = [one for one in series if one.tested]
+    found = seed_scores(study, points)
+    found = found[found["series"].isin([one.key for one in tested])]
+    cells = dict(iter(found.groupby(["protocol", "series", "percent"])))
+    percents, protocols = _percents(tested, found), _protocols(tested, found)
     table = []
-    for name, protocol in names.items():
-        for series in tested:
-            for percent in _percents(study, points):
-                rows = cells.get((name, series.key, percent))
+    for protocol in protocols:
+        for one in tested:
+            for percent in percents:
+                rows = cells.get((protocol, one.key, percent))
                 value = estimate([] if rows is None else rows["value"])
                 runs = "" if rows is None else " ".join(map(str, rows["run_id"]))
-                cell = (protocol, series.method, series.label, series.key, percent, metric)
+                cell = (protocol, one.method, one.label, one.key, percent, metric)
                 table.append((*cell, value.seeds, value.undefined, value.mean, value.low, value.high, runs))
     return pd.DataFrame(table, columns=list(COLUMNS))
 
 
+def seed_scores(study: Study, points: pd.DataFrame) -> pd.DataFrame:
+    """Return the main test metric of every run, protocol and label fraction of a study.
+
+    Returns:
+        Columns protocol, percent, series, seed, run_id, value; in the order of runs, then names.
+    """
+    metric = captions.main_metric(study)
+    found = points[points["name"].str.fullmatch(rf"test/[^/]+/{metric}")]
+    return pd.DataFrame(
+        {
+            "protocol": found["name"].str.split("/").str[1],
+            "percent": found["step"].astype(float),
+            **{column: found[column] for column in ("series", "seed", "run_id", "value")},
+        }
+    )
+
+
 def metric_names(scores: pd.DataFrame) -> list[str]:
     """Return the names of the metrics that a table of test scores was made from."""
-    return sorted({f"test/{row.protocol}/{row.metric}" for row in scores.itertuples()})
+    pairs = scores[["protocol", "metric"]].drop_duplicates()
+    return sorted(f"test/{row.protocol}/{row.metric}" for row in pairs.itertuples())
 
 
-def run_ids(table: pd.DataFrame) -> list[int]:
-    """Return the ids in the `runs` column of a table, ascending."""
-    return sorted({int(run_id) for runs in table["runs"] for run_id in runs.split()})
+def run_ids(runs: Iterable[str]) -> list[int]:
+    """Return the ids in a `runs` column, ascending."""
+    return sorted({int(run_id) for listed in runs for run_id in listed.split()})
 
 
-def _protocols(study: Study, points: pd.DataFrame) -> list[str]:
-    stored = {name.split("/")[1] for name in points["name"].unique() if name.startswith("test/")}
-    asked = {protocol for run in study.runs for protocol in run["config"]["evaluate"]["protocols"]}
-    return sorted(stored | asked, key=lambda name: style.rank(name, style.PROTOCOLS))
+def _protocols(series: Sequence[Series], found: pd.DataFrame) -> list[str]:
+    asked = {p for one in series for run in one.runs for p in run["config"]["evaluate"]["protocols"]}
+    return sorted({*found["protocol"], *asked}, key=lambda name: style.rank(name, style.PROTOCOLS))
 
 
-def _percents(study: Study, points: pd.DataFrame) -> list[float]:
-    stored = set(points.loc[points["name"].str.startswith("test/"), "step"].astype(float))
-    asked = {round(100 * f, 6) for run in study.runs for f in run["config"]["evaluate"]["fractions"]}
-    return sorted(stored | asked)
+def _percents(series: Sequence[Series], found: pd.DataFrame) -> list[float]:
+    asked = {round(100 * f, 6) for one in series for run in one.runs for f in run["config"]["evaluate"]["fractions"]}
+    return sorted({*found["percent"], *asked})

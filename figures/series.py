@@ -1,6 +1,6 @@
 """The runs of one study as series: runs that differ in nothing but the seed, and what to call them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,19 @@ Run = dict[str, Any]
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Other images that the encoders of a series were pretrained on.
+
+    Args:
+        label: which, in print.
+        phantom: whether they are procedural.
+    """
+
+    label: str
+    phantom: bool
+
+
+@dataclass(frozen=True)
 class Series:
     """Runs to average over.
 
@@ -31,6 +44,9 @@ class Series:
         variant: 0, 1, ... among the series of one method.
         runs: the whole runs, by id; empty where every run of the series is left out.
         tested: whether its runs are ones that are evaluated.
+        reference: whether it stands for its method where one series has to: of several the one whose settings are
+            most like those of the other methods, so that no result has a say in it.
+        origin: where its encoders come from, if they were pretrained on other images.
     """
 
     key: str
@@ -39,14 +55,17 @@ class Series:
     variant: int
     runs: tuple[Run, ...]
     tested: bool
+    reference: bool
+    origin: Origin | None = None
 
 
-def series_of(runs: list[Run], whole: set[int]) -> tuple[Series, ...]:
+def series_of(runs: Sequence[Run], whole: Collection[int], origin: Origin | None = None) -> tuple[Series, ...]:
     """Return the series of a study's runs, in the order of tables and legends.
 
     Args:
         runs: every run of the study, left out or not.
         whole: ids of the runs that are drawn.
+        origin: where their encoders come from, if they were pretrained on other images.
     """
     by_key: dict[str, list[Run]] = {}
     for run in runs:
@@ -54,26 +73,35 @@ def series_of(runs: list[Run], whole: set[int]) -> tuple[Series, ...]:
     by_method: dict[str, list[str]] = {}
     for key, members in by_key.items():
         by_method.setdefault(members[0]["config"]["method"]["name"], []).append(key)
+    settings = {key: _settings(members) for key, members in by_key.items()}
     made = []
     for method in sorted(by_method, key=style.rank):
-        notes = _differences({key: by_key[key] for key in by_method[method]})
-        for variant, (note, key) in enumerate(sorted((notes[key], key) for key in by_method[method])):
-            label = style.look(method).label + (f" ({note})" if note else "") + _origin(by_key[key])
+        keys = by_method[method]
+        notes = _differences({key: settings[key] for key in keys})
+        others = [settings[key] for key in by_key if key not in keys]
+        reference = min(keys, key=lambda key: (-_likeness(settings[key], others), -len(by_key[key]), key))
+        for variant, (note, key) in enumerate(sorted((notes[key], key) for key in keys)):
+            label = style.look(method).label + (f" ({note})" if note else "")
             drawn = tuple(run for run in by_key[key] if run["_id"] in whole)
             tested = any(run["command"] != "pretrain" for run in by_key[key])
-            made.append(Series(key, method, label, variant, drawn, tested))
+            made.append(Series(key, method, label, variant, drawn, tested, key == reference, origin))
     return tuple(made)
 
 
-def _origin(runs: list[Run]) -> str:
-    """Return where encoders come from that were pretrained on other images, as a label says it; else nothing."""
-    names = {run["info"].get("pretrained_on") for run in runs} - {runs[0]["config"]["data"]["name"], None}
-    return f", from {' and '.join(sorted(style.DATA.get(name, name) for name in names))}" if names else ""
+def differing(one: Series, other: Series) -> list[str]:
+    """Return the dotted names of the settings in which two series differ, but for those that never tell apart."""
+    mine, theirs = (dict(flat(series.runs[0]["config"])) for series in (one, other))
+    names = sorted(mine.keys() | theirs.keys())
+    return [name for name in names if name not in UNTOLD and mine.get(name) != theirs.get(name)]
 
 
-def _differences(groups: Mapping[str, list[Run]]) -> dict[str, str]:
-    """Return, for each group of runs, the settings in which the groups differ: "tracin.normalize=dot"."""
-    settings = {key: _settings(runs) for key, runs in groups.items()}
+def _likeness(settings: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> int:
+    """Return how often the settings are those of the series of other methods."""
+    return sum(values.get(name) == value for name, value in settings.items() for values in others)
+
+
+def _differences(settings: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return, for the settings of each group, those in which the groups differ: "tracin.normalize=dot"."""
     names = sorted(set().union(*settings.values()) - set(UNTOLD))
     differing = [name for name in names if len({values.get(name, "") for values in settings.values()}) > 1]
     for faint in FAINT:

@@ -1,7 +1,7 @@
-"""The mean over seeds and how well it is known."""
+"""The mean over seeds and how well it is known; differences between methods and what may be concluded from them."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,9 @@ from scipy import stats
 
 LEVEL = 0.95
 """Confidence level of every interval."""
+
+ROUNDING = 1e-12
+"""Below this, values of the order of 1 are equal."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +57,47 @@ def estimate(values: Iterable[float], level: float = LEVEL) -> Estimate:
     if n > 1:
         half_width = float(stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(finite))
     return Estimate(n, len(given) - n, float(finite.mean()), half_width)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How much higher one of two paired measurements is.
+
+    Args:
+        pairs: number of pairs, of finite values.
+        mean: mean difference; NaN without pairs.
+        low, high: ends of its confidence interval; NaN below two pairs.
+        p: two-sided p-value of the paired t-test; NaN below two pairs, and where all differences are equal.
+    """
+
+    pairs: int
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+def difference(differences: Iterable[float], level: float = LEVEL) -> Difference:
+    """Return the mean of paired differences with its Student t interval and the paired t-test (scipy).
+
+    Args:
+        differences: one per pair, such as a seed.
+        level: confidence level, in (0, 1).
+    """
+    given = np.asarray(list(differences), dtype=float)
+    mean = estimate(given, level)
+    p = math.nan
+    if mean.seeds > 1 and mean.half_width > ROUNDING:
+        p = float(stats.ttest_1samp(given[np.isfinite(given)], 0.0).pvalue)
+    return Difference(mean.seeds, mean.mean, mean.low, mean.high, p)
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Return p-values adjusted for their number (Holm 1979, by statsmodels); NaN stays, and does not count."""
+    from statsmodels.stats.multitest import multipletests  # it takes seconds, and few artefacts test anything
+
+    adjusted = np.asarray(p_values, dtype=float)
+    counted = np.isfinite(adjusted)
+    if counted.any():
+        adjusted[counted] = multipletests(adjusted[counted], method="holm")[1]
+    return [float(p) for p in adjusted]

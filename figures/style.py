@@ -60,6 +60,15 @@ DATA = {
 
 PROTOCOLS = {"finetune": "Fine-tuning", "linear": "Linear probe", "knn": "k-nearest neighbours"}
 
+CLASSES = (
+    "#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#6f6b64", "#117733", "#882255", "#999933",
+    "#332288", "#44aa99", "#aa4499", "#a6761d", "#1b1a18",
+)  # fmt: skip
+"""Colours of labels, in their order: the first ones Okabe and Ito's, then Tol's, all safe for colour-blind eyes."""
+
+CLASS_MARKERS = "osD^vPXph*<>d8H"
+"""Markers of labels, so that colour is not alone in telling them apart."""
+
 _SPARE_COLOURS = ("#a6761d", "#44aa99", "#aa4499", "#117733", "#999933", "#6699cc")
 _SPARE_MARKERS = "*dH8"
 
@@ -118,6 +127,7 @@ RC: Any = {
     "lines.markeredgewidth": 0.0,
     "legend.frameon": False,
     "legend.handlelength": 2.2,
+    "image.interpolation": "nearest",
     "pdf.fonttype": 42,
     "svg.fonttype": "path",
     "svg.hashsalt": "figures",
@@ -132,6 +142,11 @@ def look(name: str, known: dict[str, Look] = METHODS) -> Look:
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     colour = _SPARE_COLOURS[number % len(_SPARE_COLOURS)]
     return Look(name, colour, _SPARE_MARKERS[number // 7 % len(_SPARE_MARKERS)])
+
+
+def class_look(number: int) -> tuple[str, str]:
+    """Return colour and marker of the label with this number, from 0."""
+    return CLASSES[number % len(CLASSES)], CLASS_MARKERS[number % len(CLASS_MARKERS)]
 
 
 def rank(name: str, known: dict[str, Any] = METHODS) -> tuple[int, str]:

@@ -48,11 +48,24 @@ class Group:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: heading of the labels, headings of the cells, and groups of rows."""
+    """A table.
+
+    Args:
+        corner: heading of the labels.
+        columns: headings of the cells.
+        groups: of rows.
+        align: of the cells: c, centred, for numbers; l, left, for words.
+    """
 
     corner: str
     columns: Sequence[str]
     groups: Sequence[Group]
+    align: str = "c"
+
+    @property
+    def height(self) -> int:
+        """Number of rows, headings of groups included."""
+        return sum(1 + len(group.rows) for group in self.groups)
 
 
 def latex(grid: Grid, caption: str, label: str) -> str:

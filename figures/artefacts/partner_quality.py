@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from figures import captions, style
 from figures.curves import Stroke, draw, over_seeds
+from figures.evidence import Evidence
 from figures.panels import panels, ticks
 from figures.partners import LABELS_MEASURE, measuring, rank, selector_of, stroke_of
 from figures.products import Artefact, Drawing
@@ -19,9 +20,11 @@ PREFERRED = "byol_tracin"
 VIEWS = {"": "all images", "_macro": "mean over classes"}
 
 
-def make(study: Study, points: pd.DataFrame) -> Drawing | None:
+def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study."""
-    able = measuring(study, points)
+    study, points = evidence.study, evidence.points
+    measured = {series.key for series in measuring(study, points)}
+    able = [series for series in study.references if series.key in measured]
     rows = [series for series in able if series.method == PREFERRED] or able[:1]
     if not rows:
         return None

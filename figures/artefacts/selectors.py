@@ -6,6 +6,7 @@ import pandas as pd
 
 from figures import captions
 from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
+from figures.evidence import Evidence
 from figures.partners import CHANCE, LABELS_MEASURE, measuring, rank, selector_of, stroke_of
 from figures.products import Artefact, Table
 from figures.records import Study
@@ -27,8 +28,9 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def make(study: Study, points: pd.DataFrame) -> Table | None:
+def make(evidence: Evidence) -> Table | None:
     """Return the table of a study."""
+    study, points = evidence.study, evidence.points
     series = measuring(study, points)
     if not series:
         return None
@@ -104,7 +106,7 @@ def _caption(study: Study, data: pd.DataFrame, last: pd.DataFrame) -> str:
         "largest hub: the most images of a batch that share one partner, mean over batches;",
         "agrees with cosine: the partner is the nearest by cosine. Chance: a partner drawn at random from the batch.",
         LABELS_MEASURE,
-        *intervals(data, [run for run in study.runs if run["_id"] in drawn]),
+        *intervals(data, [run for run in study.own_runs if run["_id"] in drawn]),
         f"{MISSING}: does not apply, or no stored run gives it.",
     ]
     if data["undefined"].any():

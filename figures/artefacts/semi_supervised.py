@@ -1,27 +1,54 @@
 """The semi-supervised table: methods by label fractions, a group of rows for every protocol."""
 
+import math
+
 import pandas as pd
 
 from figures import captions, style
+from figures.bootstrap import interval
 from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
+from figures.evidence import Evidence
 from figures.products import Artefact, Table
 from figures.records import Study
-from figures.scores import metric_names, test_scores
+from figures.scores import metric_names, score_table
+from figures.stats import estimate
 from figures.tables import MISSING, Cell, Grid, Group
 
+ARTIFACT = "test_scores"
 
-def make(study: Study, points: pd.DataFrame) -> Table | None:
+
+def make(evidence: Evidence) -> Table | None:
     """Return the table of a study."""
-    scores = test_scores(study, points)
+    study, points = evidence.study, evidence.points
+    scores = score_table(study, points, study.series)
     if scores.empty or not (scores["seeds"] + scores["undefined"]).any():
         return None
+    scores = _with_images(evidence, scores)
     percents = sorted(scores["percent"].unique())
     groups = []
     for protocol, of_protocol in scores.groupby("protocol", sort=False):
         rows = [(str(rows["label"].iloc[0]), _row(rows)) for _, rows in of_protocol.groupby("series", sort=False)]
         groups.append(Group(style.PROTOCOLS.get(str(protocol), str(protocol)), rows))
     grid = Grid("Method", [*(f"{percent:g} %" for percent in percents), "Seeds"], groups)
-    return Table(_caption(study, scores), scores, metric_names(scores), grid)
+    return Table(_caption(study, scores), scores, metric_names(scores), grid, artifacts=(f"{ARTIFACT}.npz",))
+
+
+def _with_images(evidence: Evidence, scores: pd.DataFrame) -> pd.DataFrame:
+    """Add images_half_width: half the width of the interval over resampled test images within a run, mean over seeds;
+    NaN where no run stored its test scores.
+    """  # fmt: skip
+    widths: dict[tuple[str, str, float], list[float]] = {}
+    for series in evidence.study.series:
+        for run in series.runs:
+            arrays = evidence.arrays(run, ARTIFACT) or {}
+            for name in sorted(arrays.keys() - {"labels", "indices"}):
+                protocol, percent = name.split("/")
+                low, high = interval(captions.main_metric(evidence.study), arrays[name], arrays["labels"])
+                widths.setdefault((series.key, protocol, float(percent)), []).append((high - low) / 2)
+    means = {place: estimate(found).mean for place, found in widths.items()}
+    places = zip(scores["series"], scores["protocol"], scores["percent"], strict=True)
+    column = [means.get(place, math.nan) for place in places]
+    return scores.assign(images_half_width=column)
 
 
 def _row(rows: pd.DataFrame) -> list[Cell]:
@@ -36,6 +63,14 @@ def _caption(study: Study, scores: pd.DataFrame) -> str:
         captions.label_counts(study),
         *intervals(scores, tested),
     ]
+    within = 100 * scores["images_half_width"].dropna()
+    if len(within):
+        low, high = within.min(), within.max()
+        sentences.append(
+            "Other test images would give other numbers, too: within a run, resampling the "
+            f"{captions.test_images(study)} gives 95 % intervals of ± {low:.1f} to {high:.1f} points (bootstrap; each "
+            "in the CSV)."
+        )
     if (scores["seeds"] + scores["undefined"]).eq(0).any():
         sentences.append(f"{MISSING}: no stored run gives this number.")
     if scores["undefined"].any():

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from figures import captions, style
 from figures.curves import Stroke, draw, over_seeds, stroke_of
+from figures.evidence import Evidence
 from figures.panels import panels, ticks
 from figures.products import Artefact, Drawing
 from figures.records import Study
@@ -32,19 +33,20 @@ _TOLD = {
 _VALIDATION = re.compile(r"finetune/([\d.e+-]+)/val")
 
 
-def make(study: Study, points: pd.DataFrame) -> Drawing | None:
+def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study."""
+    study, points = evidence.study, evidence.points
     in_parts = set(points.loc[points["name"] == LOSS_BYOL, "series"])
     points = points[(points["name"] != LOSS) | ~points["series"].isin(in_parts)]
     stored = set(points["name"])
     losses = [name for name in PRETRAINING if name in stored]
     percents = {name: float(match[1]) for name in stored if (match := _VALIDATION.fullmatch(name))}
     names = [*losses, *sorted(percents, key=lambda name: percents[name])]
-    curves = over_seeds(points, study.series, names)
+    curves = over_seeds(points, study.references, names)
     if curves.empty:
         return None
     drawn = set(curves["series"])
-    strokes = {series.key: stroke_of(series) for series in study.series if series.key in drawn}
+    strokes = {series.key: stroke_of(series) for series in study.references if series.key in drawn}
     titles = {**PRETRAINING, **{name: f"Fine-tuning, {percent:g} %" for name, percent in percents.items()}}
     groups = [group for group in (losses, names[len(losses) :]) if group]
     metric = captions.METRICS[captions.main_metric(study)]
@@ -88,14 +90,14 @@ def _caption(study: Study, curves: pd.DataFrame, metric: str) -> str:
             f"Fine-tuning by optimiser step: {metric[0].lower()}{metric[1:]} on the validation split, per label share."
         )
     if curves["seeds"].max() > 1:
-        over = captions.seeds_averaged(study.runs, curves["seeds"])
+        over = captions.seeds_averaged(study.own_runs, curves["seeds"])
         sentences.append(f"Lines: mean over {over}; bands: lowest to highest seed.")
     else:
-        sentences.append(f"One seed per line ({captions.seeds(study.runs)}).")
-    without = [s.label for s in study.series if s.runs and s.key not in set(curves.loc[pretrained, "series"])]
+        sentences.append(f"One seed per line ({captions.seeds(study.own_runs)}).")
+    without = [s.label for s in study.references if s.runs and s.key not in set(curves.loc[pretrained, "series"])]
     if pretrained.any() and without:
         sentences.append(f"Runs without pretraining: {captions.listing(without)}.")
-    return " ".join(sentences)
+    return " ".join(filter(None, [*sentences, captions.references(study)]))
 
 
 def _alt(study: Study, curves: pd.DataFrame, titles: dict[str, str]) -> str:

@@ -1,12 +1,21 @@
-"""Synthetic runs, put into a database with pymongo alone, whose record agrees with itself."""
+"""Synthetic runs whose record agrees with itself, put into a database with pymongo alone, or kept in memory."""
 
 import hashlib
+import io
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from gridfs import GridFS
 from pymongo.database import Database
+
+from figures import records
+from figures.evidence import Evidence
+from repro.store import source_of
+from repro.store.source import Content
 
 METHODS = ("random_init", "supervised", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
 SELECTOR = {
@@ -22,6 +31,7 @@ MEASURED = ("tracin_cosine", "tracin_dot", "cosine")
 RATE = {"tracin_cosine": 0.56, "tracin_dot": 0.50, "cosine": 0.55, "queue": 0.54, "random": 0.48, "oracle": 0.997}
 PERCENTS = (1.0, 10.0, 50.0, 100.0)
 PROTOCOLS = ("finetune", "linear", "knn")
+SIZES = {"train": 7007, "val": 1003, "test": 2005}
 
 
 def config(method: str, seed: int, **other: Any) -> dict[str, Any]:
@@ -53,8 +63,8 @@ def config(method: str, seed: int, **other: Any) -> dict[str, Any]:
     return made
 
 
-def identity(config: dict[str, Any], command: str) -> dict[str, str]:
-    """Return cell, series and study as the kit means them."""
+def identity(config: dict[str, Any], command: str, carried: bool = False) -> dict[str, str]:
+    """Return cell, series and study as the kit means them; `carried`: the encoder is from other images."""
     kept = {key: value for key, value in config.items() if key != "scale"}
     free = {("evaluate", "pretraining"), ("tracin", "pretraining"), ("pretrain", "keep_every")}
     series = {
@@ -66,7 +76,7 @@ def identity(config: dict[str, Any], command: str) -> dict[str, str]:
     study["evaluate"] = {k: v for k, v in study["evaluate"].items() if k != "protocols"}
     return {
         "cell": f"{command}-{_digest(kept)}",
-        "series": f"{command}-{_digest(series)}",
+        "series": f"{command}-{_digest(series)}" + ("-other" if carried else ""),
         "study": _digest(study),
     }
 
@@ -81,8 +91,8 @@ def data(config: dict[str, Any], multi_label: bool = False) -> dict[str, Any]:
         "task": "multi-label" if multi_label else "multi-class",
         "shape": [size, size, 3],
         "class_names": ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"],
-        "images": {"train": 7007, "val": 1003, "test": 2005},
-        "per_class": {},
+        "images": dict(SIZES),
+        "per_class": {split: [n // 7 + c for c in range(7)] for split, n in SIZES.items()},
         "without_split": 0,
         "sha256": _digest({"name": name}),
         "stands_in_for": config["data"]["stands_in_for"],
@@ -148,17 +158,23 @@ def metrics(config: dict[str, Any], command: str = "train", main: str = "balance
     return logged
 
 
-def add(
-    database: Database,
+def documents(
+    run_id: int,
     config: dict[str, Any],
     command: str = "train",
     status: str = "COMPLETED",
     points: dict[str, list] | None = None,
     multi_label: bool = False,
-) -> int:
-    """Store a whole run and return its id."""
-    newest = database.runs.find_one({}, {"_id": 1}, sort=[("_id", -1)])
-    run_id = newest["_id"] + 1 if newest else 1
+    facts: dict[str, Any] | None = None,
+    files: dict[str, dict[str, np.ndarray]] | None = None,
+) -> tuple[dict[str, Any], list[dict[str, Any]], dict[str, bytes]]:
+    """Return a whole run, its metrics, and the content of its artifacts by name.
+
+    Args:
+        points: metrics instead of the usual ones.
+        facts: more of `info`, or other than usual.
+        files: name -> arrays of an npz.
+    """
     main = "mean_auc" if multi_label else "balanced_accuracy"
     points = metrics(config, command, main) if points is None else points
     rows = [
@@ -172,28 +188,146 @@ def add(
         }
         for name, (steps, values) in points.items()
     ]
-    if rows:
-        database.metrics.insert_many(rows)
     fractions = [] if command == "pretrain" else config["evaluate"]["fractions"]
     info = {
-        **identity(config, command),
+        **identity(config, command, bool((facts or {}).get("pretrained_on"))),
         "provenance": {"commit": "a1b2c3d4" * 5, "dirty": False, "device": "x86_64"},
         "data": data(config, multi_label),
         "label_subsets": [{"fraction": f, "images": round(7007 * f), "sha256": ""} for f in fractions],
-        "timings": {},
+        "timings": timings(config, command),
+        **(facts or {}),
     }
-    expected = {"metrics": {name: _points(*both) for name, both in points.items()}, "artifacts": {}}
-    database.runs.insert_one(
-        {
-            "_id": run_id,
-            "command": command,
-            "status": status,
-            "config": config,
-            "artifacts": [],
-            "info": {**info, "expected": {**expected, "facts": _facts(config, info)}},
-        }
-    )
+    contents = {name: packed(arrays) for name, arrays in (files or {}).items()}
+    expected = {
+        "metrics": {name: _points(*both) for name, both in points.items()},
+        "artifacts": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
+    }
+    run = {
+        "_id": run_id,
+        "command": command,
+        "status": status,
+        "config": config,
+        "artifacts": [{"name": name, "file_id": f"{run_id}/{name}"} for name in contents],
+        "info": {**info, "expected": {**expected, "facts": _facts(config, info)}},
+    }
+    return run, rows, contents
+
+
+def add(database: "Database | Memory", config: dict[str, Any], command: str = "train", **other: Any) -> int:
+    """Store a whole run and return its id; arguments as of `documents`."""
+    if isinstance(database, Memory):
+        return database.add(config, command, **other)
+    newest = database.runs.find_one({}, {"_id": 1}, sort=[("_id", -1)])
+    run_id = newest["_id"] + 1 if newest else 1
+    run, rows, contents = documents(run_id, config, command, **other)
+    if rows:
+        database.metrics.insert_many(rows)
+    bucket = GridFS(database)
+    for artifact in run["artifacts"]:
+        artifact["file_id"] = bucket.put(contents[artifact["name"]], filename=artifact["name"])
+    database.runs.insert_one(run)
     return run_id
+
+
+class Memory:
+    """Runs in memory: a source of runs as a database is."""
+
+    name = "memory"
+
+    def __init__(self) -> None:
+        self._runs: list[dict[str, Any]] = []
+        self._series: dict[int, list[dict[str, Any]]] = {}
+        self._files: dict[Any, bytes] = {}
+
+    def add(self, config: dict[str, Any], command: str = "train", **other: Any) -> int:
+        """Keep a whole run and return its id; arguments as of `documents`."""
+        run, rows, contents = documents(len(self._runs) + 1, config, command, **other)
+        self._runs.append(run)
+        self._series[run["_id"]] = [{"_id": row["name"], **row} for row in sorted(rows, key=lambda row: row["name"])]
+        self._files |= {artifact["file_id"]: contents[artifact["name"]] for artifact in run["artifacts"]}
+        return run["_id"]
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Return the runs."""
+        return self._runs
+
+    def series(self, run_ids: Iterable[int]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+        """Yield the metrics of each run."""
+        for run_id in sorted(set(run_ids)):
+            yield run_id, self._series.get(run_id, [])
+
+    def contents(self, file_ids: Iterable[Any]) -> dict[Any, Content]:
+        """Return the hashes of files."""
+        return {i: Content(hashlib.sha256(self._files[i]).hexdigest()) for i in file_ids if i in self._files}
+
+    def read(self, file_id: Any) -> bytes | None:
+        """Return a file."""
+        return self._files.get(file_id)
+
+
+def files(config: dict[str, Any], multi_label: bool = False, images: int = 120) -> dict[str, dict[str, np.ndarray]]:
+    """Return the files that such a run would store, as name -> arrays of an npz."""
+    method, evaluated = config["method"], config["evaluate"]
+    random = np.random.default_rng([config["seed"], len(method["name"])])
+    fixed = np.random.default_rng(7)  # what all runs of a study share
+    classes = 7
+    labels = fixed.integers(0, 2, (images, classes)) if multi_label else fixed.integers(0, classes, images)
+    truth = labels if multi_label else np.eye(classes, dtype=int)[labels]
+    made = {}
+    for protocol in evaluated["protocols"]:
+        for percent in (100 * fraction for fraction in evaluated["fractions"]):
+            noise = random.normal(size=(images, classes)) * (2 - np.log10(percent) / 2)
+            made[f"{protocol}/{percent:g}"] = (truth + noise).astype(np.float32)
+    found = {"test_scores.npz": {"labels": labels, "indices": np.arange(images), **made}}
+    if "knn" in evaluated["protocols"]:
+        features = (3 * truth @ fixed.normal(size=(classes, 16)) + random.normal(size=(images, 16))).astype(np.float16)
+        found["features.npz"] = {"features": features, "labels": labels, "indices": np.arange(images)}
+    if method["objective"] in ("byol", *CONTRASTIVE):
+        pixels = fixed.integers(0, 256, (3, 6, 8, 8, 3)).astype(np.uint8)
+        views = dict(zip(("original", "first", "second"), pixels, strict=True))
+        found["views.pictures.npz"] = {**views, "labels": labels[:6]}
+    if method["objective"] == "byol":
+        pictures = {"queries": fixed.integers(0, 256, (8, 8, 8, 3)).astype(np.uint8), "labels": labels[:8]}
+        for selector in (*config["selector"]["measured"], "random"):
+            pictures[f"{selector}/images"] = random.integers(0, 256, (8, 8, 8, 3)).astype(np.uint8)
+            pictures[f"{selector}/labels"] = random.permutation(labels)[:8]
+        found["partners.pictures.npz"] = pictures
+    return found
+
+
+def sources(config: dict[str, Any]) -> dict[str, Any]:
+    """Return where each value of a config comes from, as such a run would say it."""
+    return {k: sources(v) if isinstance(v, dict) else "[us]" for k, v in config.items()}
+
+
+def evidence_of(stored: Any) -> Evidence:
+    """Return the evidence of the one study that is stored."""
+    (study,) = records.read(stored).studies
+    return Evidence((study,), records.points_of(stored, study), source_of(stored))
+
+
+def all_evidence(stored: Any) -> Evidence:
+    """Return the evidence of all the studies that are stored, for what is made from them together."""
+    studies = records.read(stored).studies
+    points = [records.final(study, records.points_of(stored, study)) for study in studies]
+    return Evidence(studies, pd.concat(points), source_of(stored))
+
+
+def timings(config: dict[str, Any], command: str) -> dict[str, Any]:
+    """Return what a run says of its time and memory."""
+    found: dict[str, Any] = {"process_peak_memory_mb": 900}
+    if config["method"]["objective"] in ("byol", *CONTRASTIVE) and command != "evaluate":
+        more = 1.05 if config["selector"]["name"] != "none" else 1.0
+        found["pretrain_s"] = round(more * (2 + 0.01 * config["seed"]) * config["pretrain"]["epochs"], 3)
+        found["images_per_second"] = round(7007 / (2 * more), 1)
+    return found if command == "pretrain" else {**found, "evaluate_s": 12.5}
+
+
+def packed(arrays: dict[str, np.ndarray]) -> bytes:
+    """Return arrays as an npz."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def retell(database: Database, changes: dict[str, Any], run_id: int | None = None) -> None:
@@ -210,9 +344,41 @@ def add_study(database: Database, methods: tuple[str, ...] = METHODS, seeds: int
     return [add(database, config(method, seed, **other)) for method in methods for seed in range(seeds)]
 
 
+def add_whole_study(
+    stored: "Database | Memory",
+    methods: tuple[str, ...] = METHODS,
+    seeds: int = 3,
+    multi_label: bool = False,
+    **other: Any,
+) -> dict[tuple[str, int], int]:
+    """Store a run of every method and seed with all files and source marks; return (method, seed) -> id."""
+    made = {}
+    for method in methods:
+        for seed in range(seeds):
+            settings = config(method, seed, **other)
+            facts, arrays = {"sources": sources(settings)}, files(settings, multi_label)
+            made[method, seed] = add(stored, settings, facts=facts, files=arrays, multi_label=multi_label)
+    return made
+
+
+def add_transfers(
+    stored: "Database | Memory", origins: dict[tuple[str, int], int], target: str, **other: Any
+) -> list[int]:
+    """Store an evaluation on `target` of the DermaMNIST encoder of every run of `origins`, method and seed -> id."""
+    return [
+        add(
+            stored,
+            config(method, seed, data__name=target, evaluate__pretraining=run_id, **other),
+            "evaluate",
+            facts={"pretrained_on": "dermamnist"},
+        )
+        for (method, seed), run_id in origins.items()
+    ]
+
+
 def captions_of(folder: Path) -> dict[str, str]:
-    """Return artefact -> caption, from the sidecars of every study in a results folder."""
-    return {path.stem: json.loads(path.read_text())["caption"] for path in sorted(folder.glob("*/*.json"))}
+    """Return artefact -> caption, from every sidecar in a results folder."""
+    return {path.stem: json.loads(path.read_text())["caption"] for path in sorted(folder.rglob("*.json"))}
 
 
 def _points(steps: Any, values: Any) -> dict[str, Any]:

@@ -1,4 +1,3 @@
-from figures.registry import ARTEFACTS
 from tests.figures.synthetic import add, add_study, captions_of, config, metrics
 
 
@@ -17,7 +16,7 @@ def test_every_caption_names_the_series_and_seeds_that_collapsed(database, draw)
     folder = draw()
     told = captions_of(folder)
     sentence = "Collapsed while pretraining: SimCLR, seed 0; BYOL + TracIn, 2 seeds (0, 2)."
-    assert {*told} == {artefact.name for artefact in ARTEFACTS}
+    assert {*told} >= {"semi_supervised", "claims", "comparisons", "training_curves", "cost", "settings"}
     assert all(sentence in caption for caption in told.values())
     assert f'<p class="warning">{sentence}</p>' in (folder / "index.html").read_text()
 

@@ -2,14 +2,13 @@ import math
 from collections.abc import Iterable
 from statistics import fmean, stdev
 
-import pandas as pd
 import pytest
 
-from figures import records, style
+from figures import style
 from figures.artefacts import selectors
 from figures.products import Table
 from figures.tables import MISSING, Group
-from tests.figures.synthetic import add, add_study, config, metrics
+from tests.figures.synthetic import add, add_study, config, evidence_of, metrics
 
 SHORT = {"pretrain__epochs": 4, "evaluate__fractions": [1.0]}
 ALL = ["oracle", "queue", "random", "tracin_dot", "cosine", "tracin_cosine"]
@@ -17,13 +16,8 @@ T_OF_TWO_DEGREES = 4.302653
 """Student's t, 97.5 %, two degrees of freedom, as printed in every table."""
 
 
-def studied(database) -> tuple[records.Study, pd.DataFrame]:
-    (study,) = records.read(database).studies
-    return study, records.points_of(database, study)
-
-
 def drawn(database) -> Table:
-    table = selectors.make(*studied(database))
+    table = selectors.make(evidence_of(database))
     assert table is not None
     return table
 
@@ -123,7 +117,7 @@ def test_hub_is_a_count_and_rates_are_percent(database) -> None:
 
 def test_study_without_partners_has_no_selector_table(database) -> None:
     add_study(database, ("random_init", "simclr"), seeds=1, **SHORT)
-    assert selectors.make(*studied(database)) is None
+    assert selectors.make(evidence_of(database)) is None
 
 
 def test_caption_tells_epoch_seeds_and_that_labels_only_measure(database) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from figures import records
 from figures.artefacts import semi_supervised
-from tests.figures.synthetic import PERCENTS, add, add_study, config, metrics, retell
+from tests.figures.synthetic import PERCENTS, add, add_study, config, evidence_of, metrics
 
 STUDY = "dermamnist-official-28px-smoke"
 
@@ -106,8 +106,7 @@ def test_same_cell_run_twice_counts_once_and_the_newest_is_taken(database) -> No
     points = metrics(config("byol", 0))
     points["test/knn/balanced_accuracy"][1] = [0.9] * 4
     newest = add(database, config("byol", 0), points=points)
-    (study,) = records.read(database).studies
-    table = semi_supervised.make(study, records.points_of(database, study))
+    table = semi_supervised.make(evidence_of(database))
     assert table is not None
     knn = table.data[(table.data["protocol"] == "knn") & (table.data["percent"] == 10)].iloc[0]
     assert (knn["seeds"], knn["runs"]) == (2, f"2 {newest}")
@@ -142,15 +141,3 @@ def test_several_labels_at_once_are_judged_by_mean_auc(database, draw) -> None:
 def test_unknown_method_gets_a_row_and_a_look_of_its_own(database, draw) -> None:
     add_study(database, ("byol", "a_method_of_mine"), seeds=1)
     assert "a_method_of_mine" in {row["method"] for row in rows_of(draw() / STUDY)}
-
-
-def test_an_encoder_pretrained_on_other_images_says_so_in_its_label(database, draw) -> None:
-    add(database, config("byol", 0))
-    made = add(database, config("byol", 0, evaluate__pretraining=1), command="evaluate")
-    run = database.runs.find_one({"_id": made})
-    assert run is not None
-    changes = {"info.pretrained_on": "pneumoniamnist", "info.series": f"{run['info']['series']}-other"}
-    retell(database, changes, made)
-    text = (draw("semi_supervised") / STUDY / "semi_supervised.md").read_text()
-    assert ", from PneumoniaMNIST |" in text
-    assert sum(line.startswith("| BYOL") for line in text.splitlines()) == 2 * 3

@@ -1,0 +1,54 @@
+"""The claims ledger: of each claim of `claims.toml`, study by study, whether these runs support it."""
+
+import math
+from typing import Any
+
+from figures.cells import p_value
+from figures.claims import judge, read
+from figures.evidence import Evidence
+from figures.products import Artefact, Table
+from figures.tables import MISSING, Cell, Grid, Group
+
+
+def make(evidence: Evidence) -> Table | None:
+    """Return the ledger over all studies."""
+    ledger = read()
+    data = judge(evidence, ledger)
+    groups = []
+    for claim in ledger["claim"]:
+        rows = data[data["claim"] == claim["name"]]
+        lines = [(str(row.study) or "Any study", _row(row)) for row in rows.itertuples()]
+        groups.append(Group(f"{claim['text']} {claim['source']}", lines))
+    grid = Grid("Claim, and the runs it is asked of", ["Verdict", "Effect", "Against", "p", "Pairs"], groups)
+    return Table(_caption(ledger), data, _metrics(ledger), grid)
+
+
+def _row(row: Any) -> list[Cell]:
+    digits, sign = (2, "") if row.unit == "ratio" else (1, "+")
+    effect = Cell(MISSING)
+    if math.isfinite(row.effect):
+        text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−") + (" ×" if row.unit == "ratio" else "")
+        spread = f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else ""
+        effect = Cell(text, spread)
+    rest = (row.against or MISSING, p_value(row.p_holm) or MISSING, str(row.pairs))
+    return [Cell(row.verdict, remark=row.note), effect, *map(Cell, rest)]
+
+
+def _metrics(ledger: dict[str, Any]) -> list[str]:
+    protocols = {claim["protocol"] for claim in ledger["claim"] if claim["kind"] == "scores"}
+    return [*sorted(f"test/{protocol}/*" for protocol in protocols), "partners/*/same_label", "partners/chance"]
+
+
+def _caption(ledger: dict[str, Any]) -> str:
+    return (
+        "[A]: the paper's abstract, in our words; [us]: our own question. "
+        "Effect: mean difference between runs of the same seed ± half-width of its 95 % t-interval, in points of the "
+        "main test metric or of the same-label rate, or a ratio of times (×); of several comparisons the weakest. "
+        f"Supported: the effect is in the claim's favour and p < {ledger['level']:g}, by a two-sided paired t-test "
+        "adjusted after Holm for the claims judged in the same study; against several methods all have to be beaten. "
+        f"Too few runs: fewer than {ledger['pairs']} pairs, or a method without runs. What runs do not support they do "
+        "not refute."
+    )
+
+
+ARTEFACT = Artefact("claims", "What these runs say of each claim", make, overall=True)

@@ -1,0 +1,78 @@
+"""The figure of relative improvement: how much better than random weights, against label fraction, by protocol."""
+
+import functools
+from typing import Any
+
+import pandas as pd
+
+from figures import captions, style
+from figures.curves import stroke_of
+from figures.evidence import Evidence
+from figures.fractions import draw, edge_note
+from figures.products import Artefact, Drawing
+from figures.scores import seed_scores
+from figures.stats import estimate
+
+BASELINE = "random_init"
+
+COLUMNS = ("protocol", "method", "label", "series", "percent", "seeds", "undefined", "mean", "low", "high", "runs")
+
+
+def make(evidence: Evidence) -> Drawing | None:
+    """Return the figure of a study."""
+    study = evidence.study
+    base = study.reference(BASELINE)
+    if base is None:
+        return None
+    scores = seed_scores(study, evidence.points).set_index(["protocol", "percent", "seed"])
+    of_base = scores[scores["series"] == base.key]
+    rows: list[tuple[Any, ...]] = []
+    for one in study.references:
+        mine = scores[(scores["series"] == one.key) & (one.key != base.key)]
+        relative = pd.DataFrame({"value": mine["value"] / of_base["value"] - 1, "run_id": mine["run_id"]})
+        relative = relative.dropna(subset="run_id").sort_index()
+        for (protocol, percent), found in relative.groupby(level=["protocol", "percent"]):
+            mean = estimate(found["value"].dropna())
+            runs = " ".join(str(int(run)) for run in found["run_id"])
+            cell = (protocol, one.method, one.label, one.key, percent)
+            rows.append((*cell, mean.seeds, mean.undefined, mean.mean, mean.low, mean.high, runs))
+    rows.sort(key=lambda row: style.rank(row[0], style.PROTOCOLS))
+    data = pd.DataFrame(rows, columns=list(COLUMNS))
+    shown = data[data["seeds"] > 0]
+    if shown.empty:
+        return None
+    strokes = {one.key: stroke_of(one) for one in study.references if one.key in set(shown["series"])}
+    metric = captions.main_metric(study)
+    names = sorted({f"test/{protocol}/{metric}" for protocol in shown["protocol"]})
+    action = functools.partial(draw, shown, strokes, f"Over {style.look(BASELINE).label.lower()} (%)", 0.0)
+    return Drawing(_caption(evidence, shown), data, names, action, _alt(shown))
+
+
+def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
+    study = evidence.study
+    metric = captions.METRICS[captions.main_metric(study)].lower()
+    runs = [run for one in study.references if one.key in set(shown["series"]) for run in one.runs]
+    sentences = [
+        f"How much higher the {metric} on the test split is than with an encoder of random weights, in percent of the "
+        "latter, seed by seed, against the share of training labels used (log scale)."
+    ]
+    if shown["seeds"].max() > 1:
+        over = captions.seeds_averaged(runs, shown["seeds"])
+        sentences += [f"Points: mean over {over}; bars: 95 % t-interval, drawn side by side.", edge_note(shown)]
+    else:
+        sentences.append(f"One seed per point ({captions.seeds(runs)}), so there is no interval.")
+    return " ".join(filter(None, [*sentences, captions.references(study)]))
+
+
+def _alt(shown: pd.DataFrame) -> str:
+    said = ["Line chart of the relative improvement over random weights against label fraction, in percent."]
+    for protocol, rows in shown.groupby("protocol", sort=False):
+        told = [
+            f"{name} {100 * found['mean'].iloc[0]:+.1f} at {found['percent'].iloc[0]:g} %"
+            for name, found in rows.groupby("label", sort=False)
+        ]
+        said.append(f"{style.PROTOCOLS.get(str(protocol), protocol)}: {'; '.join(told)}.")
+    return " ".join(said)
+
+
+ARTEFACT = Artefact("over_random", "Improvement over random weights", make)

@@ -1,0 +1,152 @@
+"""The sensitivity table: what changes if one setting of the paper's method does, and all others stay."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from figures import captions, style
+from figures.cells import cell, intervals, most_seeds, seeds_cell
+from figures.differences import MEAN, gains
+from figures.evidence import Evidence
+from figures.products import Artefact, Table
+from figures.records import Study, same_images
+from figures.scores import seed_scores
+from figures.series import Series, differing, flat
+from figures.stats import difference, estimate
+from figures.tables import MISSING, Cell, Grid, Group
+
+METHOD = "byol_tracin"
+
+OVER_CHANCE, GAIN = "partners_over_chance", "finetune_over_reference"
+
+COLUMNS = (
+    "study", "setting", "value", "label", "reference", "statistic", "seeds", "undefined", "mean", "low", "high", "runs",
+)  # fmt: skip
+
+
+def make(evidence: Evidence) -> Table | None:
+    """Return the table of all studies."""
+    rows = list(_rows(evidence))
+    if not rows:
+        return None
+    data = pd.DataFrame(rows, columns=list(COLUMNS))
+    headings = {
+        **{name: f"{title} (%)" for name, title in style.PROTOCOLS.items()},
+        GAIN: "Fine-tuning, over the reference (points)",
+        OVER_CHANCE: "Partners, over chance (points)",
+    }
+    shown = {key: title for key, title in headings.items() if data.loc[data["statistic"] == key, "seeds"].any()}
+    groups = []
+    for (study, setting), found in data.groupby(["study", "setting"], sort=False):
+        lines = [(str(rows["label"].iloc[0]), _row(rows, shown)) for _, rows in found.groupby("value", sort=False)]
+        groups.append(Group(f"{setting}: {study}", lines))
+    grid = Grid(f"{style.look(METHOD).label} with", [*shown.values(), "Seeds"], groups)
+    return Table(_caption(evidence, data), data, _names(evidence, data), grid)
+
+
+def _rows(evidence: Evidence) -> Iterator[tuple[Any, ...]]:
+    """Yield COLUMNS: for every study and setting the series that differ from its reference in nothing else."""
+    everyone = [(study, one) for study in evidence.studies for one in study.series if one.method == METHOD and one.runs]
+    told: set[str] = set()
+    for study in evidence.studies:
+        base = study.reference(METHOD)
+        if base is None or base.key in told:
+            continue
+        variants: dict[str, list[tuple[Study, Series]]] = {}
+        for other, one in everyone:
+            changed = _changed(study, base, other, one)
+            if len(changed) == 1:
+                variants.setdefault(changed[0], []).append((other, one))
+        for setting, found in sorted(variants.items()):
+            told |= {one.key for _, one in found}
+            every = sorted([(study, base), *found], key=lambda pair: _order(_value(pair[1], setting)))
+            for other, one in every:
+                yield from _measured(evidence, (study, base), (other, one), setting)
+
+
+def _changed(study: Study, base: Series, other: Study, one: Series) -> list[str]:
+    """Return the settings in which a series differs from the reference; more than one where the images do."""
+    if one.key == base.key or not same_images(study, other):
+        return []
+    return differing(base, one)
+
+
+def _measured(
+    evidence: Evidence, reference: tuple[Study, Series], variant: tuple[Study, Series], setting: str
+) -> Iterator[tuple[Any, ...]]:
+    (study, base), (other, one) = reference, variant
+    value, is_reference = _value(one, setting), one.key == base.key
+    label = f"{_told(value)} (reference)" if is_reference else _told(value)
+    head = (captions.title(study), setting, _told(value), label, is_reference)
+    ids = {run["config"]["seed"]: run["_id"] for run in one.runs}
+    points = {s.key: evidence.points[evidence.points["study"] == s.key] for s in (study, other)}
+    scores = {key: seed_scores(s, points[key]) for s, key in ((study, study.key), (other, other.key))}
+    mine = scores[other.key][scores[other.key]["series"] == one.key]
+    for protocol in style.PROTOCOLS:
+        table = mine[mine["protocol"] == protocol].pivot(index="seed", columns="percent", values="value")
+        means = table.mean(axis=1, skipna=False)
+        found = estimate(means)
+        runs = " ".join(str(ids[seed]) for seed in means.index)
+        yield (*head, protocol, found.seeds, found.undefined, found.mean, found.low, found.high, runs)
+    if not is_reference:
+        both = pd.concat([scores[study.key], scores[other.key]]).drop_duplicates(["run_id", "protocol", "percent"])
+        gain = gains(both, one, base)[MEAN]
+        gain = gain[gain.index.get_level_values("protocol") == "finetune"].dropna()
+        gained = difference(gain)
+        runs = " ".join(str(ids[seed]) for seed in gain.index.get_level_values("seed"))
+        yield (*head, GAIN, gained.pairs, 0, gained.mean, gained.low, gained.high, runs)
+    over = _over_chance(points[other.key], one)
+    found = estimate(over)
+    runs = " ".join(map(str, over.index))
+    yield (*head, OVER_CHANCE, found.seeds, found.undefined, found.mean, found.low, found.high, runs)
+
+
+def _over_chance(points: pd.DataFrame, one: Series) -> pd.Series:
+    """Return, by run, how much more often than chance the partners that trained shared a label in the last epoch."""
+    mine = points[points["series"] == one.key]
+    name = f"partners/tracin_{one.runs[0]['config']['tracin']['normalize']}/same_label"
+    same, chance = (mine[mine["name"] == n].set_index("run_id")["value"] for n in (name, "partners/chance"))
+    return (same - chance).dropna()
+
+
+def _value(series: Series, setting: str) -> Any:
+    return dict(flat(series.runs[0]["config"])).get(setting)
+
+
+def _order(value: Any) -> tuple[bool, float, str]:
+    number = isinstance(value, int | float)
+    return (not number, float(value) if number else 0.0, str(value))
+
+
+def _told(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _row(rows: pd.DataFrame, shown: Mapping[str, str]) -> list[Cell]:
+    by_statistic = {row.statistic: row for row in rows.itertuples()}
+    seeds = most_seeds(rows)
+    cells = [cell(by_statistic[name], seeds) if name in by_statistic else Cell(MISSING) for name in shown]
+    return [*cells, seeds_cell(rows)]
+
+
+def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
+    used = set(data["statistic"])
+    metrics = {captions.main_metric(study) for study in evidence.studies}
+    names = {f"test/{protocol}/{metric}" for protocol in style.PROTOCOLS for metric in metrics if protocol in used}
+    return sorted(names | ({"partners/chance", "partners/tracin_cosine/same_label", "partners/tracin_dot/same_label"}))
+
+
+def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
+    runs = [run for study in evidence.studies for one in study.series if one.method == METHOD for run in one.runs]
+    sentences = [
+        "One setting changed at a time; the paper's abstract gives none of them. Test metric: mean over the label "
+        "shares; over the reference: paired by seed; partners: how much more often than chance they share the image's "
+        "label in the last epoch.",
+        *intervals(data, runs),
+    ]
+    sentences.append("Nothing is tested here: there are many rows.")
+    return " ".join([*sentences, f"{MISSING}: does not apply, or no stored run gives it."])
+
+
+ARTEFACT = Artefact("sensitivity", "Sensitivity to what the paper leaves open", make, overall=True)

@@ -1,0 +1,218 @@
+"""The claims of `claims.toml`, judged by the stored runs: supported, not supported, or too few runs."""
+
+import dataclasses
+import math
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from figures import captions, style
+from figures.differences import MEAN, gains
+from figures.evidence import Evidence
+from figures.records import Study
+from figures.scores import seed_scores
+from figures.series import Origin, Series
+from figures.stats import Difference, difference, estimate, holm
+from figures.timings import device_of, epoch_seconds
+from repro.errors import InputError
+
+LEDGER = Path(__file__).with_name("claims.toml")
+
+SUPPORTED, NOT_SUPPORTED, TOO_FEW = "supported", "not supported", "too few runs"
+
+NEEDED: dict[str, set[str]] = {
+    "scores": {"against", "transfer", "protocol", "percent_below"},
+    "partners": set(),
+    "time": {"against", "at_most"},
+}
+"""Kind of a claim -> the keys it has beside those of every claim."""
+
+UNITS = {"scores": "points", "partners": "points", "time": "ratio"}
+
+NOWHERE = "no study has runs of what is compared"
+
+Claim = dict[str, Any]
+
+OF_ALL = {"name", "text", "source", "kind", "method"}
+
+COLUMNS = (
+    "claim", "label", "study", "verdict", "effect", "low", "high", "unit", "pairs", "p", "p_holm", "against", "note",
+    "runs",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a claim is asked: a study, and for transfer the images that encoders come from."""
+
+    study: Study
+    origin: Origin | None
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        target = captions.title(self.study)
+        return target if self.origin is None else f"{self.origin.label} → {target}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What runs say to a claim.
+
+    Args:
+        gain: what is tested, in favour of the claim where its mean is positive.
+        effect: mean, low and high of what is printed.
+        against: name of the method that is compared with; empty for none.
+        runs: ids of the runs behind it.
+    """
+
+    gain: Difference
+    effect: tuple[float, float, float]
+    against: str
+    runs: tuple[int, ...]
+
+
+def read(path: Path = LEDGER) -> dict[str, Any]:
+    """Return the ledger: level, pairs, and the list claim.
+
+    Raises:
+        InputError: it cannot be read, or a claim lacks a key or has one too many.
+    """
+    try:
+        ledger = tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    if missing := {"level", "pairs", "claim"} - ledger.keys():
+        raise InputError(f"{path}: {sorted(missing)[0]} is missing")
+    for number, claim in enumerate(ledger["claim"], start=1):
+        where = f"{path}: claim {claim.get('name', number)}"
+        if (kind := claim.get("kind")) not in NEEDED:
+            raise InputError(f"{where}: kind must be one of {', '.join(NEEDED)}, not {kind!r}")
+        wrong = (OF_ALL | NEEDED[kind]) ^ claim.keys()
+        if wrong:
+            verb = "is missing" if min(wrong) not in claim else "is no key of it"
+            raise InputError(f"{where}: {min(wrong)} {verb}")
+    return ledger
+
+
+def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
+    """Return the verdicts: one row per claim and place where it can be asked, with COLUMNS.
+
+    A claim that can be asked nowhere has one row, without a study. Differences of test metrics and rates are in
+    points, times are a ratio.
+
+    Args:
+        evidence: of all studies.
+        ledger: from `read`.
+    """
+    rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"])]
+    table = pd.DataFrame(rows, columns=[*COLUMNS, "favour", "family"])
+    table["p_holm"] = table.groupby("family", sort=False)["p"].transform(lambda p: holm(list(p)))
+    proven = table["favour"] & (table["p_holm"] < ledger["level"])
+    table.loc[table["verdict"] == NOT_SUPPORTED, "verdict"] = proven.map({True: SUPPORTED, False: NOT_SUPPORTED})
+    return table[list(COLUMNS)]
+
+
+def _rows_of(evidence: Evidence, claim: Claim, pairs: int) -> list[tuple[Any, ...]]:
+    """Return COLUMNS, whether the effect is in the claim's favour, and with which tests p is to be adjusted."""
+    rows = []
+    for place in _places(evidence, claim):
+        answers, missing = _answers(evidence, claim, place)
+        if not answers:
+            continue
+        weakest = max(answers, key=_weakness)
+        fewest = min(answer.gain.pairs for answer in answers)
+        note = f"no runs of {captions.listing(missing)}" if missing else ""
+        if fewest < pairs:
+            note = "; ".join(filter(None, [note, f"{fewest} of {pairs} pairs"]))
+        verdict, p = (TOO_FEW, math.nan) if note else (NOT_SUPPORTED, weakest.gain.p)
+        against = captions.listing([answer.against for answer in answers if answer.against])
+        runs = " ".join(map(str, sorted({run for answer in answers for run in answer.runs})))
+        label = f"{claim['name']}: {place.title}"
+        rows.append(
+            (claim["name"], label, place.title, verdict, *weakest.effect, UNITS[claim["kind"]], fewest, p, math.nan,
+             against, note, runs, weakest.gain.mean > 0, place.study.key)
+        )  # fmt: skip
+    nowhere = (math.nan, math.nan, math.nan, UNITS[claim["kind"]], 0, math.nan, math.nan, "", NOWHERE, "", False, "")
+    return rows or [(claim["name"], claim["name"], "", TOO_FEW, *nowhere)]
+
+
+def _weakness(answer: Answer) -> tuple[bool, float, float]:
+    """Return a sort key: the higher, the less an answer speaks for the claim."""
+    gain = answer.gain
+    return (not gain.mean > 0, gain.p if math.isfinite(gain.p) else 1.0, -gain.mean)
+
+
+def _places(evidence: Evidence, claim: Claim) -> Iterator[Place]:
+    """Yield where there are runs of the claim's method: studies, or for transfer pairs of images."""
+    for study in evidence.studies:
+        origins: dict[Origin | None, None] = {None: None}
+        if claim.get("transfer"):
+            origins = dict.fromkeys(one.origin for one in study.transfers)
+        for origin in origins:
+            if study.reference(claim["method"], origin) is not None:
+                yield Place(study, origin)
+
+
+def _answers(evidence: Evidence, claim: Claim, place: Place) -> tuple[list[Answer], list[str]]:
+    """Return what the runs of a place say, one method to compare with after the other, and those that have no runs."""
+    one = place.study.reference(claim["method"], place.origin)
+    assert one is not None
+    points = evidence.points[evidence.points["study"] == place.study.key]
+    if claim["kind"] == "partners":
+        return _partners(points, one), []
+    answers, missing = [], []
+    for method in claim["against"]:
+        other = place.study.reference(method, place.origin)
+        if other is None:
+            missing.append(style.look(method).label)
+        elif claim["kind"] == "time":
+            answers.append(_time(one, other, claim["at_most"]))
+        else:
+            answers.append(_scores(claim, place.study, points, one, other))
+    return answers, missing
+
+
+def _scores(claim: Claim, study: Study, points: pd.DataFrame, one: Series, other: Series) -> Answer:
+    """Compare the main test metric, as the mean over the label fractions asked for."""
+    scores = seed_scores(study, points)
+    asked = (scores["protocol"] == claim["protocol"]) & (scores["percent"] < claim["percent_below"])
+    gain = gains(scores[asked], one, other)[MEAN].droplevel("protocol").dropna()
+    return _answer(difference(gain), 100, other, _ids(gain.index, one, other))
+
+
+def _partners(points: pd.DataFrame, one: Series) -> list[Answer]:
+    """Compare the same-label rate of the partners that trained with that of random partners, in the last epoch."""
+    name = f"partners/tracin_{one.runs[0]['config']['tracin']['normalize']}/same_label"
+    mine = points[points["series"] == one.key]
+    same, chance = (mine[mine["name"] == n].set_index("seed")["value"] for n in (name, "partners/chance"))
+    gain = (same - chance).dropna()
+    return [_answer(difference(gain), 100, None, _ids(gain.index, one))] if len(gain) else []
+
+
+def _time(one: Series, other: Series, at_most: float) -> Answer:
+    """Compare the time of an epoch; runs on other devices than the pair's other run say nothing."""
+    mine, theirs = ({run["config"]["seed"]: run for run in series.runs} for series in (one, other))
+    ratios = {
+        seed: epoch_seconds(mine[seed]) / epoch_seconds(theirs[seed])
+        for seed in sorted(mine.keys() & theirs.keys())
+        if device_of(mine[seed]) == device_of(theirs[seed])
+    }
+    ratios = {seed: ratio for seed, ratio in ratios.items() if math.isfinite(ratio)}
+    ratio = estimate(ratios.values())
+    answer = _answer(difference(at_most - ratio for ratio in ratios.values()), 1, other, _ids(ratios, one, other))
+    return dataclasses.replace(answer, effect=(ratio.mean, ratio.low, ratio.high))
+
+
+def _answer(gain: Difference, factor: float, other: Series | None, runs: tuple[int, ...]) -> Answer:
+    effect = (factor * gain.mean, factor * gain.low, factor * gain.high)
+    return Answer(gain, effect, "" if other is None else other.label, runs)
+
+
+def _ids(seeds: Iterable[int], *series: Series) -> tuple[int, ...]:
+    wanted = set(seeds)
+    return tuple(run["_id"] for one in series for run in one.runs if run["config"]["seed"] in wanted)

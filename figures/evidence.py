@@ -1,0 +1,50 @@
+"""What an artefact is made from: studies, their metric points, and the files that their runs stored."""
+
+import io
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from figures.records import Study
+from figures.series import Run, Series
+from repro.store import RunSource
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One study, or all of them.
+
+    Args:
+        studies: the studies.
+        points: of one study every metric point, from `records.points_of`; of all studies those of `records.final`.
+        stored: where they were read from.
+    """
+
+    studies: tuple[Study, ...]
+    points: pd.DataFrame
+    stored: RunSource
+
+    @property
+    def study(self) -> Study:
+        """The study, where there is one."""
+        (study,) = self.studies
+        return study
+
+    def arrays(self, run: Run, name: str) -> dict[str, np.ndarray] | None:
+        """Return the arrays of a run's artifact NAME.npz; None where the run has none or an archive leaves it out."""
+        for artifact in run["artifacts"]:
+            if artifact["name"] == f"{name}.npz":
+                content = self.stored.read(artifact["file_id"])
+                if content is not None:
+                    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+                        return dict(arrays)
+        return None
+
+    def first_with(self, series: Series, name: str) -> tuple[Run, dict[str, np.ndarray]] | None:
+        """Return the run of the lowest seed that has an artifact NAME.npz, and its arrays."""
+        for run in sorted(series.runs, key=lambda run: run["config"]["seed"]):
+            arrays = self.arrays(run, name)
+            if arrays is not None:
+                return run, arrays
+        return None

@@ -1,0 +1,15 @@
+"""What a run says of its own time and device."""
+
+import math
+
+from figures.series import Run
+
+
+def epoch_seconds(run: Run) -> float:
+    """Return how long an epoch of pretraining took, in seconds; NaN where the run did not pretrain."""
+    return float(run["info"].get("timings", {}).get("pretrain_s", math.nan)) / run["config"]["pretrain"]["epochs"]
+
+
+def device_of(run: Run) -> str:
+    """Return the name of the device that the run computed on."""
+    return str(run["info"].get("provenance", {}).get("device", "unknown device"))
