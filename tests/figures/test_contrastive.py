@@ -6,6 +6,8 @@ from figures.artefacts import partner_quality, training_curves
 from figures.registry import ARTEFACTS
 from tests.figures.synthetic import CONTRASTIVE, add_study, captions_of, config, evidence_of, metrics
 
+ALWAYS = ("cost", "settings", "claims", "datasets")
+
 
 def test_contrastive_runs_alone_are_drawn_without_what_only_byol_stores(database, draw) -> None:
     add_study(database, CONTRASTIVE, seeds=2, pretrain__epochs=3, evaluate__fractions=[1.0])
