@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
         chapters, points = [], []
         for study in found.studies:
             evidence = Evidence((study,), records.points_of(stored, study), stored)
-            if study.series and not found.aside(study):
+            if study.series and not records.aside(study, found.studies):
                 chapters.append(desk.chapter(evidence, study.folder))
             points.append(records.final(study, evidence.points))
         together = Evidence(found.studies, pd.concat(points), stored)

@@ -13,7 +13,7 @@ import pandas as pd
 from figures import captions, style
 from figures.differences import MEAN, gains
 from figures.evidence import Evidence
-from figures.records import Study
+from figures.records import Study, aside
 from figures.scores import seed_scores
 from figures.series import Origin, Series
 from figures.stats import Difference, difference, estimate, holm
@@ -130,6 +130,8 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int) -> list[tuple[Any, ..
         if fewest < pairs:
             note = "; ".join(filter(None, [note, f"{fewest} of {pairs} pairs"]))
         verdict, p = (TOO_FEW, math.nan) if note else (NOT_SUPPORTED, weakest.gain.p)
+        if not note and math.isnan(p):
+            note = "all differences are equal, so there is no test"
         against = captions.listing([answer.against for answer in answers if answer.against])
         runs = " ".join(map(str, sorted({run for answer in answers for run in answer.runs})))
         label = f"{claim['name']}: {place.title}"
@@ -150,6 +152,8 @@ def _weakness(answer: Answer) -> tuple[bool, float, float]:
 def _places(evidence: Evidence, claim: Claim) -> Iterator[Place]:
     """Yield where there are runs of the claim's method: studies, or for transfer pairs of images."""
     for study in evidence.studies:
+        if aside(study, evidence.studies):
+            continue
         origins: dict[Origin | None, None] = {None: None}
         if claim.get("transfer"):
             origins = dict.fromkeys(one.origin for one in study.transfers)

@@ -115,20 +115,6 @@ class Records:
     studies: tuple[Study, ...]
     left_out: tuple[LeftOut, ...]
 
-    def aside(self, study: Study) -> bool:
-        """Whether a study is but the variant of a greater one: runs of one method with one setting changed.
-
-        What there is to say of it stands in the table of sensitivity, beside that method's other settings.
-        """
-        method, *more = {one.method for one in study.series}
-        return not more and any(
-            len({one.method for one in other.series}) > 1
-            and same_images(study, other)
-            and (base := other.reference(method)) is not None
-            and all(len(differing(base, one)) == 1 for one in study.series if one.runs)
-            for other in self.studies
-        )
-
 
 def read(stored: Database | RunSource) -> Records:
     """Return the stored runs, each checked once for being whole.
@@ -194,6 +180,21 @@ def final(study: Study, points: pd.DataFrame) -> pd.DataFrame:
     last = points["step"] == points.groupby(["run_id", "name"])["step"].transform("max")
     collapsed = (points["name"] == "pretrain/collapsed") & (points["value"] > 0)
     return points[tests | last | collapsed].assign(study=study.key)
+
+
+def aside(study: Study, studies: Iterable[Study]) -> bool:
+    """Whether a study is but the variant of a greater one: runs of one method with one setting changed.
+
+    What there is to say of it stands in the table of sensitivity, beside that method's other settings.
+    """
+    method, *more = {one.method for one in study.series} or {""}
+    return not more and any(
+        len({one.method for one in other.series}) > 1
+        and same_images(study, other)
+        and (base := other.reference(method)) is not None
+        and all(len(differing(base, one)) == 1 for one in study.series if one.runs)
+        for other in studies
+    )
 
 
 def same_images(study: Study, other: Study) -> bool:

@@ -1,5 +1,6 @@
 """A table for print, and the same table in LaTeX and Markdown."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ TEMPLATES = Path(__file__).parent
 MISSING = "–"
 """What stands in a cell for which there is no number."""
 
+ROWS_OF_A_PAGE = 45
+"""Longer tables go on over several pages in LaTeX."""
+
 HEADING = 12
 """Characters after which the heading of a column in LaTeX goes on in the next line."""
 
@@ -20,7 +24,7 @@ _LATEX = str.maketrans(
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-        "–": "--", "×": r"$\times$", "±": r"$\pm$", "−": "$-$",
+        "–": "--", "→": r"$\rightarrow$", "’": "'", "×": r"$\times$", "±": r"$\pm$", "−": "$-$",
     }
 )  # fmt: skip
 
@@ -63,6 +67,11 @@ class Grid:
     align: str = "c"
 
     @property
+    def widest(self) -> int:
+        """Number of characters of the longest label."""
+        return max((len(label) for group in self.groups for label, _ in group.rows), default=0)
+
+    @property
     def height(self) -> int:
         """Number of rows, headings of groups included."""
         return sum(1 + len(group.rows) for group in self.groups)
@@ -86,10 +95,11 @@ def templates(autoescape: bool = False) -> Environment:
     )  # fmt: skip
     made.filters["stacked"] = lambda text: wrap(str(text), HEADING, break_long_words=False, break_on_hyphens=False)
     made.filters["latex"] = lambda text: str(text).translate(_LATEX).replace(r" \%", r"~\%")
-    made.filters["unbroken"] = lambda text: str(text).replace(" %", "\u00a0%").replace(" px", "\u00a0px")
+    made.filters["unbroken"] = lambda text: re.sub(" (?=%|px)|(?<=<) ", "\u00a0", str(text))
     made.filters["markdown"] = lambda text: str(text).replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")
     return made
 
 
 def _render(template: str, grid: Grid, caption: str, label: str) -> str:
-    return templates().get_template(template).render(grid=grid, caption=caption, label=label)
+    about = {"grid": grid, "caption": caption, "label": label, "rows_of_a_page": ROWS_OF_A_PAGE}
+    return templates().get_template(template).render(**about)

@@ -19,7 +19,7 @@ def make(evidence: Evidence) -> Table | None:
         rows = data[data["claim"] == claim["name"]]
         lines = [(str(row.study) or "Any study", _row(row)) for row in rows.itertuples()]
         groups.append(Group(f"{claim['text']} {claim['source']}", lines))
-    grid = Grid("Claim, and the runs it is asked of", ["Verdict", "Effect", "Against", "p", "Pairs"], groups)
+    grid = Grid("Claim, and the runs it is asked of", ["Verdict", "Effect", "Against", "p", "Pairs"], groups, align="l")
     return Table(_caption(ledger), data, _metrics(ledger), grid)
 
 

@@ -1,0 +1,149 @@
+"""The page in a real browser, without a network, as a reader opens it: on a desk, on a phone, in the dark, on paper."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from figures.__main__ import main
+from tests.figures.synthetic import add, add_transfers, add_whole_study, config
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
+]
+
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture(scope="module")
+def results(server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results with every artefact, two studies, a variant, a transfer, a damaged run, and long names."""
+    database, runs = server
+    database.runs.delete_many({})
+    database.metrics.delete_many({})
+    made = add_whole_study(database, ("random_init", "supervised", "simclr", "byol", "byol_tracin"), seeds=3)
+    add_whole_study(database, ("byol_tracin",), seeds=3, tracin__normalize="dot")
+    add_whole_study(
+        database, ("byol", "a_method_of_mine"), seeds=1, multi_label=True, data__name="my_own_images_of_lungs"
+    )
+    encoders = {key: run for key, run in made.items() if key[0] in ("simclr", "byol", "byol_tracin")}
+    add_transfers(database, encoders, "pneumoniamnist")
+    add(database, config("byol", 9), status="FAILED")
+    folder = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPRO_RUNS", str(runs))
+        patch.delenv("REPRO_MONGO_URI", raising=False)
+        main(["--out", str(folder)])
+    return folder
+
+
+class Opened:
+    """The page, open, and all that the browser complained of or asked the network for."""
+
+    def __init__(self, browser: Browser, folder: Path, width: int, scheme: str, **other) -> None:
+        context = browser.new_context(
+            viewport={"width": width, "height": 800}, color_scheme=scheme, offline=True, **other
+        )
+        self.page: Page = context.new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto((folder / "index.html").as_uri())
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1200])
+def test_it_opens_offline_in_silence_and_fits_the_screen(browser, results: Path, width: int, scheme: str) -> None:
+    opened = Opened(browser, results, width, scheme)
+    page = opened.page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    drawn = page.evaluate("Promise.all([...document.images].map(i => i.decode().then(() => i.naturalWidth)))")
+    assert len(drawn) >= 15
+    assert min(drawn) > 200
+    assert page.locator("h3").count() >= 25
+    wide = page.evaluate(
+        "[...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll') "
+        "&& e.getBoundingClientRect().right > innerWidth + 1).map(e => e.outerHTML.slice(0, 80))"
+    )
+    assert wide == []
+    assert opened.said == []
+    assert [url for url in opened.asked if not url.startswith(("file:", "data:"))] == []
+
+
+def test_the_dark_page_is_dark_and_its_text_can_be_read(browser, results: Path) -> None:
+    contrast = """(selector) => {
+      const linear = x => x <= .04045 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4;
+      const light = colour => { const v = colour.match(/[\\d.]+/g).slice(0, 3).map(x => linear(x / 255));
+        return .2126 * v[0] + .7152 * v[1] + .0722 * v[2] };
+      const ink = light(getComputedStyle(document.querySelector(selector)).color);
+      const paper = light(getComputedStyle(document.body).backgroundColor);
+      return [(Math.max(ink, paper) + .05) / (Math.min(ink, paper) + .05), paper] }"""
+    for scheme in ("light", "dark"):
+        page = Opened(browser, results, 1200, scheme).page
+        for selector in ("main p.caption", "main a", "tbody th.group", "td small", "details.origins", "footer p"):
+            ratio, paper = page.evaluate(contrast, selector)
+            assert ratio >= 4.5, (scheme, selector)  # WCAG 2, level AA
+            assert (paper < 0.1) == (scheme == "dark")
+
+
+def test_every_link_leads_somewhere(browser, results: Path) -> None:
+    page = Opened(browser, results, 1200, "light").page
+    links = page.eval_on_selector_all("a[href]", "all => all.map(a => a.href)")
+    assert len(links) > 100
+    for link in links:
+        target = urlparse(link)
+        assert target.scheme == "file"
+        assert Path(unquote(target.path)).is_file(), link
+        if target.fragment:
+            assert page.locator(f"[id='{unquote(target.fragment)}']").count() == 1, link
+    page.click("nav a[href^='#']:has-text('What these runs say')")
+    assert page.evaluate("document.getElementById('overall-claims').getBoundingClientRect().top") < 800
+
+
+def test_keys_alone_reach_the_content_the_tables_and_the_runs_behind(browser, results: Path) -> None:
+    page = Opened(browser, results, 1200, "light").page
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the results"
+    assert page.evaluate("document.activeElement.getBoundingClientRect().left") >= 0  # it is seen
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#results")
+    seen = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        seen.add(page.evaluate("document.activeElement.tagName + '.' + document.activeElement.className"))
+    assert {"DIV.scroll", "SUMMARY.", "A."} <= seen
+    page.focus("details.origins summary")
+    page.keyboard.press("Enter")
+    assert "python -m repro.reproduce verify 1" in page.locator("details[open]").first.inner_text()
+
+
+def test_it_prints_without_links_to_files_and_within_the_paper(browser, results: Path, tmp_path: Path) -> None:
+    page = Opened(browser, results, 1200, "light").page
+    page.emulate_media(media="print")
+    assert not page.locator("ul.files").first.is_visible()
+    assert page.locator("table").first.is_visible()
+    pdf = page.pdf(format="A4")
+    assert pdf.startswith(b"%PDF")
+    assert len(pdf) > 100_000
