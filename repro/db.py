@@ -12,7 +12,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pymongo.database import Database
@@ -34,6 +34,7 @@ from repro.store.delivery import deliver_left_over
 from repro.store.exporting import export, finished
 from repro.store.importing import import_runs
 from repro.store.inventory import repeated, strays
+from repro.store.optional import OPTIONAL
 from repro.store.source import DatabaseSource, Run
 
 
@@ -55,7 +56,7 @@ def main(arguments: list[str]) -> None:
             case "weights":
                 _weights(database, options.run, options.file)
             case "export":
-                _export(database, options.file, options.runs, options.weights)
+                _export(database, options.file, options.runs, options.without)
             case "import":
                 assert archive is not None
                 _import(database, archive)
@@ -84,12 +85,15 @@ def _parser() -> Parser:
         metavar="RUN",
         help="run ids (default: all that have ended, also those that failed or are damaged, which is said of them)",
     )
-    exporting.add_argument(
-        "--no-weights",
-        dest="weights",
-        action="store_false",
-        help="leave out artifacts *.safetensors, most of the size: figures need none, and the archive says so",
-    )
+    for name, kind in OPTIONAL.items():
+        exporting.add_argument(
+            f"--no-{name}",
+            dest="without",
+            action="append_const",
+            const=name,
+            default=[],
+            help=f"leave out artifacts *{kind.ending}, and say so in the archive: {kind.when}",
+        )
     importing = verbs.add_parser("import", help="take runs in from such a file")
     importing.add_argument("file", type=Path, help="file to read, e.g. runs.zip")
     return parser
@@ -138,19 +142,19 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     print(f"{file}: {encoder['arch']}, stem {encoder['stem']}, width {encoder['width']}; keys as in torchvision, no fc")
 
 
-def _export(database: Database, file: Path, run_ids: Sequence[int], weights: bool) -> None:
+def _export(database: Database, file: Path, run_ids: Sequence[int], without: Collection[str]) -> None:
     source, runs = DatabaseSource(database), finished(database, run_ids)
     for finding in examine(source, runs):
         if finding.problems:
             print(f"exported as it is: run {finding.run['_id']}: {'; '.join(finding.problems)}", file=sys.stderr)
-    left_out = export(source, file, runs, weights)
+    left_out = export(source, file, runs, without)
     lighter = f"; {len(left_out)} artifacts left out, as it says of them" if left_out else ""
     print(f"{file}: {len(runs)} runs, {file.stat().st_size / 1e6:.1f} MB{lighter}")
 
 
 def _import(database: Database, archive: Archive) -> None:
     done = import_runs(database, archive)
-    completed = f", {len(done.completed)} given the weights they lacked" if done.completed else ""
+    completed = f", {len(done.completed)} given what they lacked" if done.completed else ""
     lighter = f"; {len(archive.left_out)} artifacts were left out of the archive" if archive.left_out else ""
     print(f"{len(done.new)} runs imported{completed}, {len(done.there)} already there{lighter}")
 

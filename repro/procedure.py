@@ -15,13 +15,14 @@ from safetensors.torch import load as load_weights
 
 from repro.configs.identity import digest
 from repro.configs.resolve import plain
+from repro.configs.show import sources
 from repro.data import ImageSet, load
 from repro.data.folder import prepared_folder
 from repro.earlier import stored_networks, stored_pretraining
 from repro.errors import InputError
 from repro.evaluate.budget import extra_steps
 from repro.evaluate.protocols import evaluate
-from repro.pretrain import processes
+from repro.pretrain import pictures, processes
 from repro.pretrain.checkpoint import Checkpoint, Followed
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.imagenet import imagenet_encoder
@@ -50,6 +51,7 @@ class Procedure:
         self.checkpoint = Checkpoint(checkpoint_folder(self.config))
         self.recorder.info(
             **facts,
+            sources=sources(self.config),
             provenance=provenance(self.device),
             data={**self.images.describe(), "stands_in_for": self.config["data"]["stands_in_for"]},
         )
@@ -90,6 +92,9 @@ class Procedure:
             self.recorder.file(file)
         if result.history.batches:
             self.recorder.arrays("selection.npz", {k: rows.numpy() for k, rows in result.history.batches.items()})
+        self.recorder.arrays("views.pictures.npz", pictures.viewed(self.images, self.config))
+        if result.history.choices:
+            self.recorder.arrays("partners.pictures.npz", pictures.partnered(self.images, result.history.choices))
         self.timings |= {
             "pretrain_s": round(result.history.seconds, 3),
             "images_per_second": round(result.images_per_second, 1),
@@ -103,6 +108,8 @@ class Procedure:
         extra = extra_steps(self.config, len(self.images.indices("train")))
         result = evaluate(encoder, self.images, self.config, extra, self.device, self.recorder.metric)
         self.recorder.arrays("test_scores.npz", result.scores)
+        if result.features:
+            self.recorder.arrays("features.npz", result.features)
         self.recorder.info(label_subsets=result.label_subsets)
         self.timings["evaluate_s"] = round(time.monotonic() - start, 3)
         self._complete()

@@ -18,6 +18,7 @@ from pymongo.database import Database
 from safetensors.torch import load_file
 
 from repro import db, run
+from repro.configs.resolve import flat
 from repro.data import __main__ as data
 from repro.errors import front_door
 from repro.reproduce import __main__ as reproduce
@@ -166,7 +167,10 @@ def test_a_run_is_recorded_whole_with_all_that_its_numbers_rest_on(database: Dat
     assert problems_of(database, stored) == []
     assert f"run {stored['_id']} is stored whole" in caplog.text
     assert stored["config"]["seed"] == 3
-    assert {a["name"] for a in stored["artifacts"]} == {"encoder.safetensors", "selection.npz", "test_scores.npz"}
+    assert {a["name"] for a in stored["artifacts"]} == {
+        *("encoder.safetensors", "selection.npz", "test_scores.npz", "features.npz"),
+        *("views.pictures.npz", "partners.pictures.npz"),
+    }
     info = stored["info"]
     assert info["provenance"]["versions"]["torch"] == torch.__version__.split("+")[0]
     sizes = info["data"]["images"]
@@ -174,6 +178,9 @@ def test_a_run_is_recorded_whole_with_all_that_its_numbers_rest_on(database: Dat
     assert [s["fraction"] for s in info["label_subsets"]] == [0.5, 1.0]
     assert info["label_subsets"][1]["images"] == sizes["train"]
     assert info["timings"]["pretrain_s"] > 0
+    marks = info["sources"]
+    assert (marks["pretrain"]["epochs"], marks["pretrain"]["momentum"], marks["seed"]) == ("[set]", "[BYOL]", "[set]")
+    assert dict(flat(marks)).keys() == dict(flat(stored["config"])).keys()
     names = set(metric_points(database, [stored["_id"]])["name"])
     assert {"pretrain/loss", "partners/chance", "partners/tracin_cosine/same_label", "partners/tracin_dot/same_label",
             "test/finetune/balanced_accuracy", "val/knn/accuracy", "finetune/50/val"} <= names  # fmt: skip

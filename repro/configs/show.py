@@ -3,18 +3,33 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from repro.configs.resolve import flat, settings
+from repro.configs.resolve import flat, put, settings
+from repro.configs.setting import Setting
+
+SET = "[set]"
+"""The mark of a value that is not the default: a named config or the user set it."""
 
 
 def lines(config: Mapping[str, Any]) -> Iterator[str]:
     """Yield one line per setting: value, source, meaning; a star marks what differs from the default."""
     values = dict(flat(config))
-    rows = [(key, repr(values[key]), s, values[key] != s.value) for key, s in settings()]
+    rows = [(key, repr(values[key]), s, source_of(values[key], s)) for key, s in settings()]
     width = max(len(key) + len(value) for key, value, _, _ in rows) + 3
-    for key, value, setting, changed in rows:
-        # A value that was changed no longer comes from where the default does.
-        source = "[set]" if changed else setting.source
-        yield f"{'*' if changed else ' '} {f'{key} = {value}':{width}}  {source:8} {setting.help}"
+    for key, value, setting, source in rows:
+        yield f"{'*' if source == SET else ' '} {f'{key} = {value}':{width}}  {source:8} {setting.help}"
+
+
+def sources(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where every value comes from, as the lines say it: marks, nested as the config is."""
+    values, marks = dict(flat(config)), dict[str, Any]()
+    for key, setting in settings():
+        put(marks, key, source_of(values[key], setting))
+    return marks
+
+
+def source_of(value: Any, setting: Setting) -> str:
+    """Return the source mark of a setting's value; one that was changed no longer comes from where the default does."""
+    return setting.source if value == setting.value else SET
 
 
 def markdown() -> str:

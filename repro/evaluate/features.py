@@ -8,6 +8,9 @@ from repro.pretrain.encoder import Encoder, normalized, to_input
 
 CHUNK = 512
 
+SHOWN, SEED = 500, 0
+"""Test images whose features are stored, and which: the same ones in every run of a study, whatever its seed."""
+
 
 @torch.no_grad()
 def extract(encoder: Encoder, images: ImageSet, device: torch.device) -> np.ndarray:
@@ -18,3 +21,19 @@ def extract(encoder: Encoder, images: ImageSet, device: torch.device) -> np.ndar
         pixels = torch.from_numpy(np.array(images.images[start : start + CHUNK])).to(device)
         rows.append(encoder(normalized(to_input(pixels))).float().cpu())
     return torch.cat(rows).numpy()
+
+
+def shown(features: np.ndarray, images: ImageSet) -> dict[str, np.ndarray]:
+    """Return the features of a few test images, for a map of them.
+
+    Args:
+        features: float32 `[N, D]` of all images.
+        images: the data set.
+
+    Returns:
+        features float16 `[n, D]`, cut to the range of that type; labels; indices int64 `[n]`, ascending; n <= 500.
+    """
+    indices = np.sort(np.random.default_rng(SEED).permutation(images.indices("test"))[:SHOWN])
+    limit = np.finfo(np.float16).max
+    half = np.clip(features[indices], -limit, limit).astype(np.float16)
+    return {"features": half, "labels": images.labels[indices], "indices": indices}

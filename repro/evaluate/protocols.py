@@ -11,7 +11,7 @@ from repro.data import ImageSet
 from repro.data.imageset import sha256_of
 from repro.data.subsets import label_subset
 from repro.evaluate import budget, knn, linear
-from repro.evaluate.features import extract
+from repro.evaluate.features import extract, shown
 from repro.evaluate.finetune import finetune
 from repro.evaluate.metrics import main_metric, measure, selection_score
 from repro.evaluate.semixup import semixup
@@ -27,11 +27,13 @@ class Evaluation:
         main: "protocol/percent" -> the main metric on the test split.
         scores: arrays to store: test labels, test indices, and test scores float32 `[N, C]` per protocol and percent.
         label_subsets: fraction, number of images and hash of every label subset.
+        features: arrays to store: frozen features of some test images (see `shown`); empty if no protocol has any.
     """
 
     main: dict[str, float] = field(default_factory=dict)
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     label_subsets: list[dict[str, Any]] = field(default_factory=list)
+    features: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def evaluate(
@@ -59,6 +61,8 @@ def evaluate(
     features = extract(encoder, images, device) if frozen else np.empty((0, 0))
     test = images.indices("test")
     result = Evaluation(scores={"labels": images.labels[test], "indices": test})
+    if frozen:
+        result.features = shown(features, images)
     for fraction in settings["fractions"]:
         labelled = label_subset(images, fraction, config["seed"])
         percent = round(100 * fraction, 6)

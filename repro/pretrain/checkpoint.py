@@ -27,12 +27,14 @@ class History:
         batches: name -> float32 `[epochs, batches]`.
         seconds: time spent training, over all the processes that took part.
         interruptions: how often it was resumed.
+        choices: who was whose partner in the very last batch (see `Choices.read`); empty until then.
     """
 
     metrics: dict[str, list[float]] = field(default_factory=dict)
     batches: dict[str, torch.Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     interruptions: int = 0
+    choices: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def add(self, metrics: dict[str, float], batches: dict[str, torch.Tensor], seconds: float) -> None:
         """Add an epoch: its metrics, its batch-by-batch statistics `[batches]`, and how long it took."""
@@ -87,6 +89,7 @@ class Checkpoint:
             tensors |= {f"optimizer/{number}/{name}": value for name, value in state.items() if value is not None}
         tensors |= {f"metrics/{name}": torch.tensor(v, dtype=torch.float64) for name, v in history.metrics.items()}
         tensors |= {f"batches/{name}": values for name, values in history.batches.items()}
+        tensors |= {f"choices/{name}": positions for name, positions in history.choices.items()}
         about = {"images": images, "epoch": epoch, "seconds": history.seconds, "interruptions": history.interruptions}
         _write(self._file, tensors, {"about": json.dumps(about)})
 
@@ -126,8 +129,8 @@ class Checkpoint:
             state.setdefault(int(number), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         metrics = {name: values.tolist() for name, values in below(tensors, "metrics/").items()}
-        history = History(metrics, below(tensors, "batches/"), about["seconds"], about["interruptions"] + 1)
-        return about["epoch"], history
+        batches, choices = below(tensors, "batches/"), below(tensors, "choices/")
+        return about["epoch"], History(metrics, batches, about["seconds"], about["interruptions"] + 1, choices)
 
     def delete(self) -> None:
         """Remove the checkpoint: what it led to is stored."""

@@ -7,6 +7,7 @@ import torch
 
 from repro.errors import InputError
 from repro.pretrain.byol import Partners
+from repro.pretrain.choices import Choices
 from repro.pretrain.selectors import SELECTORS, Batch, Members, choose
 
 COLLAPSED = 0.1
@@ -22,7 +23,11 @@ class PartnerStatistics:
         classes: number of classes or labels.
         exclude_group: whether images of one group may not be partners.
         k: partners per image of the selector that trains; of the others the best is measured.
+
+    `latest` are the choices of the selectors within the latest batch.
     """
+
+    latest: Choices
 
     def __init__(
         self, used: str | None, measured: Sequence[str], classes: int, exclude_group: bool, k: int = 1
@@ -43,6 +48,7 @@ class PartnerStatistics:
         self._count("chance", (same & allowed).sum(dim=1) / others.clamp_min(1), members, others > 0)
         scored = {"cosine": SELECTORS["cosine"].scores(batch)}  # all are compared with its choice
         nearest = choose(scored["cosine"], allowed, batch.own).index[:, 0]
+        self.latest = Choices(batch.members.position, allowed)
         chosen = None
         for name in self._names:
             selector = SELECTORS[name]
@@ -52,6 +58,8 @@ class PartnerStatistics:
             self.see(f"the selector {name}", scores, step)
             partners = choose(scores, allowed, candidates, self._k if name == self._used else 1)
             self._measure(name, partners, same, members, nearest if selector.in_batch else None)
+            if selector.in_batch:
+                self.latest.first[name] = partners.index[:, 0]
             if name == self._used:
                 chosen = partners
         norm = batch.kernel.diagonal().clamp_min(0).sqrt()

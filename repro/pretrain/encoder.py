@@ -52,3 +52,8 @@ def to_input(images: torch.Tensor) -> torch.Tensor:
 def normalized(images: torch.Tensor) -> torch.Tensor:
     """Centre and scale images in [0, 1] the same way for every data set: (x - 0.5) / 0.25. [us]"""
     return (images - 0.5) / 0.25
+
+
+def to_stored(images: torch.Tensor) -> torch.Tensor:
+    """Turn normalised images back into stored ones: float `[B, 3, H, W]` to uint8 `[B, H, W, 3]`."""
+    return (images * 0.25 + 0.5).clamp(0, 1).mul(255).round().to(torch.uint8).permute(0, 2, 3, 1)

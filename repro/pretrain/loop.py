@@ -117,6 +117,8 @@ def pretrain(
             for name, value in values.items():
                 report(name, value, epoch + 1)
             last = epoch + 1 == settings["epochs"]
+            if last:
+                history.choices = trainer.objective.choices()
             if settings["keep_every"] is not None and ((epoch + 1) % settings["keep_every"] == 0 or last):
                 checkpoint.keep(trainer.objective.model, epoch + 1, values["pretrain/lr"])
             if (epoch + 1) % settings["checkpoint_every"] == 0 or last:

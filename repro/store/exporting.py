@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from repro.errors import InputError, StorageError
 from repro.progress import Progress
 from repro.store.archive import FILES, FORMAT, MANIFEST, VERSION, run_folder
 from repro.store.documents import Document, mentions, text_of
-from repro.store.integrity import WEIGHTS
+from repro.store.optional import kind_of
 from repro.store.source import Content, DatabaseSource, Run
 
 UNFINISHED = ("QUEUED", "RUNNING", "IMPORTING")
@@ -48,7 +48,9 @@ def finished(database: Database, run_ids: Sequence[int] = ()) -> list[Run]:
     return chosen
 
 
-def export(source: DatabaseSource, path: Path, runs: Sequence[Run], weights: bool) -> list[dict[str, Any]]:
+def export(
+    source: DatabaseSource, path: Path, runs: Sequence[Run], without: Collection[str] = ()
+) -> list[dict[str, Any]]:
     """Write runs as an archive, and return what was left out of it.
 
     The record is copied as it is, damage included. Files are read twice, once to name them by their SHA-256 (by the
@@ -58,7 +60,7 @@ def export(source: DatabaseSource, path: Path, runs: Sequence[Run], weights: boo
         source: the run database.
         path: the file to write; it is there whole or not at all.
         runs: from `finished`.
-        weights: whether artifacts *.safetensors go along; if not, the archive says what was left out.
+        without: kinds of artifacts (keys of `OPTIONAL`) that stay behind; the archive says what was left out.
 
     Returns:
         For each artifact that was left out its run, artifact (its name), sha256 and size.
@@ -67,7 +69,7 @@ def export(source: DatabaseSource, path: Path, runs: Sequence[Run], weights: boo
         InputError: the file cannot be written.
         StorageError: a run changed meanwhile.
     """
-    entries = _entries(source, runs, weights)
+    entries = _entries(source, runs, without)
     left_out = [
         {"run": run["_id"], "artifact": name, "sha256": entry["sha256"], "size": entry["file"]["length"]}
         for run in runs
@@ -94,17 +96,17 @@ def export(source: DatabaseSource, path: Path, runs: Sequence[Run], weights: boo
     return left_out
 
 
-def _entries(source: DatabaseSource, runs: Sequence[Run], weights: bool) -> dict[Any, Document]:
+def _entries(source: DatabaseSource, runs: Sequence[Run], without: Collection[str]) -> dict[Any, Document]:
     """Return file id -> its line in the archive, for every file that the runs mention and the database knows."""
     all_of = [mention for run in runs for mention in mentions(run)]
     wanted = {file_id for _, _, file_id in all_of}
-    heavy = {file_id for kind, name, file_id in all_of if kind == "artifacts" and name.endswith(WEIGHTS)}
-    heavy -= {file_id for kind, name, file_id in all_of if kind != "artifacts" or not name.endswith(WEIGHTS)}
+    # A file that anything else mentions, too, stays in.
+    staying = {file_id for kind, name, file_id in all_of if kind != "artifacts" or kind_of(name) not in without}
     contents = source.contents(wanted)
     entries = {}
     for file in source.database.fs.files.find({"_id": {"$in": list(wanted)}}):
         content = contents.get(file["_id"], Content(None))
-        left_out = content.left_out or (not weights and file["_id"] in heavy and content.sha256 is not None)
+        left_out = content.left_out or (file["_id"] not in staying and content.sha256 is not None)
         file.pop("left_out", None)
         entries[file["_id"]] = {"file": file, "sha256": content.sha256, "left_out": left_out}
     return entries

@@ -21,7 +21,7 @@ IMPORTING = "IMPORTING"
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did: ids of the runs it brought, of those that got the weights they lacked, and of the others."""
+    """What an import did: ids of the runs it brought, of those that got what they lacked, and of the others."""
 
     new: list[int]
     completed: list[int]
@@ -53,7 +53,7 @@ def import_runs(database: Database, archive: Archive) -> Imported:
 
 
 def _standing(database: Database, source: DatabaseSource, archive: Archive, run_id: int) -> str:
-    """Return how the database stands to a run: "new", "there", "lighter" (there without weights) or "taken".
+    """Return how the database stands to a run: "new", "there", "lighter" (there without some artifacts) or "taken".
 
     A run whose import was broken off is new.
     """

@@ -7,10 +7,8 @@ from typing import Any
 from pymongo.database import Database
 
 from repro.store.digests import SeriesDigest, fact_sha256, series_digest
+from repro.store.optional import kind_of
 from repro.store.source import RUNS_AT_ONCE, Content, Run, RunSource, Series, source_of
-
-WEIGHTS = ".safetensors"
-"""How the names of artifacts end that an archive may leave out."""
 
 NOTHING = SeriesDigest().expectation
 """A metric without points."""
@@ -129,7 +127,7 @@ def _artifact_problems(run: Run, contents: dict[Any, Content]) -> tuple[list[str
             problems.append(f"artifact {name} is missing")
         elif name not in expected:
             problems.append(f"artifact {name} was not made by the run")
-        elif content.sha256 is None or (content.left_out and not name.endswith(WEIGHTS)):
+        elif content.sha256 is None or (content.left_out and kind_of(name) is None):
             problems.append(f"artifact {name} cannot be read")
         elif content.sha256 != expected[name]:
             problems.append(f"artifact {name} is altered")

@@ -8,6 +8,7 @@ from pymongo import ASCENDING
 from pymongo.database import Database
 
 from repro.errors import StorageError
+from repro.store.optional import kind_of
 from repro.store.source import LEFT_OUT, Run, RunSource, source_of
 
 if TYPE_CHECKING:
@@ -63,10 +64,11 @@ def read_artifact(runs: Database | RunSource, run: Run, name: str) -> bytes:
             if content is not None:
                 return content
             held = source.contents([artifact["file_id"]]).get(artifact["file_id"])
-            if held is not None and held.left_out:
+            kind = kind_of(name)
+            if held is not None and held.left_out and kind is not None:
                 raise StorageError(
-                    f"run {run['_id']} is here without its weights: {name} was left out when the run was archived. "
-                    "Import an archive that was exported without --no-weights"
+                    f"run {run['_id']} is here without its {kind}: {name} was left out when the run was archived. "
+                    f"Import an archive that was exported without --no-{kind}"
                 )
             raise StorageError(f"artifact {name} of run {run['_id']} cannot be read from {source.name}")
     raise StorageError(f"run {run['_id']} has no artifact {name}")

@@ -8,6 +8,7 @@ from repro.configs.identity import digest, identity
 from repro.configs.plans import PLANS
 from repro.configs.resolve import defaults, flat, plain, put, resolve, settings
 from repro.configs.setting import SOURCES
+from repro.configs.show import lines, sources
 from repro.errors import InputError
 from repro.experiment import build
 
@@ -51,6 +52,20 @@ def test_every_setting_has_a_source_and_a_help_text_and_a_default_that_is_allowe
         assert setting.source in SOURCES, key
         assert len(setting.help) > 10, key
     resolve(updates=dict(flat(defaults())))
+
+
+def test_sources_are_marked_as_the_printed_config_marks_them_and_nested_as_the_config_is():
+    config = resolve(["byol_tracin", "smoke"], {"pretrain.momentum": 0.5, "evaluate.linear.c": [0.01, 0.1, 1.0]})
+    marks = sources(config)
+    assert marks["pretrain"]["epochs"] == marks["pretrain"]["momentum"] == "[set]"
+    assert (marks["heads"]["predictor"], marks["evaluate"]["knn"]["k"]) == ("[BYOL]", "[us]")
+    assert marks["evaluate"]["linear"]["c"] == "[us]"  # set, but to the default
+    printed = {line[2:].split(" = ")[0]: line for line in lines(config)}
+    flat_marks = dict(flat(marks))
+    assert flat_marks.keys() == printed.keys() == dict(flat(config)).keys()
+    for key, mark in flat_marks.items():
+        assert f"  {mark} " in printed[key], key
+        assert printed[key].startswith("*") == (mark == "[set]"), key
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from repro.configs.resolve import resolve
 from repro.data import ImageSet
 from repro.data.subsets import label_subset
 from repro.evaluate import knn, linear
-from repro.evaluate.features import extract
+from repro.evaluate.features import extract, shown
 from repro.evaluate.finetune import finetune
 from repro.evaluate.labelled import balance
 from repro.evaluate.metrics import measure
@@ -177,3 +177,48 @@ def test_several_labels_per_image_go_through_every_protocol(tiny: ImageSet):
     for protocol in ("knn", "linear", "finetune"):
         assert points[f"test/{protocol}/auc_up"] > 0.85, protocol
         assert np.isfinite(points[f"test/{protocol}/mean_auc"])
+
+
+def test_features_of_the_same_test_images_are_kept_whatever_the_seed(tiny: ImageSet):
+    torch.manual_seed(0)
+    encoder = Encoder(width=4)
+    kept = []
+    for seed in (0, 5):
+        config = resolve(updates={"evaluate.fractions": [1.0], "evaluate.protocols": ["knn"], "seed": seed})
+        kept.append(evaluate(encoder, tiny, config, 0, CPU, lambda *_: None).features)
+    assert kept[0].keys() == {"features", "labels", "indices"}
+    assert all(np.array_equal(kept[0][name], kept[1][name]) for name in kept[0])
+    assert kept[0]["indices"].tolist() == list(range(80, 96))
+    assert kept[0]["labels"].tolist() == tiny.labels[80:].tolist()
+    encoder.eval()
+    with torch.no_grad():
+        slow = torch.cat(
+            [encoder(normalized(to_input(torch.from_numpy(tiny.images[i : i + 1])))) for i in range(80, 96)]
+        )
+    assert kept[0]["features"].dtype == np.float16
+    np.testing.assert_allclose(kept[0]["features"], slow.numpy(), rtol=2e-3, atol=1e-4)
+
+
+def test_at_most_500_test_images_have_their_features_kept_and_all_fit_into_half_precision(tiny: ImageSet):
+    many = ImageSet(
+        "many",
+        np.zeros((700, 8, 8, 1), np.uint8),
+        np.arange(700) % 2,
+        np.where(np.arange(700) % 10 == 3, "train", "test"),
+        ("a", "b"),
+    )
+    features = RNG.normal(size=(700, 3)).astype(np.float32)
+    features[:, 2] = np.where(np.arange(700) % 2, 1e6, -1e6)
+    kept = shown(features, many)
+    indices = kept["indices"]
+    assert len(indices) == len(set(indices.tolist())) == 500
+    assert (np.diff(indices) > 0).all()
+    assert (many.split[indices] == "test").all()
+    assert indices.max() > 600  # not just the first ones
+    np.testing.assert_allclose(kept["features"][:, :2], features[indices, :2], rtol=1e-3, atol=1e-4)
+    assert kept["features"][:, 2].tolist() == np.where(indices % 2, 65504.0, -65504.0).tolist()
+
+
+def test_fine_tuning_alone_keeps_no_features(tiny: ImageSet):
+    updates = {"evaluate.fractions": [1.0], "evaluate.protocols": ["finetune"], "evaluate.finetune.steps": 4}
+    assert evaluate(Encoder(width=4), tiny, resolve(updates=updates), 0, CPU, lambda *_: None).features == {}

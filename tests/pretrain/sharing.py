@@ -72,6 +72,7 @@ def trained(folder: Path, method: str, changes: dict[str, Any], precise: bool) -
     state = {f"weights/{name}": tensor.clone() for name, tensor in result.encoder.state_dict().items()}
     for name, rows in result.history.batches.items():
         state[f"batches/{name}"] = rows.clone()
+    state |= {f"choices/{name}": images.clone() for name, images in result.history.choices.items()}
     if chosen:
         state["partners"] = torch.stack(chosen)
     return reported, state

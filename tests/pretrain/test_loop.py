@@ -88,6 +88,11 @@ def test_a_resumed_run_is_the_run_that_was_never_interrupted(
     assert sorted(reported_again) == sorted(reported)
     for name, rows in whole.history.batches.items():
         torch.testing.assert_close(resumed.history.batches[name], rows, rtol=0, atol=0, equal_nan=True)
+    assert (whole.history.choices.keys() == set()) == (method in ("simclr", "nnclr"))
+    # Resumed once more, when nothing is left to train, it still knows who was whose partner at the end.
+    for again in (resumed, train(tiny, tmp_path / "cut", method, **own)[0]):
+        assert again.history.choices.keys() == whole.history.choices.keys()
+        assert all(torch.equal(again.history.choices[name], each) for name, each in whole.history.choices.items())
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(tiny: ImageSet, tmp_path: Path):

@@ -103,7 +103,10 @@ def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path, name: str
     tolerance = 1e-9 if precise else 1e-4
     assert reported == pytest.approx(expected, rel=tolerance, abs=tolerance, nan_ok=True)
     assert found.keys() == whole.keys()
+    for key in (key for key in whole if key.startswith("choices/")):
+        assert torch.equal(found[key], whole[key]), key
     if method.startswith("byol"):
+        assert {"choices/batch", "choices/random", "choices/cosine"} <= whole.keys()
         assert torch.equal(found["partners"], whole["partners"])
     for key, value in whole.items():  # batch statistics are kept in float32
         close = 1e-5 if key.startswith("batches") else tolerance

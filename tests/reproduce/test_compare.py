@@ -118,6 +118,46 @@ def test_stored_files_are_compared_array_by_array():
 
 
 @pytest.mark.parametrize(
+    ("name", "taken_from_the_data"),
+    [
+        ("views.pictures.npz: original", True),
+        ("views.pictures.npz: labels", True),
+        ("views.pictures.npz: first", False),
+        ("views.pictures.npz: second", False),
+        ("partners.pictures.npz: queries", True),
+        ("partners.pictures.npz: labels", True),
+        ("partners.pictures.npz: tracin_cosine/images", False),
+        ("partners.pictures.npz: random/labels", False),
+        ("features.npz: indices", True),
+        ("features.npz: labels", True),
+    ],
+)
+def test_another_machine_may_choose_other_partners_but_not_show_other_images(name: str, taken_from_the_data: bool):
+    pictures = np.full((2, 4, 4, 3), 250, np.uint8)
+    other = pictures.copy()
+    other[1, 2, 3, 0] = 3
+    assert compare_array(name, pictures, pictures.copy()) is None
+    found = compare_array(name, pictures, other)
+    assert found is not None
+    assert str(found) == f"{name}: 1 of 96 values, first [1, 2, 3, 0]: 250 then, 3 now (247 apart)"
+    assert judge([found], excused=False) == DIFFERENT
+    assert judge([found], excused=True) == (DIFFERENT if taken_from_the_data else WITHIN)
+    fewer = compare_array(name, pictures, pictures[:1])
+    assert fewer is not None
+    assert judge([fewer], excused=True) == DIFFERENT
+
+
+def test_features_in_half_precision_are_compared_bit_by_bit_and_judged_by_metrics():
+    then = np.array([[1.0, 2.0], [0.0, np.nan]], np.float16)
+    now = np.array([[1.0, np.nextafter(np.float16(2), np.float16(3))], [-0.0, np.nan]], np.float16)
+    found = compare_array("features.npz: features", then, now)
+    assert found is not None
+    assert (found.count, found.first.place, found.largest.gap) == (2, "[0, 1]", 2**-9)
+    assert judge([found], excused=True) == WITHIN
+    assert judge([found], excused=False) == DIFFERENT
+
+
+@pytest.mark.parametrize(
     ("metric", "then", "now", "near"),
     [
         ("test/knn/balanced_accuracy", 0.30, 0.38, True),

@@ -88,7 +88,7 @@ def test_a_run_repeats_every_bit_apart_from_all_others_and_one_on_other_data_is_
     assert same.verdict == IDENTICAL
     assert (same.differences, same.code, same.environment, same.reason) == ([], [], [], "")
     assert same.points > 50
-    assert same.artifacts == 3
+    assert same.artifacts == 6
     assert not failed([same])
     assert other.verdict == CANNOT
     assert "the images or labels of dermamnist are other ones: SHA-256" in other.reason

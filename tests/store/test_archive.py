@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 from bson import json_util
 from gridfs import GridFS
 from pymongo import MongoClient
 from pymongo.database import Database
+from sacred import Experiment
 
 from repro import db
 from repro.errors import InputError, StorageError
+from repro.recorder import Recorder
 from repro.store import find_runs, metric_points, open_archive, problems_of, read_artifact
 from repro.store.observer import DurableObserver
 from tests.conftest import ROOT
@@ -166,10 +170,91 @@ def test_without_weights_runs_are_whole_and_say_what_was_left_out(
     capsys.readouterr()
     # The whole archive brings what is lacking; then the lighter one changes nothing.
     assert at(db.main, "import", str(archive)) == 0
-    assert "0 runs imported, 3 given the weights they lacked, 0 already there" in capsys.readouterr().out
+    assert "0 runs imported, 3 given what they lacked, 0 already there" in capsys.readouterr().out
     assert at(db.main, "import", str(light)) == 0
     assert at(db.main, "export", str(tmp_path / "again.zip")) == 0
     assert (tmp_path / "again.zip").read_bytes() == archive.read_bytes()
+
+
+ALWAYS = {"features.npz", "test_scores.npz"}
+KINDS = {"weights": {"encoder.safetensors", "model-00001.safetensors"}, "pictures": {"views.pictures.npz"}}
+
+
+def illustrated() -> Experiment:
+    """An experiment that stores artifacts of every kind, no two alike."""
+    ex = Experiment("illustrated", save_git_info=False)
+    ex.add_config(seed=1)
+
+    @ex.main
+    def run(_run) -> None:
+        recorder = Recorder(_run)
+        for number, name in enumerate(sorted(ALWAYS | KINDS["pictures"])):
+            recorder.arrays(name, {"x": np.arange(number, 300)})
+        for number, name in enumerate(sorted(KINDS["weights"])):
+            recorder.weights(name, {"w": torch.arange(number, 300)})
+        recorder.complete()
+
+    return ex
+
+
+def stored_there(source: Any) -> set[str]:
+    """The artifacts of run 1 that can be read."""
+    run = source.runs()[0]
+    return {a["name"] for a in run["artifacts"] if source.read(a["file_id"]) is not None}
+
+
+@pytest.fixture
+def lighter(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[tuple[str, ...], Path]:
+    """Archives of a run with artifacts of every kind, by what was left out of them."""
+    uri = f"{server}test_{uuid.uuid4().hex[:12]}"
+    files = {left: tmp_path / f"{len(left)}{''.join(left)}.zip" for left in ((), *((k,) for k in KINDS), tuple(KINDS))}
+    with monkeypatch.context() as patch, MongoClient(uri) as client:
+        patch.setenv("REPRO_MONGO_URI", uri)
+        observer = DurableObserver(client.get_default_database())
+        run_with(observer, illustrated())
+        observer.finish()
+        for left, file in files.items():
+            assert at(db.main, "export", *(f"--no-{kind}" for kind in left), str(file)) == 0
+        client.drop_database(client.get_default_database().name)
+    return files
+
+
+def test_each_kind_of_artifact_stays_out_by_itself_and_the_runs_are_whole(lighter: dict[tuple[str, ...], Path]):
+    everything = ALWAYS.union(*KINDS.values())
+    for left, file in lighter.items():
+        gone = set[str]().union(*(KINDS[kind] for kind in left))
+        with open_archive(file) as source:
+            run = source.runs()[0]
+            assert problems_of(source, run) == []
+            assert {item["artifact"] for item in source.left_out} == gone
+            assert stored_there(source) == everything - gone
+            for name in gone:
+                (kind,) = (kind for kind, names in KINDS.items() if name in names)
+                with pytest.raises(StorageError, match=rf"without its {kind}: {name} was .* without --no-{kind}$"):
+                    read_artifact(source, run, name)
+
+
+@pytest.mark.parametrize("order", [("weights", "pictures"), ("pictures", "weights")])
+def test_archives_that_lack_different_kinds_make_up_for_each_other(
+    lighter: dict[tuple[str, ...], Path], database: Database, tmp_path: Path, capsys, order: tuple[str, str]
+):
+    assert at(db.main, "import", str(lighter["weights", "pictures"])) == 0
+    for kind in order:
+        capsys.readouterr()
+        assert at(db.main, "import", str(lighter[(kind,)])) == 0
+        assert "0 runs imported, 1 given what they lacked, 0 already there" in capsys.readouterr().out
+        assert problems_of(database, find_runs(database)[0]) == []
+    assert at(db.main, "export", str(tmp_path / "again.zip")) == 0
+    assert (tmp_path / "again.zip").read_bytes() == lighter[()].read_bytes()
+
+
+def test_only_pictures_and_weights_may_be_marked_as_left_out(lighter: dict[tuple[str, ...], Path], database: Database):
+    assert at(db.main, "import", str(lighter[()])) == 0
+    (run,) = find_runs(database)
+    for artifact in run["artifacts"]:
+        sha256 = run["info"]["expected"]["artifacts"][artifact["name"]]
+        database.fs.files.update_one({"_id": artifact["file_id"]}, {"$set": {"left_out": sha256}})
+    assert problems_of(database, run) == [f"artifact {name} cannot be read" for name in sorted(ALWAYS)]
 
 
 def test_a_mark_that_an_artifact_was_left_out_hides_no_other_damage(light: Path, database: Database):

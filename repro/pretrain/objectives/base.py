@@ -69,6 +69,10 @@ class Objective(nn.Module):
         """Return further metrics of the epoch, and statistics batch by batch, `[batches]` each."""
         return {}, {}
 
+    def choices(self) -> dict[str, torch.Tensor]:
+        """Return who was whose partner in the epoch's last batch, as `Choices.read` does; empty without partners."""
+        return {}
+
     def trained_parameters(self) -> list[tuple[str, nn.Parameter]]:
         """Return the named parameters that the optimiser changes."""
         return [(name, p) for name, p in self.named_parameters() if p.requires_grad]

@@ -77,6 +77,10 @@ class ByolObjective(Objective):
         measured = {f"partners/{name}": value for name, value in self.partners.means().items()}
         return {"pretrain/lambda": self.weight, **measured}, self.partners.by_batch()
 
+    def choices(self) -> dict[str, torch.Tensor]:
+        """Return the partners in the epoch's last batch, of every selector that chooses within it."""
+        return self.partners.latest.read()
+
     def _batch(self, first: torch.Tensor, second: torch.Tensor, out: Outputs, members: Members, step: int) -> Batch:
         def see(layer: str, scores: torch.Tensor) -> None:
             self.partners.see(layer, scores, step)

@@ -1,0 +1,30 @@
+"""What an archive of runs may leave out, and how a run's artifacts of that kind are told."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Artifacts that no number rests on.
+
+    Args:
+        ending: how their names end.
+        when: why one would leave them out; for the help of the command line.
+    """
+
+    ending: str
+    when: str
+
+
+OPTIONAL = {
+    "weights": Kind(".safetensors", "they are most of the size, and figures need none"),
+    "pictures": Kind(
+        ".pictures.npz", "they show images of the data set, which may not be yours to pass on; some figures need them"
+    ),
+}
+"""By name; `python -m repro.db export --no-NAME` leaves them out."""
+
+
+def kind_of(artifact: str) -> str | None:
+    """Return of which optional kind an artifact is, by its name; None for one that always stays."""
+    return next((name for name, kind in OPTIONAL.items() if artifact.endswith(kind.ending)), None)
