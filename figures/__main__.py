@@ -5,6 +5,7 @@ Tables that are named are also printed, as Markdown.
 
 import argparse
 import contextlib
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ def main(arguments: list[str]) -> None:
     folder, show = results_folder(options.out), bool(options.names)
     with _stored(options.archive) as stored, renderers() as processes:
         found, desk = records.read(stored), _Desk(artefacts, folder, processes, show)
+        gc.freeze()  # the runs stay; statsmodels looks for garbage at every call
         for run in found.left_out:
             print(f"left out: {run}", file=sys.stderr)
         chapters, points = [], []

@@ -1,6 +1,7 @@
 """What an artefact is made from: studies, their metric points, and the files that their runs stored."""
 
 import io
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,10 +42,12 @@ class Evidence:
                         return dict(arrays)
         return None
 
+    def of_seeds(self, series: Series, name: str, most: int) -> list[tuple[Run, dict[str, np.ndarray]]]:
+        """Return the runs of a series that have an artifact NAME.npz, with its arrays: of the `most` lowest seeds."""
+        runs = sorted(series.runs, key=lambda run: run["config"]["seed"])
+        found = ((run, arrays) for run in runs if (arrays := self.arrays(run, name)) is not None)
+        return list(itertools.islice(found, most))
+
     def first_with(self, series: Series, name: str) -> tuple[Run, dict[str, np.ndarray]] | None:
         """Return the run of the lowest seed that has an artifact NAME.npz, and its arrays."""
-        for run in sorted(series.runs, key=lambda run: run["config"]["seed"]):
-            arrays = self.arrays(run, name)
-            if arrays is not None:
-                return run, arrays
-        return None
+        return next(iter(self.of_seeds(series, name, 1)), None)

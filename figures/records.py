@@ -18,6 +18,9 @@ from repro.store import Finding, RunSource, examine, metric_points, source_of
 
 COMMANDS = ("train", "pretrain", "evaluate")
 
+EXAMINED = ("expected", "metrics")
+"""Parts of `info` that are most of a run's document, and only say whether it is whole."""
+
 UNTRAINED = ("none", "imagenet", "supervised", "semixup")
 """Objectives without pretraining of ours, so that an evaluation of them names no stored encoder."""
 
@@ -131,6 +134,7 @@ def read(stored: Database | RunSource) -> Records:
     if not runs:
         raise InputError(f"{source.name} holds no runs, so there is nothing to draw. {make}")
     problems = {found.run["_id"]: _problems(found) for found in examine(source, runs)}
+    runs = [{**run, "info": {k: v for k, v in run["info"].items() if k not in EXAMINED}} for run in runs]
     newest = {_place(run): run["_id"] for run in runs if not problems[run["_id"]]}  # ids ascend
     left_out = {
         run["_id"]: LeftOut(run["_id"], _what(run), tuple(why), newest.get(_place(run)))

@@ -20,7 +20,7 @@ def make(evidence: Evidence) -> Table | None:
     rows, groups = [], []
     for heading, studies in _divisions(evidence).items():
         data = studies[0].data
-        runs = " ".join(str(run["_id"]) for study in studies for run in study.runs)
+        runs = " ".join(map(str, sorted(run["_id"] for study in studies for run in study.runs)))
         counts = {ALL: data["images"], **_per_class(data)}
         lines = [(name, [_cell(found.get(split)) for split in SPLITS]) for name, found in counts.items()]
         groups.append(Group(heading, lines))

@@ -19,7 +19,7 @@ ARTIFACT = "features"
 SHOWN = ("random_init", "byol", "byol_tracin")
 """Methods that are drawn; what the map is to show is what the additional positive changes."""
 
-PERPLEXITY = 30
+PERPLEXITY, IMAGES = 30, 300
 
 
 def make(evidence: Evidence) -> Drawing | None:
@@ -39,13 +39,15 @@ def make(evidence: Evidence) -> Drawing | None:
 
 
 def _mapped(series: Series, run: Run, arrays: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:
-    features, labels = arrays["features"].astype(np.float32), arrays["labels"]
+    stored = len(arrays["indices"])
+    shown = np.linspace(0, stored - 1, min(IMAGES, stored)).round().astype(int)  # spread over the split's order
+    features, labels = arrays["features"][shown].astype(np.float32), arrays["labels"][shown]
     many = labels.ndim == 2
     # Of several labels the first, in the data set's order; an image without any has none.
     numbers = np.where(labels.any(axis=1), labels.argmax(axis=1), -1) if many else labels
     table = pd.DataFrame(_tsne(features), columns=["x", "y"])
     table.insert(0, "label", series.label)
-    table.insert(1, "image", arrays["indices"])
+    table.insert(1, "image", arrays["indices"][shown])
     table.insert(2, "class", [names[n] if n >= 0 else "none" for n in numbers])
     table.insert(3, "number", numbers)
     return table.assign(runs=str(run["_id"]))
@@ -58,7 +60,7 @@ def _tsne(features: np.ndarray) -> np.ndarray:
 
     perplexity = min(PERPLEXITY, max(1, (len(features) - 1) // 3))
     with threadpool_limits(limits=1):  # sums in another order would be other bytes
-        return TSNE(perplexity=perplexity, init="pca", random_state=0, n_jobs=1).fit_transform(features)
+        return TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=0, n_jobs=1).fit_transform(features)
 
 
 def _draw(data: pd.DataFrame, names: list[str], width: float) -> Figure:

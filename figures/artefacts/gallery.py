@@ -27,7 +27,7 @@ def make(evidence: Evidence) -> Drawing | None:
     preferred = study.reference(PREFERRED)
     series = [one for one in (preferred, *study.references) if one is not None and one.runs]
     found = next((first for one in series if (first := evidence.first_with(one, ARTIFACT))), None)
-    if found is None:
+    if found is None or not len(found[1]["queries"]):
         return None
     run, arrays = found
     selectors = sorted((name.split("/")[0] for name in arrays if name.endswith("/images")), key=selector_rank)

@@ -12,6 +12,7 @@ from figures.curves import Stroke, stroke_of
 from figures.evidence import Evidence
 from figures.panels import CHANCE, panels
 from figures.products import Artefact, Drawing
+from figures.scores import run_ids
 from figures.series import Series
 from figures.stats import estimate
 
@@ -21,6 +22,9 @@ SHOWN = ("supervised", "byol", "byol_tracin")
 """Methods that are drawn: more would hide each other."""
 
 PROTOCOL = "finetune"
+
+SEEDS = 5
+"""Of a series, at most: a mean over more looks the same."""
 
 GRID = np.linspace(0, 1, 101)
 """False-positive rates at which curves are averaged over seeds and stored."""
@@ -52,9 +56,8 @@ def _curves(evidence: Evidence, series: Series, key: str, names: list[str]) -> p
     rates: dict[int, list[np.ndarray]] = {}
     areas: dict[int, list[float]] = {}
     ids: list[int] = []
-    for run in series.runs:
-        arrays = evidence.arrays(run, ARTIFACT)
-        if arrays is None or key not in arrays:
+    for run, arrays in evidence.of_seeds(series, ARTIFACT, SEEDS):
+        if key not in arrays:
             continue
         ids.append(run["_id"])
         labels, scores = arrays["labels"], arrays[key]
@@ -100,7 +103,8 @@ def _draw(data: pd.DataFrame, names: list[str], strokes: dict[str, Stroke], widt
 
 
 def _caption(evidence: Evidence, data: pd.DataFrame, series: list[Series], percent: float) -> str:
-    runs = [run for one in series for run in one.runs]
+    drawn = set(run_ids(data["runs"].unique()))
+    runs = [run for one in series for run in one.runs if run["_id"] in drawn]
     classes = evidence.study.data["class_names"]
     lacking = [str(name) for name in classes if str(name) not in set(data["class"])]
     sentences = [

@@ -16,6 +16,9 @@ from figures.tables import MISSING, Cell, Grid, Group
 
 ARTIFACT = "test_scores"
 
+RESAMPLED = 5
+"""Seeds of a series whose test images are resampled: how much images matter differs little between seeds."""
+
 
 def make(evidence: Evidence) -> Table | None:
     """Return the table of a study."""
@@ -34,13 +37,12 @@ def make(evidence: Evidence) -> Table | None:
 
 
 def _with_images(evidence: Evidence, scores: pd.DataFrame) -> pd.DataFrame:
-    """Add images_half_width: half the width of the interval over resampled test images within a run, mean over seeds;
-    NaN where no run stored its test scores.
+    """Add images_half_width: half the width of the interval over resampled test images within a run, mean over the
+    first seeds; NaN where no run stored its test scores.
     """  # fmt: skip
     widths: dict[tuple[str, str, float], list[float]] = {}
     for series in evidence.study.series:
-        for run in series.runs:
-            arrays = evidence.arrays(run, ARTIFACT) or {}
+        for _, arrays in evidence.of_seeds(series, ARTIFACT, RESAMPLED):
             for name in sorted(arrays.keys() - {"labels", "indices"}):
                 protocol, percent = name.split("/")
                 low, high = interval(captions.main_metric(evidence.study), arrays[name], arrays["labels"])

@@ -189,7 +189,9 @@ def _drawn() -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         words = [sys.executable, "-m", "figures", "--out", folder]
-        process = subprocess.Popen(words, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        said = Path(folder) / "said"
+        with said.open("w") as log:
+            process = subprocess.Popen(words, env=dict(os.environ), stdout=subprocess.DEVNULL, stderr=log)
         peak = 0.0
 
         def watch() -> None:
@@ -203,7 +205,8 @@ def _drawn() -> tuple[float, float]:
         code = process.wait()
         seconds = time.perf_counter() - began
         watcher.join()
-        assert code == 0, code
+        assert code == 0, said.read_text()
+        assert "left out" not in said.read_text(), said.read_text()
         return seconds, peak
 
 

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Any, Protocol
 
 from pymongo import ASCENDING
@@ -80,18 +82,20 @@ class DatabaseSource:
     def series(self, run_ids: Iterable[int]) -> Iterator[tuple[int, list[Series]]]:
         """Yield (run id, its metrics by name and id) for every run, by ascending id; one query for many runs."""
         waiting = sorted(set(run_ids))
-        for start in range(0, len(waiting), RUNS_AT_ONCE):
-            batch = waiting[start : start + RUNS_AT_ONCE]
-            # The index gives this order. More of it would make the server sort, in memory that it limits.
-            found = self.database.metrics.find({"run_id": {"$in": batch}}).sort("run_id", ASCENDING)
-            groups = groupby(found, key=lambda series: series["run_id"])
-            run_id, members = next(groups, (None, iter(())))
-            for wanted in batch:
-                if run_id != wanted:
-                    yield wanted, []
-                    continue
-                yield wanted, sorted(members, key=lambda series: (str(series.get("name")), str(series["_id"])))
-                run_id, members = next(groups, (None, iter(())))
+        batches = [waiting[start : start + RUNS_AT_ONCE] for start in range(0, len(waiting), RUNS_AT_ONCE)]
+        with ThreadPoolExecutor(1) as reader:  # the server finds the next batch while this one is looked at
+            coming = [reader.submit(self._metrics_of, batch) for batch in batches[:1]]
+            for number, batch in enumerate(batches):
+                found = coming.pop().result()
+                coming = [reader.submit(self._metrics_of, later) for later in batches[number + 1 : number + 2]]
+                by_run = {run_id: list(members) for run_id, members in groupby(found, key=itemgetter("run_id"))}
+                for run_id in batch:
+                    members = by_run.pop(run_id, [])
+                    yield run_id, sorted(members, key=lambda series: (str(series.get("name")), str(series["_id"])))
+
+    def _metrics_of(self, run_ids: Sequence[int]) -> list[Series]:
+        # The index gives this order. More of it would make the server sort, in memory that it limits.
+        return list(self.database.metrics.find({"run_id": {"$in": run_ids}}).sort("run_id", ASCENDING))
 
     def contents(self, file_ids: Iterable[Any]) -> dict[Any, Content]:
         """Return what is held of each of these files; each is read once, and small ones many in a query."""

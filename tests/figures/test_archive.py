@@ -7,7 +7,7 @@ import pytest
 from figures.__main__ import main
 from repro import db
 from repro.errors import InputError
-from tests.figures.synthetic import add, add_study, config
+from tests.figures.synthetic import add, add_study, add_transfers, add_whole_study, config
 from tests.figures.test_page import contents
 
 
@@ -15,7 +15,8 @@ from tests.figures.test_page import contents
 def test_an_archive_gives_the_same_bytes_as_its_database_and_needs_no_server(
     database, draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, weights: list[str]
 ) -> None:
-    add_study(database, ("byol", "byol_tracin"), seeds=2, evaluate__fractions=[0.1, 1.0])
+    made = add_whole_study(database, ("random_init", "byol", "byol_tracin"), seeds=2, evaluate__fractions=[0.1, 1.0])
+    add_transfers(database, {("byol", 0): made["byol", 0]}, "breastmnist")
     add(database, config("byol", 9), status="FAILED")
     damaged = add(database, config("byol", 8))
     database.metrics.update_one({"run_id": damaged, "name": "pretrain/loss"}, {"$set": {"values.3": 0.5}})
@@ -29,6 +30,17 @@ def test_an_archive_gives_the_same_bytes_as_its_database_and_needs_no_server(
     assert f"left out: run {damaged}, train byol dermamnist seed 8: metric pretrain/loss is altered" in said
     assert capsys.readouterr().err == said
     assert contents(tmp_path / "again") == drawn
+
+
+def test_an_archive_without_pictures_draws_all_but_the_pictures(database, draw, tmp_path: Path) -> None:
+    add_whole_study(database, ("random_init", "byol", "byol_tracin"), seeds=1, evaluate__fractions=[1.0])
+    db.main(["export", "--no-pictures", str(tmp_path / "runs.zip")])
+    drawn = contents(draw())
+    main(["--archive", str(tmp_path / "runs.zip"), "--out", str(tmp_path / "again")])
+    again = contents(tmp_path / "again")
+    lacking = {Path(name).name.split(".")[0].removesuffix("-column") for name in drawn.keys() - again.keys()}
+    assert lacking == {"gallery", "views"}
+    assert {name for name in again if drawn[name] != again[name]} == {"index.html"}
 
 
 def test_nothing_is_drawn_from_a_bad_archive(database, tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+import json
+import math
 import os
 import shutil
 import subprocess
@@ -11,7 +13,7 @@ import pytest
 from figures.__main__ import main
 from figures.registry import ARTEFACTS
 from repro.errors import front_door
-from tests.figures.synthetic import add, add_study, add_transfers, add_whole_study, config
+from tests.figures.synthetic import add, add_study, add_transfers, add_whole_study, config, metrics
 
 ROOT = Path(__file__).parents[2]
 
@@ -91,6 +93,37 @@ def test_page_needs_nothing_but_the_files_beside_it(database, draw) -> None:
     text = (folder / "index.html").read_text()
     assert "url(http" not in text
     assert "@import" not in text
+
+
+def test_everything_is_drawn_of_a_database_with_holes_and_the_damaged_run_is_named(database, draw, capsys) -> None:
+    methods = ("random_init", "supervised", "byol", "byol_tracin", "a_method_of_mine")
+    made = add_whole_study(database, methods, seeds=1)
+    undefined = metrics(config("byol", 1))
+    for name, (_, values) in undefined.items():
+        if name.startswith(("test/", "partners/")):
+            values[:] = [math.nan] * len(values)
+    add(database, config("byol", 1), points=undefined)
+    lacking = metrics(config("byol_cosine", 0))
+    fewer = {name: both for name, both in lacking.items() if "linear" not in name and not name.startswith("partners")}
+    add(database, config("byol_cosine", 0), points=fewer)  # cells that are missing
+    damaged = add(database, config("byol_tracin", 1))
+    database.metrics.update_one({"run_id": damaged, "name": "pretrain/loss"}, {"$set": {"values.3": 0.5}})
+    add_transfers(database, {("byol", 0): made["byol", 0]}, "breastmnist")
+    folder = draw()
+    said = capsys.readouterr().err
+    assert f"left out: run {damaged}, train byol_tracin dermamnist seed 1: metric pretrain/loss is altered" in said
+    study = folder / "dermamnist-official-28px-smoke"
+    drawn = {path.stem for path in (*study.glob("*.json"), *folder.glob("*.json"))}
+    assert drawn == {artefact.name for artefact in ARTEFACTS} - {"sensitivity"}
+    text = (folder / "index.html").read_text()
+    assert f"Run {damaged}, train byol_tracin dermamnist seed 1: metric pretrain/loss is altered" in text
+    assert "<h3>Sensitivity to what the paper leaves open</h3>" in text
+    linear = (study / "semi_supervised.md").read_text().split("**Linear probe**")[1].split("**")[0]
+    assert "| BYOL + cosine | – | – | – | – | – |" in linear
+    assert "| a_method_of_mine |" in linear
+    assert "supported |" not in (folder / "claims.md").read_text().replace("not supported |", "")
+    ids = {run for path in folder.rglob("*.json") for run in json.loads(path.read_text())["runs"]}
+    assert damaged not in ids
 
 
 def test_figures_embed_their_fonts_and_carry_no_date(database, draw) -> None:
