@@ -18,6 +18,7 @@ from figures import records
 from figures.evidence import Evidence
 from figures.exhibits import begin, finish
 from figures.files import results_folder, write
+from figures.points import final
 from figures.products import Artefact
 from figures.registry import ARTEFACTS
 from figures.rendering import renderers
@@ -38,10 +39,10 @@ def main(arguments: list[str]) -> None:
             print(f"left out: {run}", file=sys.stderr)
         chapters, points = [], []
         for study in found.studies:
-            evidence = Evidence((study,), records.points_of(stored, study), stored)
+            evidence = Evidence((study,), found.points.of(study.all_series), stored)
             if study.series and not records.aside(study, found.studies):
                 chapters.append(desk.chapter(evidence, study.folder))
-            points.append(records.final(study, evidence.points))
+            points.append(final(evidence.points).assign(study=study.key))
         together = Evidence(found.studies, pd.concat(points), stored)
         overall = desk.chapter(together, "")
     if not options.names:

@@ -47,7 +47,7 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
 
     Args:
         study: the study.
-        points: its metric points, from `records.points_of`.
+        points: its metric points, from `Points.of`.
     """
     found = []
     if study.phantom:

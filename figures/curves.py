@@ -36,7 +36,7 @@ def over_seeds(points: pd.DataFrame, series: Iterable[Series], metrics: Iterable
     """Return the mean, lowest and highest value over seeds of every metric, series and step.
 
     Args:
-        points: metric points, from `records.points_of`.
+        points: metric points, from `Points.of`.
         series: which series, in the order wanted.
         metrics: names of metrics, in the order wanted.
 

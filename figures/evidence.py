@@ -18,7 +18,8 @@ class Evidence:
 
     Args:
         studies: the studies.
-        points: of one study every metric point, from `records.points_of`; of all studies those of `records.final`.
+        points: of one study every metric point, from `Points.of`; of all studies those of `points.final`, and whose
+            they are in the column `study`.
         stored: where they were read from.
     """
 

@@ -4,6 +4,7 @@ import pandas as pd
 
 from figures import panels, style
 from figures.curves import Stroke
+from figures.points import named
 from figures.records import Study
 from figures.series import Series
 
@@ -15,7 +16,7 @@ LABELS_MEASURE = "Labels measure here, they never select (but for an oracle)."
 
 def measuring(study: Study, points: pd.DataFrame) -> list[Series]:
     """Return the series of a study in whose training partners were measured."""
-    measured = set(points.loc[points["name"].str.fullmatch(r"partners/.+/same_label"), "series"])
+    measured = set(named(points, "partners/.+/same_label")["series"])
     return [series for series in study.series if series.key in measured]
 
 

@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
 from pymongo.database import Database
 
 from figures import style
+from figures.points import Points
 from figures.series import Origin, Run, Series, differing, series_of
 from repro.errors import InputError
-from repro.store import Finding, RunSource, examine, metric_points, source_of
+from repro.store import Finding, RunSource, examine, source_of
 
 COMMANDS = ("train", "pretrain", "evaluate")
 
@@ -113,10 +113,11 @@ class Study:
 
 @dataclass(frozen=True)
 class Records:
-    """All stored runs: the studies to draw, most complete first, and every run left out."""
+    """All stored runs: the studies to draw, most complete first, every run left out, and the metric points."""
 
     studies: tuple[Study, ...]
     left_out: tuple[LeftOut, ...]
+    points: Points
 
 
 def read(stored: Database | RunSource) -> Records:
@@ -133,7 +134,8 @@ def read(stored: Database | RunSource) -> Records:
     make = "Make some with `make demo`, or with `python -m repro.run with byol_tracin dermamnist smoke`"
     if not runs:
         raise InputError(f"{source.name} holds no runs, so there is nothing to draw. {make}")
-    problems = {found.run["_id"]: _problems(found) for found in examine(source, runs)}
+    points = Points()
+    problems = {found.run["_id"]: _problems(found) for found in examine(source, runs, seen=points.keep)}
     runs = [{**run, "info": {k: v for k, v in run["info"].items() if k not in EXAMINED}} for run in runs]
     newest = {_place(run): run["_id"] for run in runs if not problems[run["_id"]]}  # ids ascend
     left_out = {
@@ -155,35 +157,7 @@ def read(stored: Database | RunSource) -> Records:
             own = [run for run in members if not _is_transfer(run)]
             out = tuple(left_out[run["_id"]] for run in members if run["_id"] in left_out)
             studies.append(Study(key, "", series_of(own, whole), _transfers(members, whole, by_id), out))
-    return Records(_in_order(studies), tuple(left_out.values()))
-
-
-def points_of(stored: Database | RunSource, study: Study) -> pd.DataFrame:
-    """Return every metric point of a study's drawn runs.
-
-    Args:
-        stored: where the study was read from.
-        study: which one.
-
-    Returns:
-        Columns run_id, series, seed, name, step, value; ordered by run, name and position. Where a run stored a
-        step of a metric twice, the later one.
-    """
-    runs = {run["_id"]: (series.key, run["config"]["seed"]) for series in study.all_series for run in series.runs}
-    points = metric_points(stored, runs).drop_duplicates(["run_id", "name", "step"], keep="last")
-    points.insert(1, "series", [runs[run_id][0] for run_id in points["run_id"]])
-    points.insert(2, "seed", [runs[run_id][1] for run_id in points["run_id"]])
-    return points.reset_index(drop=True)
-
-
-def final(study: Study, points: pd.DataFrame) -> pd.DataFrame:
-    """Return what is left to say of a study's metric points beside other studies: those of tests, those at which a
-    network was collapsed, and of every other metric the last; with the column `study`.
-    """
-    tests = points["name"].str.startswith("test/")
-    last = points["step"] == points.groupby(["run_id", "name"])["step"].transform("max")
-    collapsed = (points["name"] == "pretrain/collapsed") & (points["value"] > 0)
-    return points[tests | last | collapsed].assign(study=study.key)
+    return Records(_in_order(studies), tuple(left_out.values()), points)
 
 
 def aside(study: Study, studies: Iterable[Study]) -> bool:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import forkserver
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -51,6 +52,7 @@ def renderers() -> Iterator[Executor]:
     # Not forked from this process, which has threads of the database driver.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "figures.registry"])
+    forkserver.ensure_running()  # it takes seconds to be ready; meanwhile the runs are read
     with ProcessPoolExecutor(cores, mp_context=context) as pool:
         yield pool
 

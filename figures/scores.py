@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import pandas as pd
 
 from figures import captions, style
+from figures.points import named
 from figures.records import Study
 from figures.series import Series
 from figures.stats import estimate
@@ -20,7 +21,7 @@ def score_table(study: Study, points: pd.DataFrame, series: Sequence[Series]) ->
 
     Args:
         study: the study.
-        points: its metric points, from `records.points_of`.
+        points: its metric points, from `Points.of`.
         series: which of its series.
 
     Returns:
@@ -52,7 +53,7 @@ def seed_scores(study: Study, points: pd.DataFrame) -> pd.DataFrame:
         Columns protocol, percent, series, seed, run_id, value; in the order of runs, then names.
     """
     metric = captions.main_metric(study)
-    found = points[points["name"].str.fullmatch(rf"test/[^/]+/{metric}")]
+    found = named(points, f"test/[^/]+/{metric}")
     return pd.DataFrame(
         {
             "protocol": found["name"].str.split("/").str[1],

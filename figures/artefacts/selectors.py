@@ -8,6 +8,7 @@ from figures import captions
 from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
 from figures.evidence import Evidence
 from figures.partners import CHANCE, LABELS_MEASURE, measuring, rank, selector_of, stroke_of
+from figures.points import named
 from figures.products import Artefact, Table
 from figures.records import Study
 from figures.stats import estimate
@@ -49,7 +50,7 @@ def make(evidence: Evidence) -> Table | None:
 
 def _last(points: pd.DataFrame) -> pd.DataFrame:
     """Return the partner statistics of every run's last epoch."""
-    partners = points[points["name"].str.startswith("partners/")]
+    partners = named(points, "partners/.*")
     return partners[partners["step"] == partners.groupby("run_id")["step"].transform("max")]
 
 

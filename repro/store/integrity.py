@@ -1,6 +1,6 @@
 """Is a stored run whole? What was hashed while it ran is held against what is stored."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,21 +39,25 @@ def problems_of(runs: Database | RunSource, run: Run) -> list[str]:
     return next(examine(runs, [run])).problems
 
 
-def examine(runs: Database | RunSource, documents: Iterable[Run]) -> Iterator[Finding]:
+def examine(
+    runs: Database | RunSource, documents: Iterable[Run], seen: Callable[[int, list[Series]], None] | None = None
+) -> Iterator[Finding]:
     """Yield what became of each run, in the order given; the questions for many runs are asked together.
 
     Args:
         runs: a run database, or another source of runs.
         documents: the runs' documents.
+        seen: called with the id and the metrics of every run whose metrics are read.
     """
     source, waiting = source_of(runs), list(documents)
     for start in range(0, len(waiting), RUNS_AT_ONCE):
         batch = waiting[start : start + RUNS_AT_ONCE]
         judged = {run["_id"]: run for run in batch if run["status"] == "COMPLETED" and _expects(run)}
-        metric_problems = {
-            run_id: _metric_problems(members, judged[run_id]["info"]["expected"]["metrics"])
-            for run_id, members in source.series(judged)
-        }
+        metric_problems = {}
+        for run_id, members in source.series(judged):
+            metric_problems[run_id] = _metric_problems(members, judged[run_id]["info"]["expected"]["metrics"])
+            if seen is not None:
+                seen(run_id, members)
         contents = source.contents(item["file_id"] for run in judged.values() for item in run["artifacts"])
         for run in batch:
             if run["status"] != "COMPLETED":

@@ -14,6 +14,7 @@ from pymongo.database import Database
 
 from figures import records
 from figures.evidence import Evidence
+from figures.points import final
 from repro.store import source_of
 from repro.store.source import Content
 
@@ -302,15 +303,16 @@ def sources(config: dict[str, Any]) -> dict[str, Any]:
 
 def evidence_of(stored: Any) -> Evidence:
     """Return the evidence of the one study that is stored."""
-    (study,) = records.read(stored).studies
-    return Evidence((study,), records.points_of(stored, study), source_of(stored))
+    found = records.read(stored)
+    (study,) = found.studies
+    return Evidence((study,), found.points.of(study.all_series), source_of(stored))
 
 
 def all_evidence(stored: Any) -> Evidence:
     """Return the evidence of all the studies that are stored, for what is made from them together."""
-    studies = records.read(stored).studies
-    points = [records.final(study, records.points_of(stored, study)) for study in studies]
-    return Evidence(studies, pd.concat(points), source_of(stored))
+    found = records.read(stored)
+    points = [final(found.points.of(study.all_series)).assign(study=study.key) for study in found.studies]
+    return Evidence(found.studies, pd.concat(points), source_of(stored))
 
 
 def timings(config: dict[str, Any], command: str) -> dict[str, Any]:
