@@ -28,6 +28,12 @@ def main_metric(study: Study) -> str:
     return "mean_auc" if study.data["task"] == "multi-label" else "balanced_accuracy"
 
 
+def in_sentence(metric: str) -> str:
+    """Return what a metric is called in the middle of a sentence."""
+    name = METRICS[metric]
+    return f"{name[0].lower()}{name[1:]}"
+
+
 def name_of_images(study: Study) -> str:
     """Return what the images of a study are called at the beginning of a line."""
     data = study.config["data"]
@@ -39,7 +45,8 @@ def name_of_images(study: Study) -> str:
 def title(study: Study) -> str:
     """Return a heading for a study."""
     data = study.config["data"]
-    return f"{name_of_images(study)}, {data['split']} split, {data['size']} px, scale {study.scale}"
+    note = f" ({study.note})" if study.note else ""
+    return f"{name_of_images(study)}, {data['split']} split, {data['size']} px, scale {study.scale}{note}"
 
 
 def warnings(study: Study, points: pd.DataFrame) -> list[str]:
@@ -87,7 +94,8 @@ def seeds(runs: Sequence[Run]) -> str:
 
 def seeds_averaged(runs: Sequence[Run], counts: Iterable[int]) -> str:
     """Return the seeds of runs, with "up to" where not every mean is over all: `counts` has how many each is over."""
-    return ("up to " if len(set(counts) - {0}) > 1 else "") + seeds(runs)
+    all_of_them = {len({run["config"]["seed"] for run in runs})}
+    return ("" if set(counts) - {0} == all_of_them else "up to ") + seeds(runs)
 
 
 def listing(words: Sequence[str]) -> str:

@@ -66,4 +66,4 @@ def p_value(p: float) -> str:
     """Return a p-value in print; nothing where there is none."""
     if not np.isfinite(p):
         return ""
-    return "< 0.001" if p < 0.001 else f"{p:.2g}" if p < 0.1 else f"{p:.2f}"
+    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"

@@ -145,8 +145,9 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int) -> list[tuple[Any, ..
 
 def _weakness(answer: Answer) -> tuple[bool, float, float]:
     """Return a sort key: the higher, the less an answer speaks for the claim."""
-    gain = answer.gain
-    return (not gain.mean > 0, gain.p if math.isfinite(gain.p) else 1.0, -gain.mean)
+    gain, against = answer.gain, not answer.gain.mean > 0
+    p = gain.p if math.isfinite(gain.p) else 1.0
+    return (against, -p if against else p, -gain.mean)
 
 
 def _places(evidence: Evidence, claim: Claim) -> Iterator[Place]:
@@ -158,20 +159,27 @@ def _places(evidence: Evidence, claim: Claim) -> Iterator[Place]:
         if claim.get("transfer"):
             origins = dict.fromkeys(one.origin for one in study.transfers)
         for origin in origins:
-            if study.reference(claim["method"], origin) is not None:
+            if _standing(claim, Place(study, origin), claim["method"]) is not None:
                 yield Place(study, origin)
+
+
+def _standing(claim: Claim, place: Place, method: str) -> Series | None:
+    """Return the series that stands for a method: where scores are compared the one that was judged."""
+    if claim["kind"] == "scores":
+        return place.study.reference(method, place.origin)
+    return place.study.trainer(method)
 
 
 def _answers(evidence: Evidence, claim: Claim, place: Place) -> tuple[list[Answer], list[str]]:
     """Return what the runs of a place say, one method to compare with after the other, and those that have no runs."""
-    one = place.study.reference(claim["method"], place.origin)
+    one = _standing(claim, place, claim["method"])
     assert one is not None
     points = evidence.points[evidence.points["study"] == place.study.key]
     if claim["kind"] == "partners":
         return _partners(points, one), []
     answers, missing = [], []
     for method in claim["against"]:
-        other = place.study.reference(method, place.origin)
+        other = _standing(claim, place, method)
         if other is None:
             missing.append(style.look(method).label)
         elif claim["kind"] == "time":
@@ -193,8 +201,8 @@ def _partners(points: pd.DataFrame, one: Series) -> list[Answer]:
     """Compare the same-label rate of the partners that trained with that of random partners, in the last epoch."""
     name = f"partners/tracin_{one.runs[0]['config']['tracin']['normalize']}/same_label"
     mine = points[points["series"] == one.key]
-    same, chance = (mine[mine["name"] == n].set_index("seed")["value"] for n in (name, "partners/chance"))
-    gain = (same - chance).dropna()
+    same, chance = (mine[mine["name"] == n].set_index(["seed", "step"])["value"] for n in (name, "partners/chance"))
+    gain = (same - chance).dropna().droplevel("step")  # of the same epoch, the last
     return [_answer(difference(gain), 100, None, _ids(gain.index, one))] if len(gain) else []
 
 

@@ -1,6 +1,7 @@
 """Images of the data in figures: a grid of them with coloured borders, and the legend of labels."""
 
 from collections.abc import Sequence
+from textwrap import shorten
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,6 +12,9 @@ from figures import style
 
 BORDER = 2.2
 """Points of width."""
+
+LONGEST = 48
+"""Characters of a label's name in a legend."""
 
 STRIP = 0.19
 """Inches of height of a line of the legend."""
@@ -42,10 +46,16 @@ def label_legend(figure: Figure, names: Sequence[str], numbers: Sequence[int], c
     for number in numbers:
         colour, sign = style.class_look(number)
         kind = sign if marker else "s"
-        handles.append(Line2D([], [], color=colour, marker=kind, linestyle="", markersize=5, label=names[number]))
+        name = short(names[number])
+        handles.append(Line2D([], [], color=colour, marker=kind, linestyle="", markersize=5, label=name))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, columnspacing=1.2, handletextpad=0.2)
+
+
+def short(name: str) -> str:
+    """Return the name of a label, cut if a legend had no place for it."""
+    return shorten(name, LONGEST, placeholder=" …")
 
 
 def legend_columns(names: Sequence[str], width: float) -> int:
     """Return how many names of labels fit beside each other."""
-    return max(1, int(width / (0.065 * max(map(len, names), default=1) + 0.35)))
+    return max(1, int(width / (0.065 * max((len(short(name)) for name in names), default=1) + 0.35)))

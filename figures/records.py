@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from pymongo.database import Database
 
 from figures import style
 from figures.points import Points
-from figures.series import Origin, Run, Series, differing, series_of
+from figures.series import Origin, Run, Series, differing, series_of, settings_of, tell_apart
 from repro.errors import InputError
 from repro.store import Finding, RunSource, examine, source_of
 
@@ -20,6 +20,9 @@ COMMANDS = ("train", "pretrain", "evaluate")
 
 EXAMINED = ("expected", "metrics")
 """Parts of `info` that are most of a run's document, and only say whether it is whole."""
+
+VARIED = "byol_tracin"
+"""The method whose settings are varied: the paper's."""
 
 UNTRAINED = ("none", "imagenet", "supervised", "semixup")
 """Objectives without pretraining of ours, so that an evaluation of them names no stored encoder."""
@@ -56,6 +59,7 @@ class Study:
         series: its series; also those whose every run is left out, so that the hole is seen.
         transfers: series that judge encoders pretrained on other images; they stand in a table of their own.
         left_out: its runs that are not drawn.
+        note: what tells it apart from others with the same images and scale; empty where there are none.
     """
 
     key: str
@@ -63,6 +67,7 @@ class Study:
     series: tuple[Series, ...]
     transfers: tuple[Series, ...]
     left_out: tuple[LeftOut, ...]
+    note: str = ""
 
     @functools.cached_property
     def own_runs(self) -> list[Run]:
@@ -76,9 +81,13 @@ class Study:
 
     @functools.cached_property
     def references(self) -> tuple[Series, ...]:
-        """One series per method, under the method's plain name: what figures of methods show."""
-        chosen = (one for one in self.series if one.reference)
-        return tuple(dataclasses.replace(one, label=style.look(one.method).label, variant=0) for one in chosen)
+        """One series per method, under the method's plain name: what figures of scores show."""
+        return tuple(_plain(one) for one in self.series if one.reference)
+
+    @functools.cached_property
+    def trainers(self) -> tuple[Series, ...]:
+        """One series per method, under the method's plain name: what figures of pretraining show."""
+        return tuple(_plain(one) for one in self.series if one.trainer)
 
     @property
     def all_series(self) -> tuple[Series, ...]:
@@ -89,6 +98,10 @@ class Study:
         """Return the series that stands for a method, or for its transfers from an origin; None where none has runs."""
         found = (one for one in (*self.references, *self.transfers) if one.method == method and one.origin == origin)
         return next((one for one in found if one.reference and one.runs), None)
+
+    def trainer(self, method: str) -> Series | None:
+        """Return the series that stands for a method's pretraining; None where it has no runs."""
+        return next((one for one in self.trainers if one.method == method and one.runs), None)
 
     @property
     def config(self) -> dict[str, Any]:
@@ -148,7 +161,7 @@ def read(stored: Database | RunSource) -> Records:
         raise InputError(f"none of the {len(runs)} stored runs is whole; the first: {first}. {make}")
     by_study: dict[str, list[Run]] = {}
     for run in runs:
-        if {"study", "series"} <= run["info"].keys():
+        if {"study", "series"} <= run["info"].keys() and _readable(run):
             by_study.setdefault(run["info"]["study"], []).append(run)
     whole, by_id = set(newest.values()), {run["_id"]: run for run in runs}
     studies = []
@@ -161,40 +174,65 @@ def read(stored: Database | RunSource) -> Records:
 
 
 def aside(study: Study, studies: Iterable[Study]) -> bool:
-    """Whether a study is but the variant of a greater one: runs of one method with one setting changed.
+    """Whether a study is but the variant of a greater one: runs of the paper's method with one setting changed.
 
     What there is to say of it stands in the table of sensitivity, beside that method's other settings.
     """
-    method, *more = {one.method for one in study.series} or {""}
-    return not more and any(
+    drawn = [one for one in study.series if one.runs]
+    return {one.method for one in drawn} == {VARIED} and any(
         len({one.method for one in other.series}) > 1
         and same_images(study, other)
-        and (base := other.reference(method)) is not None
-        and all(len(differing(base, one)) == 1 for one in study.series if one.runs)
+        and (base := other.reference(VARIED)) is not None
+        and all(len(differing(base, one)) == 1 for one in drawn)
         for other in studies
     )
 
 
 def same_images(study: Study, other: Study) -> bool:
     """Whether two studies have the same images, labels and division."""
-    return all(study.data.get(key) == other.data.get(key) for key in ("sha256", "splits_sha256"))
+    known = study.data.get("sha256") is not None
+    return known and all(study.data.get(key) == other.data.get(key) for key in ("sha256", "splits_sha256"))
+
+
+def _plain(series: Series) -> Series:
+    return dataclasses.replace(series, label=style.look(series.method).label, variant=0)
 
 
 def _runs(series: Iterable[Series]) -> list[Run]:
     return sorted((run for one in series for run in one.runs), key=lambda run: run["_id"])
 
 
+def _readable(run: Run) -> bool:
+    """Whether a run, whole or not, says enough to have a place in a table."""
+    config = run["config"]
+    return isinstance(config, dict) and all(isinstance(config.get(k), dict) for k in ("method", "data", "evaluate"))
+
+
 def _is_transfer(run: Run) -> bool:
     return run["info"].get("pretrained_on") not in (None, run["config"].get("data", {}).get("name"))
 
 
-def _transfers(runs: Iterable[Run], whole: Collection[int], by_id: Mapping[int, Run]) -> tuple[Series, ...]:
+def _transfers(runs: Iterable[Run], whole: Set[int], by_id: Mapping[int, Run]) -> tuple[Series, ...]:
     """Return the series of a study's transfers, origin by origin."""
-    by_origin: dict[Origin, list[Run]] = {}
+    by_key: dict[str, list[Run]] = {}
     for run in runs:
         if _is_transfer(run):
-            by_origin.setdefault(_origin(run, by_id), []).append(run)
-    return tuple(one for origin, found in by_origin.items() for one in series_of(found, whole, origin))
+            by_key.setdefault(run["info"]["series"], []).append(run)
+    by_origin: dict[Origin, list[Run]] = {}
+    for found in by_key.values():  # the encoders of a series are from the same images; some of their runs may be gone
+        origin = max((_origin(run, by_id) for run in found), key=lambda origin: len(origin.label))
+        by_origin.setdefault(origin, []).extend(found)
+    return tuple(one for origin, found in by_origin.items() for one in _told_apart(series_of(found, whole, origin)))
+
+
+def _told_apart(series: Sequence[Series]) -> Iterator[Series]:
+    """Number series that have one name: their encoders differ in how they were pretrained."""
+    several = Counter(one.label for one in series)
+    seen: Counter[str] = Counter()
+    for one in series:
+        seen[one.label] += 1
+        number = f" ({seen[one.label]})" if several[one.label] > 1 else ""
+        yield dataclasses.replace(one, label=one.label + number)
 
 
 def _origin(run: Run, by_id: Mapping[int, Run]) -> Origin:
@@ -210,7 +248,7 @@ def _origin(run: Run, by_id: Mapping[int, Run]) -> Origin:
 
 def _place(run: Run) -> tuple[str | None, int | None]:
     """Return what one run fills: its series and seed. Cells tell more apart, such as which run an encoder is from."""
-    return run["info"].get("series"), run["config"].get("seed")
+    return run["info"].get("series"), (run["config"] or {}).get("seed")
 
 
 def _problems(found: Finding) -> list[str]:
@@ -226,19 +264,31 @@ def _problems(found: Finding) -> list[str]:
 
 
 def _what(run: Run) -> str:
-    config = run["config"]
+    config = run["config"] or {}
     name, data = config.get("method", {}).get("name", "?"), config.get("data", {}).get("name", "?")
     return f"{run['command']} {name} {data} seed {config.get('seed', '?')}"
 
 
 def _in_order(studies: list[Study]) -> tuple[Study, ...]:
-    """Return the studies with their folders named: real images first, then those with most runs, then the newest."""
-    plain = {study.key: _folder(study) for study in studies}
-    taken = Counter(plain.values())
-    named = [
-        dataclasses.replace(s, folder=plain[s.key] + (f"-{s.key}" if taken[plain[s.key]] > 1 else "")) for s in studies
-    ]
-    return tuple(sorted(named, key=lambda s: (s.phantom, -len(s.runs), -s.runs[-1]["_id"], s.folder)))
+    """Return the studies with folders and notes: real images first, then those with most runs, then the newest."""
+    alike: dict[str, list[Study]] = {}
+    for study in studies:
+        if study.series and not aside(study, studies):
+            alike.setdefault(_folder(study), []).append(study)
+    named = {study.key: dataclasses.replace(study, folder=_folder(study)) for study in studies}
+    for folder, found in alike.items():
+        if len(found) > 1:
+            notes = tell_apart({study.key: _shared_settings(study) for study in found})
+            for study in found:
+                note = notes[study.key] or f"images {str(study.data.get('sha256'))[:8]}"
+                named[study.key] = dataclasses.replace(study, folder=f"{folder}-{study.key}", note=note)
+    return tuple(sorted(named.values(), key=lambda s: (s.phantom, -len(s.runs), -s.runs[-1]["_id"], s.folder)))
+
+
+def _shared_settings(study: Study) -> dict[str, str]:
+    """Return the settings of a study that do not belong to its methods."""
+    own = ("method.", "selector.", "tracin.", "contrastive.", "semixup.", "evaluate.protocols", "command")
+    return {name: value for name, value in settings_of(study.runs).items() if not name.startswith(own)}
 
 
 def _folder(study: Study) -> str:

@@ -46,7 +46,9 @@ def _overall(chapter: Chapter, tables: Any, figures: Any) -> dict[str, Any]:
         "title": "All studies together",
         "warnings": [],
         "facts": [],
-        "exhibits": [_exhibit("", "", exhibit, tables, figures) for exhibit in chapter.exhibits],
+        "exhibits": [
+            _exhibit("", captions.about(chapter.evidence), exhibit, tables, figures) for exhibit in chapter.exhibits
+        ],
         "missing": chapter.missing,
     }
 

@@ -1,6 +1,6 @@
 """The runs of one study as series: runs that differ in nothing but the seed, and what to call them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,8 +44,9 @@ class Series:
         variant: 0, 1, ... among the series of one method.
         runs: the whole runs, by id; empty where every run of the series is left out.
         tested: whether its runs are ones that are evaluated.
-        reference: whether it stands for its method where one series has to: of several the one whose settings are
-            most like those of the other methods, so that no result has a say in it.
+        reference: whether it stands for its method where one series has to, and scores are asked for: of several with
+            runs the one whose settings are most like those of the other methods, so that no result has a say in it.
+        trainer: the same where pretraining is asked for; another series where encoders were judged in runs apart.
         origin: where its encoders come from, if they were pretrained on other images.
     """
 
@@ -56,10 +57,11 @@ class Series:
     runs: tuple[Run, ...]
     tested: bool
     reference: bool
+    trainer: bool
     origin: Origin | None = None
 
 
-def series_of(runs: Sequence[Run], whole: Collection[int], origin: Origin | None = None) -> tuple[Series, ...]:
+def series_of(runs: Sequence[Run], whole: Set[int], origin: Origin | None = None) -> tuple[Series, ...]:
     """Return the series of a study's runs, in the order of tables and legends.
 
     Args:
@@ -73,18 +75,25 @@ def series_of(runs: Sequence[Run], whole: Collection[int], origin: Origin | None
     by_method: dict[str, list[str]] = {}
     for key, members in by_key.items():
         by_method.setdefault(members[0]["config"]["method"]["name"], []).append(key)
-    settings = {key: _settings(members) for key, members in by_key.items()}
+    settings = {key: settings_of(members) for key, members in by_key.items()}
     made = []
     for method in sorted(by_method, key=style.rank):
         keys = by_method[method]
-        notes = _differences({key: settings[key] for key in keys})
+        notes = tell_apart({key: settings[key] for key in keys})
         others = [settings[key] for key in by_key if key not in keys]
-        reference = min(keys, key=lambda key: (-_likeness(settings[key], others), -len(by_key[key]), key))
+        order = {
+            key: (whole.isdisjoint(ids), -_likeness(settings[key], others), -len(ids), key)
+            for key in keys
+            if (ids := {run["_id"] for run in by_key[key]})
+        }
+        judging = [key for key in keys if _does(by_key[key], "train", "evaluate")] or keys
+        training = [key for key in keys if _does(by_key[key], "train", "pretrain")] or keys
+        reference, trainer = (min(able, key=order.__getitem__) for able in (judging, training))
         for variant, (note, key) in enumerate(sorted((notes[key], key) for key in keys)):
             label = style.look(method).label + (f" ({note})" if note else "")
             drawn = tuple(run for run in by_key[key] if run["_id"] in whole)
-            tested = any(run["command"] != "pretrain" for run in by_key[key])
-            made.append(Series(key, method, label, variant, drawn, tested, key == reference, origin))
+            tested = _does(by_key[key], "train", "evaluate")
+            made.append(Series(key, method, label, variant, drawn, tested, key == reference, key == trainer, origin))
     return tuple(made)
 
 
@@ -95,12 +104,16 @@ def differing(one: Series, other: Series) -> list[str]:
     return [name for name in names if name not in UNTOLD and mine.get(name) != theirs.get(name)]
 
 
+def _does(runs: Sequence[Run], *commands: str) -> bool:
+    return any(run["command"] in commands for run in runs)
+
+
 def _likeness(settings: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> int:
     """Return how often the settings are those of the series of other methods."""
     return sum(values.get(name) == value for name, value in settings.items() for values in others)
 
 
-def _differences(settings: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def tell_apart(settings: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return, for the settings of each group, those in which the groups differ: "tracin.normalize=dot"."""
     names = sorted(set().union(*settings.values()) - set(UNTOLD))
     differing = [name for name in names if len({values.get(name, "") for values in settings.values()}) > 1]
@@ -114,7 +127,8 @@ def _differences(settings: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     }
 
 
-def _settings(runs: list[Run]) -> dict[str, str]:
+def settings_of(runs: Sequence[Run]) -> dict[str, str]:
+    """Return the settings of runs and their command, as text; where runs differ, every value."""
     found: dict[str, set[str]] = {}
     for run in runs:
         for name, value in flat({**run["config"], "command": run["command"]}):

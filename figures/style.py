@@ -66,8 +66,8 @@ CLASSES = (
 )  # fmt: skip
 """Colours of labels, in their order: the first ones Okabe and Ito's, then Tol's, all safe for colour-blind eyes."""
 
-CLASS_MARKERS = "osD^vPXph*<>d8H"
-"""Markers of labels, so that colour is not alone in telling them apart."""
+CLASS_MARKERS = "osD^vPXph*<>d8"
+"""Markers of labels, so that colour is not alone in telling them apart: one fewer, so that pairs are many."""
 
 _SPARE_COLOURS = ("#a6761d", "#44aa99", "#aa4499", "#117733", "#999933", "#6699cc")
 _SPARE_MARKERS = "*dH8"
@@ -127,6 +127,7 @@ RC: Any = {
     "lines.markeredgewidth": 0.0,
     "legend.frameon": False,
     "legend.handlelength": 2.2,
+    "text.parse_math": False,  # names may have dollars
     "image.interpolation": "nearest",
     "pdf.fonttype": 42,
     "svg.fonttype": "path",

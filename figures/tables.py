@@ -24,7 +24,8 @@ _LATEX = str.maketrans(
         "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
-        "–": "--", "→": r"$\rightarrow$", "’": "'", "×": r"$\times$", "±": r"$\pm$", "−": "$-$",
+        "–": "--", "→": r"$\rightarrow$", "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "µ": r"$\mu$",
+        "’": "'", "×": r"$\times$", "±": r"$\pm$", "−": "$-$",
     }
 )  # fmt: skip
 
@@ -96,7 +97,7 @@ def templates(autoescape: bool = False) -> Environment:
     made.filters["stacked"] = lambda text: wrap(str(text), HEADING, break_long_words=False, break_on_hyphens=False)
     made.filters["latex"] = lambda text: str(text).translate(_LATEX).replace(r" \%", r"~\%")
     made.filters["unbroken"] = lambda text: re.sub(" (?=%|px)|(?<=<) ", "\u00a0", str(text))
-    made.filters["markdown"] = lambda text: str(text).replace("\\", "\\\\").replace("|", "\\|").replace("*", "\\*")
+    made.filters["markdown"] = lambda text: re.sub(r"([\\|*])", r"\\\1", " ".join(str(text).split()))
     return made
 
 

@@ -7,7 +7,8 @@ from figures.series import Run
 
 def epoch_seconds(run: Run) -> float:
     """Return how long an epoch of pretraining took, in seconds; NaN where the run did not pretrain."""
-    return float(run["info"].get("timings", {}).get("pretrain_s", math.nan)) / run["config"]["pretrain"]["epochs"]
+    seconds = float(run["info"].get("timings", {}).get("pretrain_s", math.nan)) or math.nan
+    return seconds / run["config"]["pretrain"]["epochs"]
 
 
 def device_of(run: Run) -> str:

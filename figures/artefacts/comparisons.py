@@ -42,16 +42,17 @@ def _row(rows: pd.DataFrame, percents: list[float | str]) -> list[Cell]:
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     study = evidence.study
-    metric = captions.METRICS[captions.main_metric(study)].lower()
+    metric = captions.in_sentence(captions.main_metric(study))
     baseline = style.look(BASELINE).label
     runs = [run for series in study.references if series.tested for run in series.runs]
     sentences = [
         f"How much higher the {metric} on the test split is than that of {baseline} of the same seed, in points;",
         "by share of training labels, and of the mean over the shares.",
     ]
+    over = captions.seeds_averaged(runs, data["seeds"])
     if data["seeds"].max() > 1:
         sentences += [
-            f"Mean ± half-width of the 95 % t-interval over pairs of runs ({captions.seeds(runs)}).",
+            f"Mean ± half-width of the 95 % t-interval over pairs of runs, {over}.",
             "p: paired t-test of the mean, two-sided, adjusted after Holm for the number of methods compared under the "
             "same protocol; the columns before it are not tested.",
         ]  # fmt: skip

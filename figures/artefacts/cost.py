@@ -59,17 +59,18 @@ def make(evidence: Evidence) -> Table | None:
 def _measured(study: Study, series: Series, device: str) -> Iterator[tuple[Any, ...]]:
     """Yield COLUMNS for the runs of a series on a device, if it has any."""
     runs = [run for run in series.runs if device_of(run) == device]
-    base = study.reference(BASELINE)
-    of_base = [] if base is None else [epoch_seconds(run) for run in base.runs if device_of(run) == device]
-    byol = estimate(of_base).mean
+    base = study.trainer(BASELINE)
+    bases = [] if base is None else [run for run in base.runs if device_of(run) == device]
+    byol = estimate(epoch_seconds(run) for run in bases).mean
     if not runs:
         return
     for statistic in STATISTICS:
         found = {run["_id"]: _of(run, statistic, byol) for run in runs}
         known = {run: value for run, value in found.items() if math.isfinite(value)}
         mean = estimate(known.values())
+        behind = {*known, *(run["_id"] for run in bases if statistic == "over_byol" and known)}
         cell = (device, series.method, series.label, series.key, statistic)
-        yield (*cell, mean.seeds, mean.undefined, mean.mean, mean.low, mean.high, " ".join(map(str, known)))
+        yield (*cell, mean.seeds, mean.undefined, mean.mean, mean.low, mean.high, " ".join(map(str, sorted(behind))))
 
 
 def _of(run: Run, statistic: str, byol: float) -> float:

@@ -19,7 +19,7 @@ ARTIFACT = "features"
 SHOWN = ("random_init", "byol", "byol_tracin")
 """Methods that are drawn; what the map is to show is what the additional positive changes."""
 
-PERPLEXITY, IMAGES = 30, 300
+PERPLEXITY, IMAGES, FEWEST = 30, 300, 10
 
 
 def make(evidence: Evidence) -> Drawing | None:
@@ -28,7 +28,7 @@ def make(evidence: Evidence) -> Drawing | None:
     found = [
         (one, *stored)
         for method in SHOWN
-        if (one := study.reference(method)) and (stored := evidence.first_with(one, ARTIFACT))
+        if (one := study.reference(method)) and (stored := evidence.first_with(one, ARTIFACT)) and _mappable(stored[1])
     ]
     if not found:
         return None
@@ -36,6 +36,11 @@ def make(evidence: Evidence) -> Drawing | None:
     data = pd.concat([_mapped(one, run, arrays, names) for one, run, arrays in found], ignore_index=True)
     action = functools.partial(_draw, data, names)
     return Drawing(_caption(data, found), data, [], action, _alt(data), artifacts=(f"{ARTIFACT}.npz",))
+
+
+def _mappable(arrays: dict[str, np.ndarray]) -> bool:
+    """Whether there are enough features for a map, and all are numbers."""
+    return len(arrays["features"]) >= FEWEST and bool(np.isfinite(arrays["features"]).all())
 
 
 def _mapped(series: Series, run: Run, arrays: dict[str, np.ndarray], names: list[str]) -> pd.DataFrame:

@@ -24,8 +24,8 @@ PREFERRED = "byol_tracin"
 def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study."""
     study = evidence.study
-    preferred = study.reference(PREFERRED)
-    series = [one for one in (preferred, *study.references) if one is not None and one.runs]
+    preferred = study.trainer(PREFERRED)
+    series = [one for one in (preferred, *study.trainers) if one is not None and one.runs]
     found = next((first for one in series if (first := evidence.first_with(one, ARTIFACT))), None)
     if found is None or not len(found[1]["queries"]):
         return None

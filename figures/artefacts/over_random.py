@@ -29,11 +29,13 @@ def make(evidence: Evidence) -> Drawing | None:
     rows: list[tuple[Any, ...]] = []
     for one in study.references:
         mine = scores[(scores["series"] == one.key) & (one.key != base.key)]
-        relative = pd.DataFrame({"value": mine["value"] / of_base["value"] - 1, "run_id": mine["run_id"]})
-        relative = relative.dropna(subset="run_id").sort_index()
+        both = mine.join(of_base[["value", "run_id"]], rsuffix="_of_base").sort_index()
+        both["relative"] = both["value"] / both["value_of_base"] - 1
+        relative = both.dropna(subset="run_id_of_base")
         for (protocol, percent), found in relative.groupby(level=["protocol", "percent"]):
-            mean = estimate(found["value"].dropna())
-            runs = " ".join(str(int(run)) for run in found["run_id"])
+            mean = estimate(found["relative"])
+            pairs = zip(found["run_id"], found["run_id_of_base"], strict=True)
+            runs = " ".join(f"{int(one)} {int(other)}" for one, other in pairs)
             cell = (protocol, one.method, one.label, one.key, percent)
             rows.append((*cell, mean.seeds, mean.undefined, mean.mean, mean.low, mean.high, runs))
     rows.sort(key=lambda row: style.rank(row[0], style.PROTOCOLS))
@@ -50,7 +52,7 @@ def make(evidence: Evidence) -> Drawing | None:
 
 def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
     study = evidence.study
-    metric = captions.METRICS[captions.main_metric(study)].lower()
+    metric = captions.in_sentence(captions.main_metric(study))
     runs = [run for one in study.references if one.key in set(shown["series"]) for run in one.runs]
     sentences = [
         f"How much higher the {metric} on the test split is than with an encoder of random weights, in percent of the "

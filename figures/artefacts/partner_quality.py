@@ -24,7 +24,7 @@ def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study."""
     study, points = evidence.study, evidence.points
     measured = {series.key for series in measuring(study, points)}
-    able = [series for series in study.references if series.key in measured]
+    able = [series for series in study.trainers if series.key in measured]
     rows = [series for series in able if series.method == PREFERRED] or able[:1]
     if not rows:
         return None

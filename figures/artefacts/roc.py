@@ -1,6 +1,7 @@
 """The ROC curves: of each label against all others, at the largest label fraction, a panel per label."""
 
 import functools
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ PROTOCOL = "finetune"
 
 SEEDS = 5
 """Of a series, at most: a mean over more looks the same."""
+
+TITLE = 24
+"""Characters in a line of a panel's title."""
 
 GRID = np.linspace(0, 1, 101)
 """False-positive rates at which curves are averaged over seeds and stored."""
@@ -57,7 +61,7 @@ def _curves(evidence: Evidence, series: Series, key: str, names: list[str]) -> p
     areas: dict[int, list[float]] = {}
     ids: list[int] = []
     for run, arrays in evidence.of_seeds(series, ARTIFACT, SEEDS):
-        if key not in arrays:
+        if key not in arrays or not np.isfinite(arrays[key]).all():
             continue
         ids.append(run["_id"])
         labels, scores = arrays["labels"], arrays[key]
@@ -89,7 +93,7 @@ def _draw(data: pd.DataFrame, names: list[str], strokes: dict[str, Stroke], widt
                 100 * rows["false_positive_rate"], 100 * rows["true_positive_rate"],
                 color=stroke.colour, linestyle=stroke.line, marker=stroke.marker, markevery=25,
             )  # fmt: skip
-        panel.set_title(names[number])
+        panel.set_title(fill(names[number], TITLE), linespacing=1.05)
         panel.set_xlim(-2, 102)
         panel.set_ylim(-2, 102)
         panel.set_xticks([0, 50, 100])

@@ -10,18 +10,17 @@ from figures.cells import cell, intervals, most_seeds, seeds_cell
 from figures.differences import MEAN, gains
 from figures.evidence import Evidence
 from figures.products import Artefact, Table
-from figures.records import Study, same_images
+from figures.records import VARIED, Study, aside, same_images
 from figures.scores import seed_scores
 from figures.series import Series, differing, flat
 from figures.stats import difference, estimate
 from figures.tables import MISSING, Cell, Grid, Group
 
-METHOD = "byol_tracin"
-
 OVER_CHANCE, GAIN = "partners_over_chance", "finetune_over_reference"
 
 COLUMNS = (
-    "study", "setting", "value", "label", "reference", "statistic", "seeds", "undefined", "mean", "low", "high", "runs",
+    "study_key", "study", "setting", "value", "label", "reference", "statistic", "seeds", "undefined", "mean", "low",
+    "high", "runs",
 )  # fmt: skip
 
 
@@ -38,20 +37,25 @@ def make(evidence: Evidence) -> Table | None:
     }
     shown = {key: title for key, title in headings.items() if data.loc[data["statistic"] == key, "seeds"].any()}
     groups = []
-    for (study, setting), found in data.groupby(["study", "setting"], sort=False):
+    for (_, study, setting), found in data.groupby(["study_key", "study", "setting"], sort=False):
         lines = [(str(rows["label"].iloc[0]), _row(rows, shown)) for _, rows in found.groupby("value", sort=False)]
         groups.append(Group(f"{setting}: {study}", lines))
-    grid = Grid(f"{style.look(METHOD).label} with", [*shown.values(), "Seeds"], groups)
+    grid = Grid(f"{style.look(VARIED).label} with", [*shown.values(), "Seeds"], groups)
     return Table(_caption(evidence, data), data, _names(evidence, data), grid)
 
 
 def _rows(evidence: Evidence) -> Iterator[tuple[Any, ...]]:
     """Yield COLUMNS: for every study and setting the series that differ from its reference in nothing else."""
-    everyone = [(study, one) for study in evidence.studies for one in study.series if one.method == METHOD and one.runs]
-    told: set[str] = set()
+    everyone = [
+        (study, one)
+        for study in evidence.studies
+        for one in study.series
+        if one.method == VARIED and one.runs and (one.tested or one.reference)
+    ]
+    told: set[tuple[str, frozenset[str]]] = set()
     for study in evidence.studies:
-        base = study.reference(METHOD)
-        if base is None or base.key in told:
+        base = study.reference(VARIED)
+        if base is None or aside(study, evidence.studies):
             continue
         variants: dict[str, list[tuple[Study, Series]]] = {}
         for other, one in everyone:
@@ -59,7 +63,10 @@ def _rows(evidence: Evidence) -> Iterator[tuple[Any, ...]]:
             if len(changed) == 1:
                 variants.setdefault(changed[0], []).append((other, one))
         for setting, found in sorted(variants.items()):
-            told |= {one.key for _, one in found}
+            group = (setting, frozenset({base.key, *(one.key for _, one in found)}))
+            if group in told:  # of two studies each is a variant of the other
+                continue
+            told.add(group)
             every = sorted([(study, base), *found], key=lambda pair: _order(_value(pair[1], setting)))
             for other, one in every:
                 yield from _measured(evidence, (study, base), (other, one), setting)
@@ -78,7 +85,7 @@ def _measured(
     (study, base), (other, one) = reference, variant
     value, is_reference = _value(one, setting), one.key == base.key
     label = f"{_told(value)} (reference)" if is_reference else _told(value)
-    head = (captions.title(study), setting, _told(value), label, is_reference)
+    head = (study.key, captions.title(study), setting, _told(value), label, is_reference)
     ids = {run["config"]["seed"]: run["_id"] for run in one.runs}
     points = {s.key: evidence.points[evidence.points["study"] == s.key] for s in (study, other)}
     scores = {key: seed_scores(s, points[key]) for s, key in ((study, study.key), (other, other.key))}
@@ -94,7 +101,8 @@ def _measured(
         gain = gains(both, one, base)[MEAN]
         gain = gain[gain.index.get_level_values("protocol") == "finetune"].dropna()
         gained = difference(gain)
-        runs = " ".join(str(ids[seed]) for seed in gain.index.get_level_values("seed"))
+        ids_of_base = {run["config"]["seed"]: run["_id"] for run in base.runs}
+        runs = " ".join(f"{ids[seed]} {ids_of_base[seed]}" for seed in gain.index.get_level_values("seed"))
         yield (*head, GAIN, gained.pairs, 0, gained.mean, gained.low, gained.high, runs)
     over = _over_chance(points[other.key], one)
     found = estimate(over)
@@ -106,8 +114,8 @@ def _over_chance(points: pd.DataFrame, one: Series) -> pd.Series:
     """Return, by run, how much more often than chance the partners that trained shared a label in the last epoch."""
     mine = points[points["series"] == one.key]
     name = f"partners/tracin_{one.runs[0]['config']['tracin']['normalize']}/same_label"
-    same, chance = (mine[mine["name"] == n].set_index("run_id")["value"] for n in (name, "partners/chance"))
-    return (same - chance).dropna()
+    same, chance = (mine[mine["name"] == n].set_index(["run_id", "step"])["value"] for n in (name, "partners/chance"))
+    return (same - chance).dropna().droplevel("step")  # of the same epoch, the last
 
 
 def _value(series: Series, setting: str) -> Any:
@@ -138,7 +146,7 @@ def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
 
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
-    runs = [run for study in evidence.studies for one in study.series if one.method == METHOD for run in one.runs]
+    runs = [run for study in evidence.studies for one in study.series if one.method == VARIED for run in one.runs]
     sentences = [
         "One setting changed at a time; the paper's abstract gives none of them. Test metric: mean over the label "
         "shares; over the reference: paired by seed; partners: how much more often than chance they share the image's "

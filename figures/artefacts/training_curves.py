@@ -42,11 +42,12 @@ def make(evidence: Evidence) -> Drawing | None:
     losses = [name for name in PRETRAINING if name in stored]
     percents = {name: float(match[1]) for name in stored if (match := _VALIDATION.fullmatch(name))}
     names = [*losses, *sorted(percents, key=lambda name: percents[name])]
-    curves = over_seeds(points, study.references, names)
+    drawn_series = list({one.key: one for one in (*study.references, *study.trainers)}.values())  # mostly the same
+    curves = over_seeds(points, drawn_series, names)
     if curves.empty:
         return None
     drawn = set(curves["series"])
-    strokes = {series.key: stroke_of(series) for series in study.references if series.key in drawn}
+    strokes = {series.key: stroke_of(series) for series in drawn_series if series.key in drawn}
     titles = {**PRETRAINING, **{name: f"Fine-tuning, {percent:g} %" for name, percent in percents.items()}}
     groups = [group for group in (losses, names[len(losses) :]) if group]
     metric = captions.METRICS[captions.main_metric(study)]
@@ -64,7 +65,9 @@ def _draw(
 ) -> Figure:
     columns = 4 if width == style.TWO_COLUMNS else 2
     shared = [group[0] not in PRETRAINING for group in groups]
-    figure, rows = panels([len(group) for group in groups], columns, width, list(strokes.values()), shared)
+    figure, rows = panels(
+        [len(group) for group in groups], columns, width, list(dict.fromkeys(strokes.values())), shared
+    )
     for group, axes in zip(groups, rows, strict=True):
         for position, (name, panel) in enumerate(zip(group, axes, strict=True)):
             fine_tuning = name not in PRETRAINING

@@ -26,7 +26,7 @@ def make(evidence: Evidence) -> Table | None:
     percents = sorted(data["percent"].unique())
     groups = [
         Group(
-            f"{origin} → {target}: {style.PROTOCOLS.get(str(protocol), str(protocol)).lower()}",
+            f"{origin} → {target}: {style.PROTOCOLS.get(str(protocol), str(protocol)).lower()}{_metric(data, found)}",
             [(str(rows["label"].iloc[0]), _row(rows, percents)) for _, rows in found.groupby("series", sort=False)],
         )
         for (origin, target, protocol), found in data.groupby(["origin", "target", "protocol"], sort=False)
@@ -46,13 +46,19 @@ def _of_study(evidence: Evidence, study: Study) -> list[pd.DataFrame]:
         table = pd.concat([_scores(study, points, carried, ""), _scores(study, points, own, ", on the target alone")])
         table.insert(0, "origin", origin.label)
         table.insert(1, "target", captions.title(study))
-        found.append(table[table["protocol"].isin(table.loc[table["seeds"] > 0, "protocol"])])
+        shown = table["series"].isin([one.key for one in carried]) & (table["seeds"] + table["undefined"] > 0)
+        found.append(table[table["protocol"].isin(table.loc[shown, "protocol"])])
     return found
 
 
 def _scores(study: Study, points: pd.DataFrame, series: Sequence[Series], remark: str) -> pd.DataFrame:
     table = score_table(study, points, series)
     return table.assign(label=table["label"] + remark)
+
+
+def _metric(data: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """Return the metric of a group's heading, where it is not that of all."""
+    return "" if data["metric"].nunique() == 1 else f", {captions.in_sentence(rows['metric'].iloc[0])}"
 
 
 def _row(rows: pd.DataFrame, percents: Sequence[float]) -> list[Cell]:

@@ -21,7 +21,7 @@ NARROW = 4
 
 def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study."""
-    series = [one for one in evidence.study.references if one.runs]
+    series = [one for one in evidence.study.trainers if one.runs]
     found = next((first for one in series if (first := evidence.first_with(one, ARTIFACT))), None)
     if found is None:
         return None
@@ -48,7 +48,7 @@ def _draw(arrays: dict[str, np.ndarray], width: float) -> Figure:
 
 def _caption(run: Run) -> str:
     settings = run["config"].get("augment", {})
-    told = ", ".join(f"{name} {value}" for name, value in settings.items())
+    told = ", ".join(f"{name} {value}" for name, value in sorted(settings.items()))
     sentences = ["Training images and two views of each, drawn as in pretraining: the networks see nothing else."]
     return " ".join([*sentences, f"Settings: {told}."] if told else sentences)
 

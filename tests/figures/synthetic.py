@@ -47,6 +47,7 @@ def config(method: str, seed: int, **other: Any) -> dict[str, Any]:
         },
         "selector": {"name": SELECTOR.get(method, "none"), "weight": 1.0, "measured": list(MEASURED)},
         "tracin": {"layers": "last", "normalize": "cosine", "source": "online", "pretraining": None},
+        "augment": {"flip": 0.5, "crop": [0.2, 1.0], "blur": [1.0, 0.1]},  # not in the order of the alphabet
         "pretrain": {"epochs": 20, "keep_every": None},
         "evaluate": {
             "pretraining": None,

@@ -23,7 +23,9 @@ DOCUMENT = r"""\documentclass{article}
 @pytest.mark.slow
 @pytest.mark.skipif(PDFLATEX is None, reason="needs LaTeX: apt install texlive-latex-recommended")
 def test_every_table_compiles_and_fits_between_the_margins(database, draw, tmp_path) -> None:
-    made = add_whole_study(database, (*METHODS, *CONTRASTIVE, "a_100%_odd & #1 method_{~}^"), seeds=2)
+    made = add_whole_study(
+        database, (*METHODS, *CONTRASTIVE, "a_100%_odd & #1 method_{~}^", "[UNK]", "*starred ≥ 3"), seeds=2
+    )
     add_whole_study(database, ("byol_tracin",), seeds=2, tracin__normalize="dot")
     add_whole_study(database, ("byol_tracin",), seeds=2, selector__weight=2.0)
     add_transfers(database, {key: run for key, run in made.items() if key[0] in ("byol", "simclr")}, "pneumoniamnist")
