@@ -29,7 +29,7 @@ def make(evidence: Evidence) -> Drawing | None:
     rows: list[tuple[Any, ...]] = []
     for one in study.references:
         mine = scores[(scores["series"] == one.key) & (one.key != base.key)]
-        both = mine.join(of_base[["value", "run_id"]], rsuffix="_of_base").sort_index()
+        both = mine.join(of_base[["value", "run_id"]].add_suffix("_of_base")).sort_index()
         both["relative"] = both["value"] / both["value_of_base"] - 1
         relative = both.dropna(subset="run_id_of_base")
         for (protocol, percent), found in relative.groupby(level=["protocol", "percent"]):
