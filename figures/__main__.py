@@ -17,7 +17,7 @@ import pandas as pd
 from figures import records
 from figures.evidence import Evidence
 from figures.exhibits import begin, finish
-from figures.files import results_folder, write
+from figures.files import remove, results_folder, write
 from figures.points import final
 from figures.products import Artefact
 from figures.registry import ARTEFACTS
@@ -88,6 +88,7 @@ class _Desk:
                 print(f"\n{text.decode()}")
         for artefact in asked:
             if begun[artefact.title] is None:
+                remove(self.folder / below, artefact.name)
                 what = Path(below) / artefact.name
                 print(f"nothing to draw: {what}: no stored run gives its numbers", file=sys.stderr)
         return Chapter(evidence, made, [title for title, pending in begun.items() if pending is None])

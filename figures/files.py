@@ -43,6 +43,17 @@ def write(folder: Path, files: Mapping[str, bytes]) -> None:
             raise
 
 
+def remove(folder: Path, name: str) -> None:
+    """Remove the files of an artefact that is no longer drawn, so that no old number stays beside new ones.
+
+    Raises:
+        InputError: the folder cannot be written to.
+    """
+    with _told(folder):
+        for file in (*folder.glob(f"{name}.*"), *folder.glob(f"{name}-column.*")):
+            file.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _told(folder: Path) -> Iterator[None]:
     try:

@@ -193,6 +193,15 @@ def test_nothing_but_paths_is_printed_where_nothing_is_named(database, draw, cap
     assert all(line.startswith(str(folder)) for line in capsys.readouterr().out.splitlines())
 
 
+def test_what_can_no_longer_be_drawn_does_not_stay_as_it_was(database, draw) -> None:
+    add_study(database, ("byol",), seeds=1, data__name="breastmnist")
+    lone = add(database, config("byol_cosine", 0, data__name="breastmnist"))
+    before = contents(draw("comparisons", "cost"))
+    assert {Path(name).stem for name in before} == {"comparisons", "cost"}
+    database.runs.update_one({"_id": lone}, {"$set": {"status": "FAILED"}})
+    assert {Path(name).stem for name in contents(draw("comparisons", "cost"))} == {"cost"}
+
+
 def test_named_artefact_alone_is_drawn(database, draw) -> None:
     add_study(database, ("byol",), seeds=1)
     folder = draw("label_efficiency")
