@@ -65,8 +65,10 @@ def _rows(arrays: dict[str, np.ndarray], selectors: list[str]) -> list[tuple[str
 
 
 def _same(one: Any, other: Any) -> bool:
-    """Whether two images share a label: their only one, or one of several."""
-    return bool(np.any((one == other) & (np.asarray(one) > 0))) if np.ndim(one) else bool(one == other)
+    """Whether two images share a label, as partners are measured: their only one, or of several one, or none at all."""
+    if np.ndim(one) == 0:
+        return bool(one == other)
+    return bool(np.any(one & other)) or not (np.any(one) or np.any(other))
 
 
 def _table(arrays: dict[str, np.ndarray], selectors: list[str], names: list[str], label: str, run: Run) -> pd.DataFrame:
@@ -87,7 +89,7 @@ def _told(label: Any, names: list[str]) -> str:
 def _caption(label: str, run: Run, arrays: dict[str, np.ndarray]) -> str:
     many = arrays["labels"].ndim == 2
     borders = (
-        "Borders: solid where the partner shares a label with the image of its column, dashed where it does not."
+        "Borders: solid where the partner shares a label with the image of its column, or neither has any; else dashed."
         if many
         else "Borders: the label; dashed where it is not that of the image of the column."
     )
