@@ -68,12 +68,14 @@ class Answer:
         effect: mean, low and high of what is printed.
         against: name of the method that is compared with; empty for none.
         runs: ids of the runs behind it.
+        note: what a reader has to know of it.
     """
 
     gain: Difference
     effect: tuple[float, float, float]
     against: str
     runs: tuple[int, ...]
+    note: str = ""
 
 
 def read(path: Path = LEDGER) -> dict[str, Any]:
@@ -126,12 +128,11 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int) -> list[tuple[Any, ..
             continue
         weakest = max(answers, key=_weakness)
         fewest = min(answer.gain.pairs for answer in answers)
-        note = f"no runs of {captions.listing(missing)}" if missing else ""
-        if fewest < pairs:
-            note = "; ".join(filter(None, [note, f"{fewest} of {pairs} pairs"]))
-        verdict, p = (TOO_FEW, math.nan) if note else (NOT_SUPPORTED, weakest.gain.p)
-        if not note and math.isnan(p):
-            note = "all differences are equal, so there is no test"
+        lacking = [f"no runs of {captions.listing(missing)}"] if missing else []
+        lacking += [f"{fewest} of {pairs} pairs"] if fewest < pairs else []
+        verdict, p = (TOO_FEW, math.nan) if lacking else (NOT_SUPPORTED, weakest.gain.p)
+        equal = ["all differences are equal, so there is no test"] if not lacking and math.isnan(p) else []
+        note = "; ".join([*lacking, *equal, *dict.fromkeys(answer.note for answer in answers if answer.note)])
         against = captions.listing([answer.against for answer in answers if answer.against])
         runs = " ".join(map(str, sorted({run for answer in answers for run in answer.runs})))
         label = f"{claim['name']}: {place.title}"
@@ -193,8 +194,15 @@ def _scores(claim: Claim, study: Study, points: pd.DataFrame, one: Series, other
     """Compare the main test metric, as the mean over the label fractions asked for."""
     scores = seed_scores(study, points)
     asked = (scores["protocol"] == claim["protocol"]) & (scores["percent"] < claim["percent_below"])
-    gain = gains(scores[asked], one, other)[MEAN].droplevel("protocol").dropna()
-    return _answer(difference(gain), 100, other, _ids(gain.index, one, other))
+    stored = scores[asked & scores["series"].isin([one.key, other.key])]
+    table = gains(stored, one, other)
+    gain = table[MEAN].droplevel("protocol").dropna()
+    answer = _answer(difference(gain), 100, other, _ids(gain.index, one, other))
+    compared = [percent for percent in table.columns if percent != MEAN]
+    if len(compared) == stored["percent"].nunique():
+        return answer
+    told = captions.listing([f"{percent:g} %" for percent in compared]) or "no share"
+    return dataclasses.replace(answer, note=f"{other.label}: both at {told} of the labels only")
 
 
 def _partners(points: pd.DataFrame, one: Series) -> list[Answer]:

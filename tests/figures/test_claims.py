@@ -133,6 +133,23 @@ def test_undefined_and_missing_scores_are_no_pairs() -> None:
     assert (row["verdict"], row["pairs"], row["note"]) == (claims.TOO_FEW, 2, "2 of 3 pairs")
 
 
+def test_a_label_fraction_that_one_method_lacks_is_left_out_and_that_is_said() -> None:
+    memory = Memory()
+    add_whole_study(memory, ("byol_tracin",), seeds=4)
+    for seed in range(4):
+        points = metrics(config("byol", seed))
+        for rows in points["test/finetune/balanced_accuracy"]:
+            del rows[0]
+        add(memory, config("byol", seed), points=points)
+    row = claims.judge(all_evidence(memory), claims.read()).set_index("claim").loc["semi_supervised_over_byol"]
+
+    def mean(method: str, seed: int) -> float:
+        return float(np.mean(metrics(config(method, seed))["test/finetune/balanced_accuracy"][1][1:3]))
+
+    assert row["effect"] == pytest.approx(100 * np.mean([mean("byol_tracin", s) - mean("byol", s) for s in range(4)]))
+    assert (row["verdict"], row["note"]) == (claims.SUPPORTED, "BYOL: both at 10 % and 50 % of the labels only")
+
+
 def test_times_of_other_devices_are_not_compared() -> None:
     memory = Memory()
     for method, device in (("byol", "a GPU"), ("byol_tracin", "a CPU")):
