@@ -15,7 +15,7 @@ from tests.figures.test_page import contents
 def test_an_archive_gives_the_same_bytes_as_its_database_and_needs_no_server(
     database, draw, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys, weights: list[str]
 ) -> None:
-    made = add_whole_study(database, ("random_init", "byol", "byol_tracin"), seeds=2, evaluate__fractions=[0.1, 1.0])
+    made = add_whole_study(database, ("random_init", "byol", "byol_tracin"), seeds=2, evaluate__fractions=[1.0])
     add_transfers(database, {("byol", 0): made["byol", 0]}, "breastmnist")
     add(database, config("byol", 9), status="FAILED")
     damaged = add(database, config("byol", 8))
