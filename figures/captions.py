@@ -72,7 +72,7 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
 def about(evidence: Evidence) -> str:
     """Return the sentences that every caption ends with: of one study all there is to say, of several the warnings."""
     if len(evidence.studies) != 1:
-        told = [(title(study), warnings(study, _points(evidence, study))) for study in evidence.studies]
+        told = [(title(study), warnings(study, evidence.points_of(study))) for study in evidence.studies]
         return " ".join(f"{name}: {' '.join(found)}" for name, found in told if found)
     study = evidence.study
     missing = sum(run.replaced_by is None for run in study.left_out)
@@ -101,11 +101,6 @@ def seeds_averaged(runs: Sequence[Run], counts: Iterable[int]) -> str:
 def listing(words: Sequence[str]) -> str:
     """Return "a", "a and b", or "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
-
-
-def _points(evidence: Evidence, study: Study) -> pd.DataFrame:
-    points = evidence.points
-    return points[points["study"] == study.key]
 
 
 def test_images(study: Study) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 from figures import captions, style
 from figures.differences import MEAN, gains
 from figures.evidence import Evidence
+from figures.partners import over_chance
 from figures.records import Study, aside
 from figures.scores import seed_scores
 from figures.series import Origin, Series
@@ -175,7 +176,7 @@ def _answers(evidence: Evidence, claim: Claim, place: Place) -> tuple[list[Answe
     """Return what the runs of a place say, one method to compare with after the other, and those that have no runs."""
     one = _standing(claim, place, claim["method"])
     assert one is not None
-    points = evidence.points[evidence.points["study"] == place.study.key]
+    points = evidence.points_of(place.study)
     if claim["kind"] == "partners":
         return _partners(points, one), []
     answers, missing = [], []
@@ -207,11 +208,8 @@ def _scores(claim: Claim, study: Study, points: pd.DataFrame, one: Series, other
 
 def _partners(points: pd.DataFrame, one: Series) -> list[Answer]:
     """Compare the same-label rate of the partners that trained with that of random partners, in the last epoch."""
-    name = f"partners/tracin_{one.runs[0]['config']['tracin']['normalize']}/same_label"
-    mine = points[points["series"] == one.key]
-    same, chance = (mine[mine["name"] == n].set_index(["seed", "step"])["value"] for n in (name, "partners/chance"))
-    gain = (same - chance).dropna().droplevel("step")  # of the same epoch, the last
-    return [_answer(difference(gain), 100, None, _ids(gain.index, one))] if len(gain) else []
+    gain = over_chance(points, one)
+    return [_answer(difference(gain), 100, None, tuple(gain.index))] if len(gain) else []
 
 
 def _time(one: Series, other: Series, at_most: float) -> Answer:

@@ -33,6 +33,10 @@ class Evidence:
         (study,) = self.studies
         return study
 
+    def points_of(self, study: Study) -> pd.DataFrame:
+        """Return the points of one of several studies."""
+        return self.points[self.points["study"] == study.key]
+
     def arrays(self, run: Run, name: str) -> dict[str, np.ndarray] | None:
         """Return the arrays of a run's artifact NAME.npz; None where the run has none or an archive leaves it out."""
         for artifact in run["artifacts"]:

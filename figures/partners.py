@@ -20,6 +20,19 @@ def measuring(study: Study, points: pd.DataFrame) -> list[Series]:
     return [series for series in study.series if series.key in measured]
 
 
+def over_chance(points: pd.DataFrame, series: Series) -> pd.Series:
+    """Return, by run id, how much more often than chance TracIn's partners shared a label in the last epoch.
+
+    Args:
+        points: of `points.final`.
+        series: runs that TracIn's partners trained.
+    """
+    mine = points[points["series"] == series.key]
+    name = f"partners/tracin_{series.runs[0]['config']['tracin']['normalize']}/same_label"
+    same, chance = (mine[mine["name"] == n].set_index(["run_id", "step"])["value"] for n in (name, "partners/chance"))
+    return (same - chance).dropna().droplevel("step")  # both of the same epoch
+
+
 def selector_of(metric: str) -> str:
     """Return whose partners a metric tells of: "cosine" for partners/cosine/same_label, else CHANCE."""
     parts = metric.split("/")

@@ -45,13 +45,8 @@ def make(evidence: Evidence) -> Table | None:
         return None
     groups = []
     for device, on_device in data.groupby("device", sort=False):
-        lines = [
-            (
-                str(rows["label"].iloc[0]),
-                [*(_cell(row, most_seeds(rows)) for row in rows.itertuples()), seeds_cell(rows)],
-            )
-            for _, rows in on_device.groupby("series", sort=False)
-        ]
+        by_series = on_device.groupby("series", sort=False)
+        lines = [(str(rows["label"].iloc[0]), _row(rows)) for _, rows in by_series]
         groups.append(Group(str(device), lines))
     return Table(_caption(study, data), data, [], Grid("Method", [*STATISTICS.values(), "Seeds"], groups))
 

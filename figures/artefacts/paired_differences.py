@@ -9,7 +9,6 @@ from figures import captions, style
 from figures.curves import stroke_of
 from figures.differences import BASELINE, MEAN, differences, gains
 from figures.evidence import Evidence
-from figures.panels import ticks
 from figures.products import Artefact, Drawing
 from figures.scores import seed_scores
 from figures.series import Series
@@ -57,8 +56,6 @@ def _draw(shown: pd.DataFrame, each: dict[str, pd.Series], series: list[Series],
         panel.set_ylim(len(series) - 0.4, -0.6)
         panel.grid(axis="y", visible=False)
         panel.set_title(style.PROTOCOLS.get(protocol, protocol))
-        ticks(panel, epochs=False)
-        panel.set_yticks(range(len(series)))
         panel.tick_params(axis="y", length=0, labelleft=not wide or protocol == protocols[0])
         panel.set_xlim(*_limits(shown))
         if wide or protocol == protocols[-1]:

@@ -9,6 +9,7 @@ from figures import captions, style
 from figures.cells import cell, intervals, most_seeds, seeds_cell
 from figures.differences import MEAN, gains
 from figures.evidence import Evidence
+from figures.partners import over_chance
 from figures.products import Artefact, Table
 from figures.records import VARIED, Study, aside, same_images
 from figures.scores import seed_scores
@@ -87,7 +88,7 @@ def _measured(
     label = f"{_told(value)} (reference)" if is_reference else _told(value)
     head = (study.key, captions.title(study), setting, _told(value), label, is_reference)
     ids = {run["config"]["seed"]: run["_id"] for run in one.runs}
-    points = {s.key: evidence.points[evidence.points["study"] == s.key] for s in (study, other)}
+    points = {s.key: evidence.points_of(s) for s in (study, other)}
     scores = {key: seed_scores(s, points[key]) for s, key in ((study, study.key), (other, other.key))}
     mine = scores[other.key][scores[other.key]["series"] == one.key]
     for protocol in style.PROTOCOLS:
@@ -104,18 +105,10 @@ def _measured(
         ids_of_base = {run["config"]["seed"]: run["_id"] for run in base.runs}
         runs = " ".join(f"{ids[seed]} {ids_of_base[seed]}" for seed in gain.index.get_level_values("seed"))
         yield (*head, GAIN, gained.pairs, 0, gained.mean, gained.low, gained.high, runs)
-    over = _over_chance(points[other.key], one)
+    over = over_chance(points[other.key], one)
     found = estimate(over)
     runs = " ".join(map(str, over.index))
     yield (*head, OVER_CHANCE, found.seeds, found.undefined, found.mean, found.low, found.high, runs)
-
-
-def _over_chance(points: pd.DataFrame, one: Series) -> pd.Series:
-    """Return, by run, how much more often than chance the partners that trained shared a label in the last epoch."""
-    mine = points[points["series"] == one.key]
-    name = f"partners/tracin_{one.runs[0]['config']['tracin']['normalize']}/same_label"
-    same, chance = (mine[mine["name"] == n].set_index(["run_id", "step"])["value"] for n in (name, "partners/chance"))
-    return (same - chance).dropna().droplevel("step")  # of the same epoch, the last
 
 
 def _value(series: Series, setting: str) -> Any:
@@ -152,9 +145,10 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
         "shares; over the reference: paired by seed; partners: how much more often than chance they share the image's "
         "label in the last epoch.",
         *intervals(data, runs),
+        "Nothing is tested here: there are many rows.",
+        f"{MISSING}: does not apply, or no stored run gives it.",
     ]
-    sentences.append("Nothing is tested here: there are many rows.")
-    return " ".join([*sentences, f"{MISSING}: does not apply, or no stored run gives it."])
+    return " ".join(sentences)
 
 
 ARTEFACT = Artefact("sensitivity", "Sensitivity to what the paper leaves open", make, overall=True)

@@ -38,12 +38,11 @@ def make(evidence: Evidence) -> Table | None:
                 sources.setdefault((name, _told(value)), set()).add(str(marks.get(name, MISSING)))
     runs = " ".join(str(run["_id"]) for one in series for run in one.runs)
     rows = [
-        (name, name, value, "|".join(labels), "|".join(sorted(sources[name, value])), runs)
+        ("All settings", name, value, "|".join(labels), "|".join(sorted(sources[name, value])), runs)
         for name, found in values.items()
         for value, labels in found.items()
     ]
     data = pd.DataFrame(rows, columns=["label", "setting", "value", "series", "source", "runs"])
-    data["label"] = "All settings"
     return Table(_caption(evidence.study.own_runs, data), data, [], _grid(values, sources))
 
 

@@ -37,7 +37,7 @@ def make(evidence: Evidence) -> Table | None:
 
 def _of_study(evidence: Evidence, study: Study) -> list[pd.DataFrame]:
     """Return the scores on a target, origin by origin, with the target's own methods WITHOUT pretraining below."""
-    points = evidence.points[evidence.points["study"] == study.key]
+    points = evidence.points_of(study)
     origins = dict.fromkeys(one.origin for one in study.transfers if one.origin is not None)
     own = [one for one in study.series if one.method in WITHOUT and one.reference]
     found = []
