@@ -1,5 +1,6 @@
-"""python -m repro.db serve|check|weights RUN FILE|export FILE [RUN...]|import FILE
+"""python -m repro.db ping|serve|check|weights RUN FILE|export FILE [RUN...]|import FILE
 
+`ping` says whether the run database answers, and what it is; exit code 2 if not.
 `serve` keeps the run database open and prints its address, for Omniboard or mongosh.
 `check` holds every stored run against what was hashed while it ran.
 `weights` writes a run's encoder to a safetensors file that plain torchvision loads.
@@ -9,7 +10,6 @@
 
 import argparse
 import contextlib
-import os
 import signal
 import sys
 from collections.abc import Collection, Sequence
@@ -29,6 +29,7 @@ from repro.store import (
     read_artifact,
     runs_folder,
 )
+from repro.store.address import named_address
 from repro.store.archive import Archive
 from repro.store.delivery import deliver_left_over
 from repro.store.exporting import export, finished
@@ -46,9 +47,11 @@ def main(arguments: list[str]) -> None:
         # A bad archive is refused before any database is opened.
         archive = stack.enter_context(open_archive(options.file)) if options.verb == "import" else None
         database = stack.enter_context(open_database(writes=options.verb == "import"))
-        for run_id in deliver_left_over(database):
+        for run_id in [] if options.verb == "ping" else deliver_left_over(database):
             print(f"run {run_id}: what was left of its record has been delivered")
         match options.verb:
+            case "ping":
+                print(f"{_place(database)} answers")
             case "serve":
                 _serve(database)
             case "check":
@@ -67,6 +70,7 @@ def _parser() -> Parser:
         prog="python -m repro.db", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs.add_parser("ping", help="say whether the run database answers")
     verbs.add_parser("serve", help="keep the database open until Ctrl-C")
     verbs.add_parser(
         "check",
@@ -99,17 +103,22 @@ def _parser() -> Parser:
     return parser
 
 
-def _serve(database: Database) -> None:
+def _place(database: Database) -> str:
+    """Return what an open run database is called: its address, without credentials."""
     address = database.client.address
     assert address is not None
-    print(f"run database: mongodb://{address[0]}:{address[1]}/{database.name}   (Ctrl-C to leave)", flush=True)
+    return f"run database mongodb://{address[0]}:{address[1]}/{database.name}"
+
+
+def _serve(database: Database) -> None:
+    print(f"{_place(database)}   (Ctrl-C to leave)", flush=True)
     signal.pause()
 
 
 def _check(database: Database) -> None:
     damaged, whole, runs = 0, [], find_runs(database)
     if not runs:
-        print(f"no runs in {(os.environ.get('REPRO_MONGO_URI') and 'REPRO_MONGO_URI') or runs_folder() / 'db'}")
+        print(f"no runs in {runs_folder() / 'db' if named_address() is None else _place(database)}")
     source = DatabaseSource(database)
     for finding in examine(source, runs):
         run, problems = finding.run, finding.problems

@@ -1,6 +1,7 @@
 """Where a result comes from: code, environment and machine, as far as they can be told without failing."""
 
 import hashlib
+import json
 import os
 import platform
 import subprocess
@@ -13,6 +14,9 @@ import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
+
+STAMP = ROOT / "image.json"
+"""What a container image says of itself, having no git: commit, dirty, and image_id, a hash of all that it holds."""
 
 PACKAGES = (
     "torch",
@@ -33,16 +37,10 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def provenance(device: torch.device) -> dict[str, Any]:
-    """Return the commit, lock hash, image id, versions and machine; None for what cannot be told.
-
-    An image without git names its commit in REPRO_COMMIT, and itself in REPRO_IMAGE_ID.
-    """
+    """Return the commit, lock hash, image id, versions and machine; None for what cannot be told."""
     lock = ROOT / "uv.lock"
-    status = _git("status", "--porcelain")
     return {
-        "commit": os.environ.get("REPRO_COMMIT") or _git("rev-parse", "HEAD"),
-        "dirty": None if status is None else bool(status),
-        "image_id": os.environ.get("REPRO_IMAGE_ID"),
+        **(json.loads(STAMP.read_text()) if STAMP.exists() else _checkout()),
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -56,6 +54,12 @@ def provenance(device: torch.device) -> dict[str, Any]:
         "cores": _usable_cores(),
         "versions": {name: _version(name) for name in PACKAGES},
     }
+
+
+def _checkout() -> dict[str, Any]:
+    """Return what git says of the code, as a stamp does."""
+    status = _git("status", "--porcelain")
+    return {"commit": _git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status), "image_id": None}
 
 
 def _git(*arguments: str) -> str | None:

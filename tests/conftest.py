@@ -16,6 +16,7 @@ from repro.data import ImageSet
 from repro.data import load as load_data
 from repro.data.folder import prepared_folder
 from repro.store import embedded, open_database
+from repro.store.address import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 REAL_DATA = Path(os.environ.get("REPRO_DATA") or ROOT.parent / "shared" / "data").resolve()
@@ -46,7 +47,8 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test away from the user's runs, results and database."""
     monkeypatch.setenv("REPRO_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("REPRO_RESULTS", str(tmp_path / "results"))
-    monkeypatch.delenv("REPRO_MONGO_URI", raising=False)
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture(scope="session")

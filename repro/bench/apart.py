@@ -10,6 +10,7 @@ from unittest import mock
 from pymongo.database import Database
 
 from repro.store import embedded, open_database
+from repro.store.address import FILE, URI
 from repro.store.connect import DATABASE
 
 
@@ -19,6 +20,6 @@ def own_database() -> Iterator[Database]:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with embedded.server(folder / "server") as address:
-            places = {"REPRO_RUNS": str(folder / "runs"), "REPRO_MONGO_URI": f"{address}{DATABASE}"}
+            places = {"REPRO_RUNS": str(folder / "runs"), URI: f"{address}{DATABASE}", FILE: ""}
             with mock.patch.dict(os.environ, places), open_database() as database:
                 yield database

@@ -16,7 +16,7 @@ from pymongo.database import Database
 
 from repro.configs import DATASETS
 from repro.configs.plans import PLANS
-from repro.configs.resolve import flat, resolve
+from repro.configs.resolve import flat
 from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
 from repro.reproduce.plan import Cell, cells
@@ -73,6 +73,10 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
     if options.engine == "local" and (options.address, options.cpus, options.gpus) != (None, None, None):
         raise InputError("--address, --cpus and --gpus are for --engine ray; the local engine runs cell after cell")
     # Imported late: torch takes seconds.
+    if options.fetch:
+        from repro.reproduce.images import fetch_missing
+
+        fetch_missing(study)
     if options.engine == "ray":
         from repro.reproduce import cluster
 
@@ -81,8 +85,11 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
         from repro.reproduce import local
 
         failures = local.run_missing(database, study)
+    commands: dict[str, list[str]] = {}
     for failure in failures:
-        print(f"failed: {failure.cell.command}\n        {failure.reason}", file=sys.stderr)
+        commands.setdefault(failure.reason, []).append(failure.cell.command)
+    for reason, of_it in commands.items():
+        print("failed: " + "\n        ".join([*of_it, reason]), file=sys.stderr)
     if failures:
         raise StorageError(f"{len(failures)} of {len(study)} cells failed; the others are stored. See above")
     _count(standings(database, study))
@@ -110,21 +117,12 @@ def _count(found: Sequence[Standing]) -> None:
 
 def _study(options: argparse.Namespace) -> list[Cell]:
     updates = _updates(options.set)
-    stand_ins = {}
+    found = {}
     if options.fallback:
-        from repro.procedure import images_of  # torch takes seconds to import
+        from repro.reproduce.images import stand_ins  # torch takes seconds to import
 
-        for images in PLANS[options.scale].datasets:
-            try:
-                images_of(resolve([images.named, options.scale], {**images.updates, **updates}))
-            except InputError as error:
-                stand_ins[images.named] = options.fallback
-                print(
-                    f"NOTICE: {images.named} is not to be had, so {options.fallback.upper()} IMAGES STAND IN FOR IT; "
-                    f"every caption says so.\n        ({error})",
-                    file=sys.stderr,
-                )
-    return cells(options.scale, options.methods, options.seeds, stand_ins, updates)
+        found = stand_ins(options.scale, options.fallback, updates)
+    return cells(options.scale, options.methods, options.seeds, found, updates)
 
 
 def _updates(words: list[str]) -> dict[str, Any]:
@@ -151,6 +149,13 @@ def _parser() -> Parser:
         _add_study(verb)
     plan.add_argument("--cells", action="store_true", help="print every cell and its command, and no costs")
     status.add_argument("--check", action="store_true", help="read every finished run back, as `run` does")
+    run.add_argument(
+        "--fetch",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="first download and decode the images that are missing, without asking (default: MedMNIST's alone, as "
+        "they are needed)",
+    )
     run.add_argument(
         "--engine",
         choices=("local", "ray"),

@@ -28,6 +28,7 @@ from repro.experiment import execute
 from repro.procedure import images_of
 from repro.provenance import ROOT, THREADS
 from repro.store import embedded, find_runs, open_database, problems_of
+from repro.store.address import VARIABLES
 from repro.store.connect import DATABASE
 
 STOP_SECONDS = 15
@@ -115,7 +116,7 @@ def _copy(source: Database, target: Database, run_id: int) -> None:
 def _environment(folder: Path, provenance: Mapping[str, Any]) -> dict[str, str]:
     """Return the environment of the process: no database but its own, and threads as they were."""
     threads = provenance.get("thread_settings", {})
-    left_out = ("REPRO_MONGO_URI", *(name for name in THREADS if name in threads))
+    left_out = (*VARIABLES, *(name for name in THREADS if name in threads))
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     told = {name: value for name, value in threads.items() if name in THREADS and value is not None}

@@ -5,7 +5,6 @@ that its own environment names, so no address or password passes through Ray.
 """
 
 import logging
-import os
 import platform
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from repro.reproduce.local import Failure, attempt
 from repro.reproduce.patience import is_running, pause
 from repro.reproduce.plan import Cell
 from repro.store import open_database
+from repro.store.address import named_address
 
 log = logging.getLogger("repro.reproduce")
 
@@ -46,9 +46,9 @@ def run_missing(
         InputError: no cluster answers, none of its machines has what a cell needs, or its machines would not share a
             run database.
     """
-    if address is not None and not os.environ.get("REPRO_MONGO_URI"):
+    if address is not None and named_address() is None:
         raise InputError(
-            "--address: the machines of a cluster need one run database; set REPRO_MONGO_URI here and on each of them"
+            "--address: the machines of a cluster need one run database; set REPRO_MONGO_URI on each of them"
         )
     _join(address)
     try:

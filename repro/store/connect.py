@@ -15,6 +15,7 @@ from pymongo.uri_parser import parse_uri
 
 from repro.errors import InputError, StorageError, UnreachedError
 from repro.store import embedded
+from repro.store.address import named_address
 
 DATABASE = "repro"
 """Database name where the URI names none."""
@@ -62,7 +63,7 @@ def runs_folder_id() -> str:
 
 @contextlib.contextmanager
 def open_database(writes: bool = True) -> Iterator[Database]:
-    """Yield the run database: `$REPRO_MONGO_URI`, else an embedded server under `$REPRO_RUNS/db`.
+    """Yield the run database that the environment names, else an embedded server under `$REPRO_RUNS/db`.
 
     The embedded server is shared with every other process that has it open and stops with the last of them.
 
@@ -74,7 +75,7 @@ def open_database(writes: bool = True) -> Iterator[Database]:
         UnreachedError: no server answers.
         StorageError: the server is lost, or cannot do its work, while the database is open.
     """
-    uri = os.environ.get("REPRO_MONGO_URI") or None
+    uri = named_address()
     with contextlib.ExitStack() as stack:
         if uri is None:
             uri = stack.enter_context(embedded.server(runs_folder() / "db"))
@@ -101,14 +102,14 @@ def outage_of(error: PyMongoError) -> str | None:
 
 def revive() -> None:
     """Start the embedded server again if it has died; a run database of somebody else's is theirs to start."""
-    if not os.environ.get("REPRO_MONGO_URI"):
+    if named_address() is None:
         with contextlib.suppress(InputError, OSError), embedded.server(runs_folder() / "db"):
             pass
 
 
 def identity(database: Database) -> str:
     """Return a short hash of where the database is, without credentials: which spool belongs to it."""
-    place = _place(os.environ.get("REPRO_MONGO_URI") or None)
+    place = _place(named_address())
     return hashlib.sha256(f"{place}/{database.name}".encode()).hexdigest()[:16]
 
 

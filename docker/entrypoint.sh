@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Before any command: may we write where results and checkpoints go? The folders that were handed in belong to somebody.
+set -euo pipefail
+
+for folder in results runs; do
+  if [ -w "$folder" ]; then continue; fi
+  owner="$(stat --format=%u "$folder")" group="$(stat --format=%g "$folder")"
+  if [ "$owner" = 0 ]; then
+    remedy="give it to that user: chown $(id -u):$(id -g) on the folder (never run as root)"
+  else
+    remedy="put the lines REPRO_UID=$owner and REPRO_GID=$group into .env and type the command again"
+  fi
+  echo "error: $folder belongs to user $owner, and the container runs as user $(id -u), who may not write to it; $remedy" >&2
+  exit 2
+done
+
+exec "$@"

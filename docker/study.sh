@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The study at $SCALE: its images, the runs that are missing, and every table and figure. Begun again, it goes on where
+# it stopped. Arguments are those of `python -m repro.reproduce run`.
+set -uo pipefail
+trap : TERM INT  # a stop reaches the program below us too, which saves its work; wait for it
+
+python -m repro.reproduce run --scale "${SCALE:-medmnist}" --fetch "$@"
+ran=$?
+# Whoever is stopped, or was told wrong things, has nothing new to draw. A failed cell leaves all the others.
+if [ "$ran" -gt 1 ]; then exit "$ran"; fi
+
+python -m figures
+drawn=$?
+if [ "$drawn" -eq 0 ]; then exit "$ran"; fi
+exit "$drawn"
