@@ -26,17 +26,6 @@ RUN python docker/stamp.py /git . >/image.json \
     && mv /image.json . \
     && python -m compileall -q figures repro
 
-# --- For work on the kit (.devcontainer): all of its tools, and git and make.
-FROM environment AS dev
-RUN apt-get update \
-    && apt-get install --yes --no-install-recommends "git=1:2.39.*" "make=4.3-*" \
-    && rm -rf /var/lib/apt/lists/* \
-    && uv sync --locked --all-extras
-ARG UID=1000
-ARG GID=1000
-RUN groupadd --gid "${GID}" kit && useradd --uid "${UID}" --gid "${GID}" --create-home --shell /bin/bash kit
-USER ${UID}:${GID}
-
 # --- The image.
 FROM ${PYTHON_IMAGE} AS kit
 ARG PYTHON_IMAGE
@@ -52,8 +41,8 @@ LABEL org.opencontainers.image.title="additional-positive" \
 RUN groupadd --gid "${GID}" kit \
     && useradd --uid "${UID}" --gid "${GID}" --no-create-home --home-dir /tmp --shell /usr/sbin/nologin kit \
     && install --directory --mode 1777 /kit /kit/data /kit/results /kit/runs \
-    && install --directory --owner 999 --group 999 /data/db /run/passwords/admin /run/passwords/kit /run/passwords/viewer \
-        /run/tls
+    && install --directory --owner 999 --group 999 \
+        /data/db /run/passwords/admin /run/passwords/kit /run/passwords/viewer
 
 COPY --from=environment /opt/venv /opt/venv
 # HOME and USER hold for whatever user the container is told to run as.

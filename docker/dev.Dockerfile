@@ -1,0 +1,22 @@
+# For work on the kit (.devcontainer): its image, with all of its tools, git and make.
+FROM additional-positive:0.1.0
+USER 0
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends "git=1:2.39.*" "make=4.3-*" \
+    && rm -rf /var/lib/apt/lists/*
+ARG UV_VERSION=0.13.9
+RUN /usr/local/bin/python -m pip install --no-cache-dir --root-user-action=ignore "uv==${UV_VERSION}" \
+    && export VIRTUAL_ENV=/opt/venv UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
+    && uv sync --active --locked --inexact --all-extras \
+    && uv pip install pip "uv==${UV_VERSION}" \
+    && usermod --home /home/kit --move-home --shell /bin/bash kit \
+    && install --directory --owner kit --group kit /home/kit \
+    && chmod a+w /opt/venv \
+    && install --owner kit --group kit /dev/null /opt/venv/.synced
+# make uses this environment, not one in the checkout.
+ENV HOME=/home/kit \
+    VENV=/opt/venv
+WORKDIR /workspace
+USER 1000:1000
+ENTRYPOINT ["dumb-init", "--"]
+CMD ["sleep", "infinity"]
