@@ -5,13 +5,15 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.synced
-FILES  := repro figures tests
+FILES  := repro figures tests docker
+
+DOCKERFILES := Dockerfile docker/dev.Dockerfile docker/cluster/Dockerfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo partners test thorough bench lint format clean
+.PHONY: help setup demo partners test thorough test-container bench lint format clean
 
 help:            ## these lines
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
 
 setup: $(READY)  ## the locked environment in .venv
 
@@ -37,13 +39,18 @@ test: setup      ## the whole test suite
 thorough: setup  ## the tests at the size of a claim, which `make test` skips: half an hour
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --thorough -m thorough
 
+test-container: setup  ## the image and the compose file, for real; needs a Docker engine; 25 minutes
+	$(BIN)/python -m pytest --container -m container --durations=0 tests/container
+
 bench: setup     ## what the kit takes, beside a peer or a limit
 	$(BIN)/python -m repro.bench
 
-lint: setup      ## ruff (lint and format) and mypy
+lint: setup      ## ruff (lint and format), mypy, hadolint and shellcheck
 	$(BIN)/ruff check $(FILES)
 	$(BIN)/ruff format --check $(FILES)
 	$(BIN)/mypy
+	$(BIN)/hadolint $(DOCKERFILES)
+	$(BIN)/shellcheck docker/*.sh docker/*/*.sh
 
 format: setup    ## let ruff rewrite the code in the house style
 	$(BIN)/ruff check --fix $(FILES)

@@ -28,13 +28,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--thorough", action="store_true", help="also the tests at the size of a claim, which take minutes each"
     )
+    parser.addoption(
+        "--container", action="store_true", help="also the tests that build the image and run the compose file"
+    )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if not config.getoption("--thorough"):
-        for item in items:
-            if "thorough" in item.keywords:
-                item.add_marker(pytest.mark.skip(reason="takes minutes; pytest --thorough runs it"))
+    for mark, why in (("thorough", "takes minutes"), ("container", "builds the image, and takes minutes")):
+        if not config.getoption(f"--{mark}"):
+            for item in items:
+                if mark in item.keywords:
+                    item.add_marker(pytest.mark.skip(reason=f"{why}; pytest --{mark} runs it"))
 
 
 def pytest_report_header() -> str:

@@ -64,10 +64,10 @@ class Project:
         kept = {k: v for k, v in os.environ.items() if not k.startswith("REPRO_")}
         return {**kept, "COMPOSE_PROJECT_NAME": self.name}
 
-    def containers(self) -> list[str]:
-        """Return the names of all containers of the project, also of those that have ended."""
-        listed = docker("ps", "--all", "--filter", f"label=com.docker.compose.project={self.name}", "--format={{.Names}}")
-        return listed.split()
+    def containers(self, *which: str) -> list[str]:
+        """Return the names of the project's containers, also of those that have ended."""
+        ours = f"label=com.docker.compose.project={self.name}"
+        return docker("ps", "--all", "--filter", ours, *which, "--format={{.Names}}").split()
 
     def container(self, service: str) -> str:
         """Return the name of the container of a service."""
@@ -75,7 +75,7 @@ class Project:
         return name
 
     def running(self) -> list[str]:
-        return docker("ps", "--filter", f"label=com.docker.compose.project={self.name}", "--format={{.Names}}").split()
+        return self.containers("--filter", "status=running")
 
     def python(self, code: str, service: str = "reproduce") -> str:
         """Return what a few lines of Python print in a new container of a service."""

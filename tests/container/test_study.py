@@ -1,0 +1,106 @@
+"""`docker compose up`, from a clean checkout to the page: stopped once and killed once on the way, and typed again."""
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.container.conftest import Project, docker, owner
+
+pytestmark = pytest.mark.container
+
+CELLS = 14
+
+
+def up_until(project: Project, log: Path, pattern: str) -> subprocess.Popen:
+    """Type `up`, and return it when its output has the pattern."""
+    with log.open("w") as output:
+        typed = subprocess.Popen(
+            [*project.compose, "up"], cwd=project.folder, env=project.environment, stdout=output, stderr=output
+        )
+    deadline = time.monotonic() + 600
+    while not re.search(pattern, log.read_text()):
+        assert typed.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
+    return typed
+
+
+@pytest.fixture(scope="module")
+def study(project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, str]:
+    """The project when its study is done, and what the last `up` said."""
+    logs = tmp_path_factory.mktemp("logs")
+    stopped = up_until(project, logs / "stopped", r"cell 2 of 14[\s\S]*fine-tune on")
+    project("stop")
+    stopped.wait(120)
+    killed = up_until(project, logs / "killed", r"pretrain byol: \d+/")
+    docker("kill", project.container("reproduce"))
+    killed.wait(300)
+    for log in logs.iterdir():
+        (project.folder / f"{log.name}.log").write_text(log.read_text())
+    done = project("up", stderr=subprocess.STDOUT, stdout=subprocess.PIPE, capture_output=False)
+    return project, done.stdout
+
+
+def test_it_ends_by_itself_with_the_page_which_is_the_callers(study: tuple[Project, str]):
+    project, _ = study
+    assert project.running() == []
+    for service in ("reproduce", "mongo", "passwords"):
+        assert docker("inspect", "--format={{.State.ExitCode}}", project.container(service)).strip() == "0", service
+    page = project.folder / "results" / "index.html"
+    assert page.stat().st_size > 100_000
+    assert {file.stat().st_uid for file in (project.folder / "results").rglob("*")} == {owner()}
+
+
+def test_what_was_stopped_and_what_was_killed_is_on_record_and_every_cell_has_one_whole_run(
+    study: tuple[Project, str],
+):
+    project, _ = study
+    runs = project.runs()
+    assert [run["status"] for run in runs].count("COMPLETED") == CELLS
+    assert {run["method"] for run in runs if run["status"] == "INTERRUPTED"} == {"supervised", "byol"}
+    assert len(runs) == CELLS + 2
+    project("run", "--rm", "-T", "reproduce", "python", "-m", "repro.db", "check")
+
+
+def test_the_killed_run_went_on_to_the_bits_of_an_uninterrupted_one(study: tuple[Project, str]):
+    project, said = study
+    assert "continuing from the checkpoint after epoch" in said
+    killed = next(run for run in project.runs() if (run["status"], run["method"]) == ("COMPLETED", "byol"))
+    verdict = project("run", "--rm", "-T", "reproduce", "python", "-m", "repro.reproduce", "verify", str(killed["id"]))
+    assert "identical" in verdict.stdout
+
+
+def test_every_run_says_which_commit_and_image_made_it(study: tuple[Project, str]):
+    project, _ = study
+    stamp = project.python("print(open('image.json').read())")
+    head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=project.folder, capture_output=True, text=True, check=True)
+    for run in project.runs():
+        if run["status"] == "COMPLETED":
+            assert run["provenance"]["commit"] == head.stdout.strip()
+            assert run["provenance"]["image_id"] in stamp
+            assert run["provenance"]["image_id"].startswith("sha256:")
+
+
+def test_up_again_trains_nothing_also_after_down(study: tuple[Project, str]):
+    project, _ = study
+    before = project.runs()
+    tables = {file: file.read_bytes() for file in (project.folder / "results").rglob("*.md")}
+    for first in ([], ["down"]):
+        if first:
+            project(*first)
+        said = project("up", stderr=subprocess.STDOUT, stdout=subprocess.PIPE, capture_output=False).stdout
+        assert said.count("is there already") == CELLS
+        assert project.runs() == before
+        assert {file: file.read_bytes() for file in (project.folder / "results").rglob("*.md")} == tables
+
+
+def test_figures_are_redrawn_alone(study: tuple[Project, str]):
+    project, _ = study
+    page = project.folder / "results" / "index.html"
+    drawn = page.read_bytes()
+    page.unlink()
+    project("run", "--rm", "-T", "figures")
+    assert page.read_bytes() == drawn
