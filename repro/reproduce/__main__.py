@@ -10,7 +10,7 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pymongo.database import Database
 
@@ -24,6 +24,12 @@ from repro.reproduce.plan_text import table
 from repro.reproduce.standing import STATES, Standing, standings
 from repro.store import open_database
 from repro.store.delivery import deliver_left_over
+
+if TYPE_CHECKING:
+    from repro.reproduce.local import Failure  # torch takes seconds to import
+
+SHOWN = 5
+"""Commands of cells that failed for one reason which are shown."""
 
 
 def main(arguments: list[str]) -> None:
@@ -85,14 +91,20 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
         from repro.reproduce import local
 
         failures = local.run_missing(database, study)
-    commands: dict[str, list[str]] = {}
-    for failure in failures:
-        commands.setdefault(failure.reason, []).append(failure.cell.command)
-    for reason, of_it in commands.items():
-        print("failed: " + "\n        ".join([*of_it, reason]), file=sys.stderr)
+    _name(failures)
     if failures:
         raise StorageError(f"{len(failures)} of {len(study)} cells failed; the others are stored. See above")
     _count(standings(database, study))
+
+
+def _name(failures: Sequence["Failure"]) -> None:
+    """Name the cells that failed, those of one reason together: images that cannot be had are many cells' reason."""
+    commands: dict[str, list[str]] = {}
+    for failure in failures:
+        commands.setdefault(failure.reason, []).append(failure.cell.command)
+    for reason, failed in commands.items():
+        more = [f"and {len(failed) - SHOWN} more, which `status` lists"] if len(failed) > SHOWN else []
+        print("failed: " + "\n        ".join([*failed[:SHOWN], *more, reason]), file=sys.stderr)
 
 
 def _verify(database: Database, options: argparse.Namespace) -> None:
