@@ -14,4 +14,12 @@ for folder in results runs; do
   exit 2
 done
 
+# Checkpoints and records of another user, from before REPRO_UID was changed, could neither be read on nor delivered.
+other="$(find runs -mindepth 1 -maxdepth 1 ! -user "$(id -u)" -printf '%U\n' -quit)"
+if [ -n "$other" ]; then
+  echo "error: runs holds checkpoints and records of user $other, and the container runs as user $(id -u); put" \
+    "REPRO_UID=$other back into .env, or give them up: docker compose down --volumes removes all runs" >&2
+  exit 2
+fi
+
 exec "$@"
