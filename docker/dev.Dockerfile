@@ -9,11 +9,11 @@ RUN /usr/local/bin/python -m pip install --no-cache-dir --root-user-action=ignor
     && export VIRTUAL_ENV=/opt/venv UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
     && uv sync --active --locked --inexact --all-extras \
     && uv pip install pip "uv==${UV_VERSION}" \
-    && usermod --home /home/kit --move-home --shell /bin/bash kit \
-    && install --directory --owner kit --group kit /home/kit \
-    && chmod a+w /opt/venv \
-    && install --owner kit --group kit /dev/null /opt/venv/.synced
-# make uses this environment, not one in the checkout.
+    && usermod --home /home/kit --shell /bin/bash kit \
+    && install --directory --mode 1777 /home/kit \
+    && install --mode 666 /dev/null /opt/venv/.synced \
+    && chmod a+w /opt/venv
+# make uses this environment, not one in the checkout; whoever works in it may be any user.
 ENV HOME=/home/kit \
     VENV=/opt/venv
 WORKDIR /workspace

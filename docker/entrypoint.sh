@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Before any command: may we write where results and checkpoints go? The folders that were handed in belong to somebody.
+# Before any command: may we write where results and checkpoints go? Folders that were handed in belong to somebody.
 set -euo pipefail
 
 for folder in results runs; do
-  if [ -w "$folder" ]; then continue; fi
+  if [ -w "$folder" ] || ! mountpoint --quiet "$folder"; then continue; fi
   owner="$(stat --format=%u "$folder")" group="$(stat --format=%g "$folder")"
   if [ "$owner" = 0 ]; then
     remedy="give it to that user: chown $(id -u):$(id -g) on the folder (never run as root)"

@@ -29,20 +29,22 @@ def test_two_builds_of_one_commit_hold_the_same_packages_and_files(project: Proj
 
 
 def test_a_change_of_code_is_on_record_and_rebuilds_no_package(project: Project):
-    other, file = f"{project.name}-changed", project.folder / "repro" / "run.py"
+    file, built = project.folder / "repro" / "run.py", [f"{project.name}-before", f"{project.name}-after"]
     kept = file.read_bytes()
     try:
-        file.write_bytes(kept + b"# changed\n")
-        docker("build", "--quiet", "--tag", other, str(project.folder))
-        layers = [json.loads(docker("inspect", "--format={{json .RootFS.Layers}}", image)) for image in (IMAGE, other)]
+        for image, content in zip(built, (kept, kept + b"# changed\n"), strict=True):
+            file.write_bytes(content)
+            docker("build", "--quiet", "--tag", image, str(project.folder))
+        layers = [json.loads(docker("inspect", "--format={{json .RootFS.Layers}}", image)) for image in built]
         assert layers[0][:-1] == layers[1][:-1]  # only the last one is new
-        stamps = [json.loads(in_image(image, "cat", "image.json")) for image in (IMAGE, other)]
+        assert layers[0] != layers[1]
+        stamps = [json.loads(in_image(image, "cat", "image.json")) for image in built]
         assert stamps[0]["commit"] == stamps[1]["commit"]
         assert stamps[1]["dirty"] is True
         assert stamps[0]["image_id"] != stamps[1]["image_id"]
     finally:
         file.write_bytes(kept)
-        docker("rmi", other, check=False)
+        docker("rmi", *built, check=False)
 
 
 def test_it_needs_no_git_holds_no_history_and_runs_as_whoever_it_is_told(project: Project):

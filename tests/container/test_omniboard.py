@@ -47,7 +47,7 @@ def test_it_shows_a_run_with_its_metrics_and_artifacts(page: Page, project: Proj
     page.get_by_text("Artifacts", exact=True).click()
     page.get_by_text("encoder.safetensors", exact=True).wait_for(timeout=30_000)
     page.get_by_text("Config", exact=True).click()
-    page.get_by_text("batch_size").first.wait_for(timeout=30_000)
+    page.get_by_text("deterministic").last.wait_for(timeout=30_000)
     page.screenshot(path=project.folder / "omniboard.png")
 
 
