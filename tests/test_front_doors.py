@@ -293,6 +293,27 @@ def test_a_stored_encoder_is_written_for_plain_torchvision(database: Database, c
     assert [file.name for file in tmp_path.glob("*encoder*")] == ["encoder.safetensors"]
 
 
+def test_ping_says_whether_the_run_database_answers(database: Database, capsys, tmp_path: Path, monkeypatch):
+    host, port = database.client.address
+    assert at(db.main, "ping") == 0
+    assert capsys.readouterr().out == f"run database mongodb://{host}:{port}/{database.name} answers\n"
+    (tmp_path / "uri").write_text("mongodb://me:hunter2@127.0.0.1:1/repro")
+    monkeypatch.delenv("REPRO_MONGO_URI")
+    monkeypatch.setenv("REPRO_MONGO_URI_FILE", str(tmp_path / "uri"))
+    line = refused(capsys, db.main, "ping")
+    assert "no run database answers at 127.0.0.1:1" in line
+    assert "hunter2" not in line
+
+
+def test_cells_that_fail_for_one_reason_are_named_together(database: Database, capsys, folder: Path):
+    study = ["--scale", "smoke", "--methods", "random_init", "byol", "supervised", "simclr", "--seeds", "0", "1"]
+    assert at(reproduce.main, "run", *study, "--no-fetch", "--set", "data.size=64") == 1
+    printed = capsys.readouterr().err
+    assert printed.count("failed: python -m repro.run") == 1
+    assert printed.count("\n        python -m repro.run") == 4
+    assert "and 3 more, which `status` lists" in printed
+
+
 def test_the_database_check_names_the_damaged_run(database: Database, capsys):
     assert at(run.main, "with", "random_init", "phantom", "smoke", *QUICK) == 0
     assert at(db.main, "check") == 0
