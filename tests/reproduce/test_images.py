@@ -14,6 +14,7 @@ from repro.reproduce.images import fetch_missing
 from repro.reproduce.plan import Cell, cells
 from tests.data.file_server import serving, zipped
 from tests.data.pictures import make
+from tests.data.tables import xrays
 from tests.data.test_medmnist import arrays, written
 
 
@@ -26,17 +27,13 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_an_official_data_set_is_downloaded_without_a_question_and_decoded(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    make(tmp_path / "drawn", 24)
-    pictures = sorted((tmp_path / "drawn").rglob("*.jpg"))
-    folders = [f"{split}/{label}" for split in ("train", "val", "test") for label in kermany.CLASSES]
-    content = {
-        f"chest_xray/{folders[n % len(folders)]}/person{n}_virus_{n}.jpeg": picture.read_bytes()
-        for n, picture in enumerate(pictures)
-    }
+    make(tmp_path, 1)
+    picture = next(tmp_path.glob("*.png")).read_bytes()
+    content = {name.removeprefix("kermany/"): picture for name in xrays(3)}
     file = File("ChestXRay2017.zip", "https://example.org/ChestXRay2017.zip", None, None, unpack=True)
     monkeypatch.setitem(OFFICIAL, "kermany", Official((file,), "chest_xray", len(content), "CC BY", "https://x.org"))
     monkeypatch.setattr(download, "PAUSE", 0.01)
-    with serving({"ChestXRay2017.zip": zipped(content)}) as server:
+    with serving({"ChestXRay2017.zip": zipped({f"{kermany.FOLDER}/": b"", **content})}) as server:
         monkeypatch.setenv("REPRO_MIRROR", server.url)
         cell = Cell(("byol", "kermany", "smoke"), {"data.split": "official", "data.size": 16}, "train")
         fetch_missing([cell, cell])
