@@ -141,6 +141,7 @@ def new_project(folder: Path, compose: list[str], **settings: object) -> Project
         "REPRO_UID": owner(),
         "REPRO_GID": os.getgid() or OWNER,
         "OMNIBOARD_PORT": port,
+        "IDLE_SECONDS": 40,
         **({"REPRO_DATA": REAL_DATA} if (REAL_DATA / "medmnist" / "dermamnist.npz").exists() else {}),
         **settings,
     }
@@ -159,12 +160,10 @@ def compose() -> list[str]:
     return found[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def project(compose: list[str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """The project that these tests share, its images built; all that it made is gone afterwards."""
+    """A project of a module's own, its image built; all that it made is gone afterwards."""
     made = new_project(checkout(tmp_path_factory.mktemp("container") / "kit"), compose)
     made("build", "reproduce")
     yield made
-    if os.environ.get("KEEP_CONTAINERS"):
-        return
     made("--profile", "dashboard", "down", "--volumes", "--timeout", "5", check=None)
