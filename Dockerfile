@@ -24,7 +24,8 @@ COPY figures figures/
 COPY repro repro/
 RUN python docker/stamp.py /git . >/image.json \
     && mv /image.json . \
-    && python -m compileall -q figures repro
+    && python -m compileall -q figures repro \
+    && chmod --recursive a+rX .
 
 # --- The image.
 FROM ${PYTHON_IMAGE} AS kit

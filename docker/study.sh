@@ -2,11 +2,14 @@
 # The study at $SCALE: its images, the runs that are missing, and every table and figure. Begun again, it goes on where
 # it stopped. Arguments are those of `python -m repro.reproduce run`.
 set -uo pipefail
-trap : TERM INT  # a stop reaches the program below us too, which saves its work; wait for it
+
+stopped=
+trap 'stopped=yes' TERM INT # a stop reaches the program below us too, which saves its work; wait for it
 
 python -m repro.reproduce run --scale "${SCALE:-medmnist}" --fetch "$@"
 ran=$?
 # Whoever is stopped, or was told wrong things, has nothing new to draw. A failed cell leaves all the others.
+if [ -n "$stopped" ]; then exit 130; fi
 if [ "$ran" -gt 1 ]; then exit "$ran"; fi
 
 python -m figures

@@ -40,7 +40,7 @@ def provenance(device: torch.device) -> dict[str, Any]:
     """Return the commit, lock hash, image id, versions and machine; None for what cannot be told."""
     lock = ROOT / "uv.lock"
     return {
-        **(json.loads(STAMP.read_text()) if STAMP.exists() else _checkout()),
+        **(json.loads(STAMP.read_text()) if STAMP.exists() and not (ROOT / ".git").exists() else _checkout()),
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "python": platform.python_version(),
         "platform": platform.platform(),

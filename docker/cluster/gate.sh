@@ -14,7 +14,9 @@ esac
 check=$([ "$kind" = IP ] && echo -checkip || echo -checkhost)
 
 cd /run/certificate
-if ! [ -s certificate.pem ] || openssl x509 -in certificate.pem -noout "$check" "$host" | grep --quiet 'NOT match'; then
+if ! [ -s certificate.pem ] \
+  || openssl x509 -in certificate.pem -noout "$check" "$host" | grep --quiet 'NOT match' \
+  || ! openssl x509 -in certificate.pem -noout -checkend $((30 * 24 * 3600)) >/dev/null; then
   umask 077
   openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 825 -subj "/CN=additional-positive" \
     -addext "subjectAltName=$kind:$host" -keyout key.partial -out certificate.partial 2>/dev/null

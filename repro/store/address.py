@@ -12,6 +12,11 @@ FILE = "REPRO_MONGO_URI_FILE"
 VARIABLES = (URI, FILE)
 
 
+def naming() -> str:
+    """Return the variable that names the run database: what a person has to correct."""
+    return FILE if os.environ.get(FILE) else URI
+
+
 def named_address() -> str | None:
     """Return the address of the run database, password included; None: nobody names one, so it is an embedded server.
 

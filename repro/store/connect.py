@@ -15,7 +15,7 @@ from pymongo.uri_parser import parse_uri
 
 from repro.errors import InputError, StorageError, UnreachedError
 from repro.store import embedded
-from repro.store.address import named_address
+from repro.store.address import named_address, naming
 
 DATABASE = "repro"
 """Database name where the URI names none."""
@@ -133,7 +133,7 @@ def _client(uri: str) -> tuple[MongoClient, str]:
     except (PyMongoError, ValueError) as error:
         # The driver's text can quote parts of the URI; only its kind is safe to repeat.
         raise InputError(
-            f"REPRO_MONGO_URI is not a usable MongoDB address ({type(error).__name__}). "
+            f"{naming()} is not a usable MongoDB address ({type(error).__name__}). "
             "It looks like mongodb://user:password@host:27017/repro?authSource=admin, "
             "with special characters in the password percent-encoded"
         ) from None
@@ -148,7 +148,7 @@ def _checked(database: Database, where: str, writes: bool) -> Database:
         code = error.code if isinstance(error, OperationFailure) else None
         if code in (8000, *NOT_ALLOWED) or (code is not None and "auth" in str(error).lower()):
             raise InputError(
-                f"the run database at {where} refused the user or the password. Check REPRO_MONGO_URI (often "
+                f"the run database at {where} refused the user or the password. Check {naming()} (often "
                 "?authSource=admin is missing)"
             ) from None
         if code is not None and (outage := outage_of(error)):
@@ -157,7 +157,7 @@ def _checked(database: Database, where: str, writes: bool) -> Database:
             raise
         raise UnreachedError(
             f"no run database answers at {where} within {TIMEOUT_MS // 1000} s ({type(error).__name__}). Start it, "
-            "correct REPRO_MONGO_URI, or unset REPRO_MONGO_URI to use the embedded one"
+            f"correct {naming()}, or unset it to use the embedded one"
         ) from None
     return database
 
@@ -170,6 +170,6 @@ def _index(database: Database, where: str) -> None:
         if error.code not in NOT_ALLOWED:
             raise
         raise InputError(
-            f"the user in REPRO_MONGO_URI may read '{database.name}' at {where}, but not write to it. Name one who "
+            f"the user in {naming()} may read '{database.name}' at {where}, but not write to it. Name one who "
             "may; to check, draw and export runs this one is good enough"
         ) from None
