@@ -15,6 +15,11 @@ for folder in results runs; do
   exit 2
 done
 
+if ! [ -r data ] || ! [ -x data ]; then
+  echo "error: data cannot be read by user $(id -u), whom the container runs as; let that user in: chmod a+rX on the folder" >&2
+  exit 2
+fi
+
 # Checkpoints and records of another user, from before REPRO_UID was changed, could neither be read on nor delivered.
 other="$(find runs -mindepth 1 -maxdepth 1 ! -user "$(id -u)" -printf '%U\n' -quit)"
 if [ -n "$other" ]; then

@@ -13,7 +13,7 @@ find /data/db -mindepth 1 -delete
 touch "$MARK"
 arrived=/data/db/.arrived
 mkdir "$arrived"
-if ! tar --extract --gzip --directory "$arrived" data/db run/passwords; then
+if ! tar --extract --gzip --directory "$arrived" data/db run/passwords 2>/dev/null; then
   find /data/db -mindepth 1 -delete
   echo "error: that is not a whole archive of docker compose run --rm -T backup; nothing was restored" >&2
   exit 2

@@ -6,7 +6,9 @@ set -uo pipefail
 stopped=
 trap 'stopped=yes' TERM INT # a stop reaches the program below us too, which saves its work; wait for it
 
-python -m repro.reproduce run --scale "${SCALE:-medmnist}" --fetch "$@"
+SCALE="${SCALE:-medmnist}"
+echo "the study at SCALE=$SCALE"
+python -m repro.reproduce run --scale "$SCALE" --fetch "$@"
 ran=$?
 # Whoever is stopped, or was told wrong things, has nothing new to draw. A failed cell leaves all the others.
 if [ -n "$stopped" ]; then exit 130; fi

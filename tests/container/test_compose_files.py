@@ -96,4 +96,4 @@ def test_images_carry_the_version_of_the_kit_and_mongodb_its_major():
 def test_the_example_of_settings_names_what_the_files_read():
     told = set(re.findall(r"^#? ?([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
     read = set(re.findall(r"\$\{([A-Z_]+)", (ROOT / MAIN).read_text()))
-    assert read - {"IDLE_SECONDS", "OMNIBOARD_PORT"} <= told
+    assert read - {"IDLE_SECONDS"} <= told

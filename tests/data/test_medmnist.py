@@ -178,3 +178,13 @@ def test_real_lesion_split_shares_no_lesion_and_keeps_the_classes_in_proportion(
     train, test = (np.array(images.counts(s)) / len(images.indices(s)) for s in ("train", "test"))
     assert np.abs(train - test).max() < 0.01
     assert len(images.indices("train")) == pytest.approx(0.7 * 10015, rel=0.02)
+
+
+def test_a_folder_that_may_not_be_entered_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    def forbidden(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", forbidden)
+    with pytest.raises(InputError, match="may not be entered") as error:
+        load("breastmnist", 28, "official")
+    assert str(folder) in str(error.value)

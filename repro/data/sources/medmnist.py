@@ -85,8 +85,11 @@ def _find(name: str, size: int, info: dict[str, Any]) -> Path:
     file = name + ("" if size == 28 else f"_{size}") + ".npz"
     ours = data_folder() / "medmnist"
     for folder in (ours, Path(DEFAULT_ROOT)):
-        if (folder / file).exists():
-            return folder / file
+        try:
+            if (folder / file).exists():
+                return folder / file
+        except PermissionError:
+            raise InputError(f"{folder} may not be entered. Let yourself in, or point REPRO_DATA elsewhere") from None
     return _download(_key(info, "url", size), _key(info, "MD5", size), ours, file)
 
 
