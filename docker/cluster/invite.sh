@@ -23,4 +23,4 @@ mkdir /tmp/invitation
 cp /run/certificate/certificate.pem /tmp/invitation/certificate.pem
 address="$(</run/passwords/kit/uri)"
 echo "${address/@*\//@$host:${CLUSTER_PORT:-27018}/}?tls=true&tlsCAFile=$folder/certificate.pem" >/tmp/invitation/uri
-tar --create --directory /tmp/invitation uri certificate.pem
+tar --create --owner=0 --group=0 --directory /tmp/invitation uri certificate.pem
