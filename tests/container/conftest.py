@@ -145,7 +145,7 @@ def new_project(folder: Path, compose: list[str], **settings: object) -> Project
         "REPRO_UID": owner(),
         "REPRO_GID": os.getgid() or OWNER,
         "OMNIBOARD_PORT": port,
-        "IDLE_SECONDS": 40,
+        "IDLE_SECONDS": 20,
         **({"REPRO_DATA": REAL_DATA} if (REAL_DATA / "medmnist" / "dermamnist.npz").exists() else {}),
         **settings,
     }

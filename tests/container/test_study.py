@@ -84,17 +84,15 @@ def test_every_run_says_which_commit_and_image_made_it(study: tuple[Project, str
             assert run["provenance"]["image_id"].startswith("sha256:")
 
 
-def test_up_again_trains_nothing_also_after_down(study: tuple[Project, str]):
+def test_down_and_up_again_keep_every_run_and_train_nothing(study: tuple[Project, str]):
     project, _ = study
     before = project.runs()
     tables = {file: file.read_bytes() for file in (project.folder / "results").rglob("*.md")}
-    for first in ([], ["down"]):
-        if first:
-            project(*first)
-        said = project("up", stderr=subprocess.STDOUT, stdout=subprocess.PIPE, capture_output=False).stdout
-        assert said.count("is there already") == CELLS
-        assert project.runs() == before
-        assert {file: file.read_bytes() for file in (project.folder / "results").rglob("*.md")} == tables
+    project("down")
+    said = project("up", stderr=subprocess.STDOUT, stdout=subprocess.PIPE, capture_output=False).stdout
+    assert said.count("is there already") == CELLS
+    assert project.runs() == before
+    assert {file: file.read_bytes() for file in (project.folder / "results").rglob("*.md")} == tables
 
 
 def test_figures_are_redrawn_alone(study: tuple[Project, str]):
