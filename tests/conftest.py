@@ -37,7 +37,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for mark, why in (("thorough", "takes minutes"), ("container", "builds the image, and takes minutes")):
         if not config.getoption(f"--{mark}"):
             for item in items:
-                if mark in item.keywords:
+                if item.get_closest_marker(mark):
                     item.add_marker(pytest.mark.skip(reason=f"{why}; pytest --{mark} runs it"))
 
 
