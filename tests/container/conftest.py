@@ -17,6 +17,8 @@ from tests.conftest import REAL_DATA, ROOT
 OWNER = 1234
 """User and group that the checkout belongs to where the tests run as root: a caller who is not the image's own user."""
 
+IMAGE = "additional-positive:0.1.0"
+
 SECONDS = 1800
 
 
@@ -81,9 +83,9 @@ class Project:
         """Take away all that the project made."""
         self("--profile", "dashboard", "down", "--volumes", "--remove-orphans", "--timeout", "5")
 
-    def python(self, code: str, service: str = "reproduce") -> str:
-        """Return what a few lines of Python print in a new container of a service."""
-        return self("run", "--rm", "-T", service, "python", "-c", code).stdout
+    def python(self, code: str) -> str:
+        """Return what a few lines of Python print in a new container of the kit."""
+        return self("run", "--rm", "-T", "reproduce", "python", "-c", code).stdout
 
     def runs(self) -> list[dict]:
         """Return id, status, method, seed and provenance of all stored runs."""
@@ -102,9 +104,9 @@ with open_database(writes=False) as database:
 """
 
 
-def docker(*words: str, check: bool = True, stdin: str | None = None) -> str:
+def docker(*words: str, check: bool = True) -> str:
     """Return what docker prints on either stream."""
-    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, input=stdin, timeout=SECONDS)
+    done = subprocess.run(["docker", *words], capture_output=True, text=True, check=False, timeout=SECONDS)
     assert not check or done.returncode == 0, f"docker {words}: {done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 
@@ -137,7 +139,7 @@ def owner() -> int:
     return os.getuid() or OWNER
 
 
-def new_project(folder: Path, compose: list[str], **settings: object) -> Project:
+def new_project(folder: Path, compose: list[str]) -> Project:
     """Give a checkout its .env, as a person writes it."""
     port = free_port()
     told = {
@@ -147,7 +149,6 @@ def new_project(folder: Path, compose: list[str], **settings: object) -> Project
         "OMNIBOARD_PORT": port,
         "IDLE_SECONDS": 20,
         **({"REPRO_DATA": REAL_DATA} if (REAL_DATA / "medmnist" / "dermamnist.npz").exists() else {}),
-        **settings,
     }
     (folder / ".env").write_text("".join(f"{key}={value}\n" for key, value in told.items()))
     return Project(folder, f"reprotest{uuid.uuid4().hex[:8]}", compose, port)

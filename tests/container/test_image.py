@@ -5,11 +5,9 @@ import subprocess
 
 import pytest
 
-from tests.container.conftest import Project, docker
+from tests.container.conftest import IMAGE, Project, docker
 
 pytestmark = pytest.mark.container
-
-IMAGE = "additional-positive:0.1.0"
 
 
 def in_image(image: str, *words: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.container.conftest import Project, docker
+from tests.container.conftest import IMAGE, Project, docker
 
 pytestmark = pytest.mark.container
 
@@ -129,7 +129,7 @@ def test_no_password_is_in_an_image_an_environment_a_log_a_result_or_a_record(se
             places[f"top {name}"] = docker("top", name, "-ef")
             places[f"environ {name}"] = docker("exec", name, "sh", "-c", "cat /proc/[0-9]*/environ", check=False)
             assert "HOME=/tmp" in places[f"environ {name}"]
-    kit = docker("inspect", "--format={{.Id}}", "additional-positive:0.1.0").strip()
+    kit = docker("inspect", "--format={{.Id}}", IMAGE).strip()
     places["image"] = docker("inspect", kit) + docker("history", "--no-trunc", kit)
     places["config"] = served("config").stdout
     dump = """
