@@ -26,8 +26,9 @@ from repro.pretrain import pictures, processes
 from repro.pretrain.checkpoint import Checkpoint, Followed
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.imagenet import imagenet_encoder
-from repro.pretrain.loop import fits, new_encoder, pretrain
+from repro.pretrain.loop import fits, pretrain
 from repro.pretrain.objectives import OBJECTIVES
+from repro.pretrain.trainer import new_encoder
 from repro.provenance import provenance
 from repro.recorder import Recorder
 from repro.store import ENCODER, read_artifact, runs_folder

@@ -11,8 +11,7 @@ from torch import nn
 from repro.errors import InputError
 from repro.pretrain import processes
 from repro.pretrain.encoder import normalized
-
-LUMA = torch.tensor([0.299, 0.587, 0.114])
+from repro.pretrain.jitter import LUMA, Jitter
 
 OF_THE_BATCH = ("order", "forward_input_shape")
 """Of kornia's parameters those that all images share; the others have one row per image."""
@@ -58,8 +57,8 @@ def _chain(size: int, settings: dict[str, Any], view: int) -> nn.ModuleList:
     steps = [
         K.RandomResizedCrop((size, size), scale=(low, high), cropping_mode="resample"),
         K.RandomHorizontalFlip(settings["flip"]),
-        K.ColorJitter(brightness, contrast, saturation, hue, p=settings["jitter_prob"]),
-        K.RandomGrayscale(LUMA, p=settings["grey"]),
+        Jitter(brightness, contrast, saturation, hue, p=settings["jitter_prob"]),
+        K.RandomGrayscale(torch.tensor(LUMA), p=settings["grey"]),
         K.RandomGaussianBlur((kernel, kernel), sigma, p=settings["blur"][view]),
         K.RandomSolarize((0.5, 0.5), (0.0, 0.0), p=settings["solarize"][view]),
     ]

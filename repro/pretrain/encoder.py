@@ -34,6 +34,8 @@ class Encoder(ResNet):
         for module in self.modules():  # torchvision's initialisation, for what was rebuilt too
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        # Channels last in memory: max-pooling takes a sixth of the time then, on a CPU, and tensor cores want it.
+        self.to(memory_format=torch.channels_last)
 
     def _rebuild(self, block: type[BasicBlock | Bottleneck], layers: list[int], width: int) -> None:
         self.inplanes = width

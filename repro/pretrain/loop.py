@@ -1,30 +1,21 @@
-"""The pretraining loop: views, a loss, a step, whatever the objective."""
+"""Pretraining from the first epoch to the last, whatever the objective: it reports, checkpoints and resumes."""
 
 import logging
 import math
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from repro.data import ImageSet
 from repro.errors import InputError
-from repro.pretrain import optimizer as optim
 from repro.pretrain import processes
-from repro.pretrain.augment import TwoViews
 from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import Checkpoint, History
-from repro.pretrain.diagnostics import COLLAPSED
 from repro.pretrain.encoder import Encoder
-from repro.pretrain.objectives import OBJECTIVES
-from repro.pretrain.objectives.base import Context
-from repro.pretrain.pixels import Pixels
-from repro.pretrain.precision import autocast
-from repro.pretrain.selectors import Members
+from repro.pretrain.trainer import Trainer
 from repro.progress import Progress
 
 log = logging.getLogger("repro.pretrain")
@@ -51,12 +42,6 @@ class Pretrained:
     encoder: Encoder
     history: History
     images_per_second: float
-
-
-def new_encoder(config: dict[str, Any]) -> Encoder:
-    """Return the encoder with the random weights that the config's seed gives, the same for every method."""
-    torch.manual_seed(config["seed"])
-    return Encoder(**config["encoder"])
 
 
 def pretrain(
@@ -86,7 +71,8 @@ def pretrain(
             no longer finite, or processes that do not see the same checkpoint.
     """
     settings = config["pretrain"]
-    trainer = _Trainer(images, config, device, stored)
+    _check(images, config)
+    trainer = Trainer(images, config, device, stored)
     # Labels and groups too: oracles train on them, and partners are measured by them.
     groups = () if images.groups is None else (images.groups,)
     content = images.sha256_with(images.indices("train"), images.labels, *groups)
@@ -125,66 +111,6 @@ def pretrain(
                 checkpoint.save(trainer.objective, trainer.optimizer, epoch + 1, history, content)
     trained = (settings["epochs"] - done) * batches * settings["batch_size"]
     return Pretrained(trainer.encoder, history, trained / (time.monotonic() - began))
-
-
-class _Trainer:
-    """Objective, optimiser and the training split; its labels are there to measure with."""
-
-    def __init__(
-        self, images: ImageSet, config: dict[str, Any], device: torch.device, stored: Sequence[tuple[float, Byol]]
-    ) -> None:
-        _check(images, config)
-        train, settings = images.indices("train"), config["pretrain"]
-        self.config, self.device, self.batches = config, device, len(train) // settings["batch_size"]
-        self.pixels = Pixels(images.images, train, device, config["data"]["residency"])
-        self.labels = torch.from_numpy(images.labels[train]).to(device)
-        self.groups = None if images.groups is None else torch.from_numpy(images.groups[train]).to(device)
-        self.views = TwoViews(config["data"]["size"], config["augment"]).to(device)
-        self.encoder = new_encoder(config)
-        context = Context(
-            steps=settings["epochs"] * self.batches,
-            classes=len(images.class_names),
-            multi_label=images.multi_label,
-            autocast=lambda: autocast(settings["precision"], device),
-            stored=[(lr, model.to(device)) for lr, model in stored],
-        )
-        self.objective = OBJECTIVES[config["method"]["objective"]](self.encoder, config, context).to(device)
-        if device.type == "cuda":
-            self.objective.to(memory_format=torch.channels_last)
-        self.optimizer = optim.build(self.objective.trained_parameters(), settings)
-
-    def train_epoch(self, epoch: int, progress: Progress) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-        """Train one epoch (from 0); return its metrics, and statistics batch by batch.
-
-        Nothing waits for the device before the epoch's end.
-        """
-        settings, objective = self.config["pretrain"], self.objective
-        size, steps = settings["batch_size"], settings["epochs"] * self.batches
-        peak, warmup = settings["lr"] * size / 256, settings["warmup_epochs"] * self.batches
-        objective.begin_epoch(epoch, _seed_epoch(self.config["seed"], epoch, self.device))
-        batches = self.pixels.batches(torch.randperm(len(self.pixels)), size)
-        logged: dict[str, list[torch.Tensor]] = defaultdict(list)
-        for step, (index, pixels) in enumerate(batches, start=epoch * self.batches):
-            optim.set_lr(self.optimizer, optim.lr_at(step, steps, warmup, peak))
-            first, second = self.views(pixels)
-            terms = objective.losses(first, second, self._members(index), step)
-            self.optimizer.zero_grad(set_to_none=True)
-            terms["loss"].backward()
-            processes.sum_gradients(objective.parameters())
-            self.optimizer.step()
-            objective.after_step(step)
-            for name, value in terms.items():
-                logged[name].append(value.detach())
-            progress.advance()
-        more, by_batch = objective.end_epoch()
-        values = {f"pretrain/{name}": float(torch.stack(each).mean()) for name, each in logged.items()}
-        values["pretrain/collapsed"] = float(float(logged["feature_std"][-1]) < COLLAPSED)
-        values["pretrain/lr"] = self.optimizer.param_groups[0]["lr"]
-        return values | more, by_batch
-
-    def _members(self, index: torch.Tensor) -> Members:
-        """Return who the images `index` `[B]` of the training split are."""
-        return Members(index, self.labels[index], None if self.groups is None else self.groups[index])
 
 
 def fits(config: dict[str, Any], number: int) -> None:
@@ -227,10 +153,3 @@ def _check(images: ImageSet, config: dict[str, Any]) -> None:
             f"tracin.layers={config['tracin']['layers']} looks into the networks, which pretrain.compile=True closes; "
             "set pretrain.compile=False"
         )
-
-
-def _seed_epoch(seed: int, epoch: int, device: torch.device) -> torch.Generator:
-    """Seed order and augmentation for an epoch, and return the selectors' own generator, seeded apart from them."""
-    ours, selectors = np.random.SeedSequence([seed, epoch]).generate_state(2)
-    torch.manual_seed(int(ours))
-    return torch.Generator(device).manual_seed(int(selectors))

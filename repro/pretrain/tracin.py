@@ -17,7 +17,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from repro.pretrain import processes
 from repro.pretrain.byol import Byol, Outputs, image_losses
 from repro.pretrain.frozen import Tape
-from repro.pretrain.gram import layer_kernel
+from repro.pretrain.gram import gram_products, layer_kernel
 
 See = Callable[[str, torch.Tensor], None]
 """Called with a layer's name and each image's K_ii `[B]` over it."""
@@ -61,7 +61,8 @@ class OnlineTracin:
         """
         views = self._settings["views"]
         if self._tape is None:
-            kernel = last_layer_kernel(out, views).detach()
+            with torch.no_grad():
+                kernel = last_layer_kernel(out, views)
             see("the last layer", kernel.diagonal())
             return kernel
         total = torch.zeros(out.p.shape[1], out.p.shape[1], device=out.p.device)
@@ -122,11 +123,8 @@ def last_layer_kernel(out: Outputs, views: int = 2) -> torch.Tensor:
         out: the batch's outputs.
         views: 2, or 1 for the loss of the first view's prediction alone.
     """
-    a, d = out.a[:views].flatten(0, 1), output_gradients(out)[:views].flatten(0, 1)
-    with torch.autocast(a.device.type, enabled=False):  # Gram products in float32
-        gram = (a @ a.T + 1) * (d @ d.T)
-    batch = out.p.shape[1]
-    return gram.view(views, batch, views, batch).sum(dim=(0, 2))
+    with torch.autocast(out.p.device.type, enabled=False):  # Gram products in float32
+        return gram_products(out.a[:views], output_gradients(out)[:views], bias=True)
 
 
 def output_gradients(out: Outputs) -> torch.Tensor:

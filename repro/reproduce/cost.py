@@ -19,7 +19,8 @@ from repro.evaluate.budget import extra_steps, steps
 from repro.evaluate.protocols import evaluate
 from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.encoder import Encoder
-from repro.pretrain.loop import new_encoder, pretrain
+from repro.pretrain.loop import pretrain
+from repro.pretrain.trainer import new_encoder
 from repro.procedure import device_of
 from repro.progress import Progress
 from repro.reproduce.plan import Cell

@@ -9,12 +9,12 @@ from repro.pretrain.encoder import Encoder, to_input
 
 @pytest.mark.parametrize("arch", ["resnet18", "resnet50"])
 def test_standard_encoder_is_torchvisions_and_its_weights_load_there(arch: str):
-    encoder = Encoder(arch).eval()
-    peer = torchvision.models.get_model(arch, weights=None)
+    encoder = Encoder(arch).double().eval()
+    peer = torchvision.models.get_model(arch, weights=None).double()
     missing, unexpected = peer.load_state_dict(encoder.state_dict(), strict=False)
     assert (missing, unexpected) == (["fc.weight", "fc.bias"], [])
     peer.fc = torch.nn.Identity()
-    x = torch.randn(2, 3, 64, 64)
+    x = torch.randn(2, 3, 64, 64, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(encoder(x), peer.eval()(x))
 

@@ -82,8 +82,9 @@ def test_any_linear_layer_equals_one_backward_pass_per_image(
 
 def test_the_cost_rule_is_that_of_counted_multiplications():
     for batch, positions, fan_in, channels in ((256, 2, 4608, 512), (256, 98, 576, 64), (32, 8, 128, 16), (1, 3, 4, 5)):
-        gram_products = batch**2 * positions**2 * (fan_in + channels)
-        materialised = batch * positions * fan_in * channels + batch**2 * fan_in * channels
+        pairs = positions * (positions + 1) // 2
+        gram_products = batch**2 * pairs * (fan_in + channels)
+        materialised = batch * positions * fan_in * channels + batch**2 * fan_in * channels * 3 / 4
         assert gram_is_cheaper(batch, positions, fan_in, channels) == (gram_products < materialised)
     assert gram_is_cheaper(256, 2, 4608, 512)  # a deep layer of few positions
     assert not gram_is_cheaper(256, 98, 576, 64)  # an early one of many

@@ -19,7 +19,8 @@ from repro.data import ImageSet
 from repro.errors import InputError
 from repro.pretrain.checkpoint import Checkpoint, below
 from repro.pretrain.encoder import Encoder
-from repro.pretrain.loop import Pretrained, new_encoder, pretrain
+from repro.pretrain.loop import Pretrained, pretrain
+from repro.pretrain.trainer import new_encoder
 from repro.store import find_runs, metric_points, open_database, problems_of, read_artifact
 from tests.conftest import ROOT
 from tests.conftest import load as load_images
@@ -215,7 +216,7 @@ class Shouting(Encoder):
 
 
 def test_a_score_that_is_not_finite_stops_the_run_with_layer_and_step(tiny: ImageSet, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("repro.pretrain.loop.Encoder", Shouting)
+    monkeypatch.setattr("repro.pretrain.trainer.Encoder", Shouting)
     with pytest.raises(InputError, match=r"at step 1 the score of projector\.inner\.0 is not a finite number"):
         train(tiny, tmp_path, tracin__layers="heads")
     assert not (tmp_path / "latest.safetensors").exists()
