@@ -18,7 +18,7 @@ class Comparison:
         peer: the peer's value in each repeat, taken in turn with ours; a limit is the same each time.
         unit: of both.
         bound: LEAST or MOST, what the ratio ours/peer should be of `asked`.
-        asked: the ratio aimed at.
+        asked: the ratio aimed at; None where none is.
     """
 
     what: str
@@ -27,7 +27,7 @@ class Comparison:
     peer: Sequence[float]
     unit: str
     bound: str
-    asked: float
+    asked: float | None = None
 
     @property
     def ratios(self) -> list[float]:
@@ -40,8 +40,10 @@ class Comparison:
         return statistics.median(self.ratios)
 
     @property
-    def reached(self) -> bool:
-        """Whether the median is what is asked."""
+    def reached(self) -> bool | None:
+        """Whether the median is what is asked; None where nothing is."""
+        if self.asked is None:
+            return None
         return self.ratio >= self.asked if self.bound == LEAST else self.ratio <= self.asked
 
 
@@ -55,7 +57,7 @@ def table(comparisons: Sequence[Comparison]) -> str:
             one.against,
             _quantity(statistics.median(one.peer), one.unit),
             f"{one.ratio:.3g} ({min(one.ratios):.3g} to {max(one.ratios):.3g})",
-            f"{one.bound} {one.asked:g}" + ("" if one.reached else ": NOT REACHED"),
+            _asked(one),
         )
         for one in comparisons
     ]
@@ -64,6 +66,12 @@ def table(comparisons: Sequence[Comparison]) -> str:
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in ruled
     )
+
+
+def _asked(one: Comparison) -> str:
+    if one.asked is None:
+        return ""
+    return f"{one.bound} {one.asked:g}" + ("" if one.reached else ": NOT REACHED")
 
 
 def _quantity(value: float, unit: str) -> str:

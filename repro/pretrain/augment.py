@@ -10,11 +10,15 @@ from torch import nn
 
 from repro.errors import InputError
 from repro.pretrain import processes
+from repro.pretrain.blur import Blur
 from repro.pretrain.encoder import normalized
 from repro.pretrain.jitter import LUMA, Jitter
 
 OF_THE_BATCH = ("order", "forward_input_shape")
 """Of kornia's parameters those that all images share; the others have one row per image."""
+
+FEW = 0.5
+"""Below this probability a CPU passes the chosen images alone; kornia passes all of them, and then picks."""
 
 
 class TwoViews(nn.Module):
@@ -43,7 +47,14 @@ def _applied(steps: Iterable[Any], images: torch.Tensor) -> torch.Tensor:
     own = processes.share(batch)
     for step in steps:
         drawn = step.forward_parameters(torch.Size((batch, *images.shape[1:])))
-        images = step(images, params={k: v if k in OF_THE_BATCH else v[own] for k, v in drawn.items()})
+        drawn = {k: v if k in OF_THE_BATCH else v[own] for k, v in drawn.items()}
+        if step.p < FEW and not images.is_cuda:
+            chosen = drawn["batch_prob"] > 0.5
+            of_chosen = {k: v if k in OF_THE_BATCH else v[chosen] for k, v in drawn.items()}
+            if chosen.any():
+                images[chosen] = step(images[chosen], params=of_chosen)
+        else:
+            images = step(images, params=drawn)
     return images
 
 
@@ -59,7 +70,7 @@ def _chain(size: int, settings: dict[str, Any], view: int) -> nn.ModuleList:
         K.RandomHorizontalFlip(settings["flip"]),
         Jitter(brightness, contrast, saturation, hue, p=settings["jitter_prob"]),
         K.RandomGrayscale(torch.tensor(LUMA), p=settings["grey"]),
-        K.RandomGaussianBlur((kernel, kernel), sigma, p=settings["blur"][view]),
+        Blur((kernel, kernel), sigma, p=settings["blur"][view]),
         K.RandomSolarize((0.5, 0.5), (0.0, 0.0), p=settings["solarize"][view]),
     ]
     return nn.ModuleList(step for step in steps if step.p > 0)  # one that never happens still costs time

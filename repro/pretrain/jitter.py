@@ -5,11 +5,10 @@ from typing import Any
 import torch
 from kornia.augmentation import ColorJitter
 
+from repro.pretrain.pieces import pieces
+
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
-
-CACHED = 2**18
-"""Numbers that a CPU works on at a time, so that they stay in its cache; on a GPU all at once. [us]"""
 
 
 class Jitter(ColorJitter):
@@ -26,10 +25,10 @@ class Jitter(ColorJitter):
         """Return images `[B, 3, H, W]` in [0, 1], changed by the parameters."""
         result = input.clamp(0, 1)
         factors = [params[f"{name}_factor"].to(result).view(-1, 1, 1, 1) for name in _STEPS]
-        at_once = len(result) if result.is_cuda else max(1, CACHED // result[0].numel())
-        for images, *of_images in zip(*(x.split(at_once) for x in (result, *factors)), strict=True):
+        steps = list(_STEPS.values())
+        for images, *of_images in pieces(result, *factors):
             for step in params["order"].tolist():
-                list(_STEPS.values())[step](images, of_images[step])
+                steps[step](images, of_images[step])
         return result
 
 

@@ -3,6 +3,7 @@
 import torch
 
 from repro.configs.resolve import resolve
+from repro.pretrain import augment
 from repro.pretrain.augment import LightViews, TwoViews
 
 
@@ -62,3 +63,15 @@ def test_fine_tuning_views_are_mild():
     view = LightViews(28)(images)
     assert view.shape == images.shape
     assert float((view.mean() * 0.25 + 0.5 - images.mean()).abs()) < 0.05
+
+
+def test_passing_only_the_chosen_images_changes_nothing(monkeypatch):
+    images, changes = torch.rand(64, 3, 28, 28), {"grey": 0.2, "flip": 0.3, "blur": [0.9, 0.1], "jitter_prob": 0.2}
+    found = []
+    for few in (0.0, 0.5, 1.0):
+        monkeypatch.setattr(augment, "FEW", few)
+        torch.manual_seed(2)
+        found.append(views_of(images.clone(), **changes))
+    for other in found[1:]:
+        for one, two in zip(found[0], other, strict=True):
+            torch.testing.assert_close(one, two, rtol=0, atol=1e-6)

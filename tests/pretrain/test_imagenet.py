@@ -36,6 +36,7 @@ def test_a_file_with_the_right_hash_gives_an_encoder_that_computes_what_torchvis
     offered_as(monkeypatch, f"https://nowhere.invalid/resnet18-{digest[:8]}.pth")
     encoder = imagenet_encoder(STANDARD).eval()
     theirs.fc = torch.nn.Identity()
+    theirs.to(memory_format=torch.channels_last)
     images = torch.randn(2, 3, 64, 64)
     assert torch.equal(encoder(images), theirs(images))
 

@@ -5,7 +5,7 @@ import torch
 from kornia.augmentation import ColorJitter
 from torchvision.transforms import functional as TF
 
-from repro.pretrain import jitter
+from repro.pretrain import pieces
 from repro.pretrain.jitter import Jitter
 
 BOUNDS = (0.4, 0.4, 0.2, 0.5)
@@ -21,7 +21,7 @@ def images(count: int = 32) -> torch.Tensor:
 
 @pytest.mark.parametrize("at_once", [1, 3 * 9 * 7 * 5, 2**18], ids=["one", "five", "all"])
 def test_it_is_kornias_with_the_same_parameters(monkeypatch: pytest.MonkeyPatch, at_once: int):
-    monkeypatch.setattr(jitter, "CACHED", at_once)
+    monkeypatch.setattr(pieces, "NUMBERS", at_once)
     torch.manual_seed(0)
     own, theirs, x = Jitter(*BOUNDS, p=0.8), ColorJitter(*BOUNDS, p=0.8), images()
     orders = set()
