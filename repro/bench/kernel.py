@@ -19,8 +19,8 @@ from repro.bench.constant import online
 from repro.bench.turns import in_turn, rates
 from repro.configs.resolve import resolve
 from repro.pretrain.byol import Byol, Outputs, distance
-from repro.pretrain.trainer import new_encoder
 from repro.pretrain.tracin import OnlineTracin
+from repro.pretrain.trainer import new_encoder
 from repro.procedure import device_of
 
 REPEATS = 7

@@ -53,7 +53,7 @@ def to_input(images: torch.Tensor) -> torch.Tensor:
 
 def normalized(images: torch.Tensor) -> torch.Tensor:
     """Centre and scale images in [0, 1] the same way for every data set: (x - 0.5) / 0.25. [us]"""
-    return (images - 0.5) / 0.25
+    return (images - 0.5).div_(0.25)
 
 
 def to_stored(images: torch.Tensor) -> torch.Tensor:

@@ -1,10 +1,12 @@
 """The two views: every image by itself, in range, and as the settings say."""
 
 import torch
+from kornia import augmentation as K
 
 from repro.configs.resolve import resolve
-from repro.pretrain import augment
 from repro.pretrain.augment import LightViews, TwoViews
+from repro.pretrain.augment.jitter import Jitter
+from repro.pretrain.augment.some import Some
 
 
 def views_of(images: torch.Tensor, **changes: object) -> tuple[torch.Tensor, torch.Tensor]:
@@ -65,13 +67,27 @@ def test_fine_tuning_views_are_mild():
     assert float((view.mean() * 0.25 + 0.5 - images.mean()).abs()) < 0.05
 
 
-def test_passing_only_the_chosen_images_changes_nothing(monkeypatch):
-    images, changes = torch.rand(64, 3, 28, 28), {"grey": 0.2, "flip": 0.3, "blur": [0.9, 0.1], "jitter_prob": 0.2}
-    found = []
-    for few in (0.0, 0.5, 1.0):
-        monkeypatch.setattr(augment, "FEW", few)
-        torch.manual_seed(2)
-        found.append(views_of(images.clone(), **changes))
-    for other in found[1:]:
-        for one, two in zip(found[0], other, strict=True):
-            torch.testing.assert_close(one, two, rtol=0, atol=1e-6)
+def test_some_images_are_those_that_are_drawn_with_their_own_parameters():
+    images = torch.rand(400, 3, 28, 28)
+    flip, brighten = Some(0.3, K.RandomHorizontalFlip(p=1.0)), Some(0.6, Jitter(0.4, 0.0, 0.0, 0.0, p=1.0))
+    torch.manual_seed(2)
+    flipped = flip(images.clone())
+    was_flipped = (flipped == images.flip(3)).all(dim=(1, 2, 3))
+    assert ((flipped == images).all(dim=(1, 2, 3)) ^ was_flipped).all()
+    assert 0.2 < was_flipped.float().mean() < 0.4
+
+    torch.manual_seed(3)
+    drawn = brighten.augmentation.forward_parameters(images.shape)
+    chosen = torch.rand(400) < 0.6
+    whole = brighten.augmentation(images, params=drawn)
+    expected = torch.where(chosen[:, None, None, None], whole, images)
+    torch.manual_seed(3)
+    torch.testing.assert_close(brighten(images.clone()), expected, rtol=0, atol=1e-6)
+
+
+def test_what_is_given_is_not_changed():
+    images = torch.rand(16, 3, 28, 28)
+    before = images.clone()
+    views_of(images, grey=0.5)
+    LightViews(28)(images)
+    assert torch.equal(images, before)

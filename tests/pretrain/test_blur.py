@@ -5,8 +5,8 @@ import torch
 from kornia.augmentation import RandomGaussianBlur
 from torchvision.transforms import functional as TF
 
-from repro.pretrain import pieces
-from repro.pretrain.blur import Blur
+from repro.pretrain.augment import pieces
+from repro.pretrain.augment.blur import Blur
 
 
 @pytest.mark.parametrize("kernel", [(3, 3), (7, 7), (5, 9)])

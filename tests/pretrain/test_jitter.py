@@ -5,8 +5,8 @@ import torch
 from kornia.augmentation import ColorJitter
 from torchvision.transforms import functional as TF
 
-from repro.pretrain import pieces
-from repro.pretrain.jitter import Jitter
+from repro.pretrain.augment import pieces
+from repro.pretrain.augment.jitter import Jitter
 
 BOUNDS = (0.4, 0.4, 0.2, 0.5)
 """Hue all around the circle."""

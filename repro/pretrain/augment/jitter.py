@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from kornia.augmentation import ColorJitter
 
-from repro.pretrain.pieces import pieces
+from repro.pretrain.augment.pieces import pieces
 
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601)."""
@@ -56,11 +56,10 @@ def _turn(images: torch.Tensor, turns: torch.Tensor) -> None:
     value = torch.maximum(torch.maximum(red, green), blue)
     chroma = value - torch.minimum(torch.minimum(red, green), blue)
     scale = chroma.clamp_min(torch.finfo(chroma.dtype).tiny).reciprocal_()
-    hue = torch.where(
-        value == red,
-        (green - blue) * scale,
-        torch.where(value == green, (blue - red) * scale + 2, (red - green) * scale + 4),
-    )
+    # Which channel is the largest decides; lerp chooses here, since torch.where is ten times as slow on a CPU.
+    hue = ((red - green) * scale).add_(4)
+    hue.lerp_((blue - red).mul_(scale).add_(2), (value == green).to(hue))
+    hue.lerp_((green - blue).mul_(scale), (value == red).to(hue))
     hue += 6 * turns[:, 0]
     around = torch.stack([hue + 3, hue + 1, hue - 1], dim=1)  # from 2, the middle of the trapezoid
     around.sub_((around / 6).round_(), alpha=6).abs_().clamp_(1, 2)

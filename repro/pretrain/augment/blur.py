@@ -6,7 +6,7 @@ import torch
 from kornia.augmentation import RandomGaussianBlur
 from torch.nn import functional as F
 
-from repro.pretrain.pieces import pieces
+from repro.pretrain.augment.pieces import pieces
 
 
 class Blur(RandomGaussianBlur):
