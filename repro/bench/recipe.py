@@ -1,7 +1,6 @@
 """BYOL as lightly's documentation writes it: its transforms, torch's DataLoader, its heads, loss and momentum."""
 
 import copy
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +10,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from repro.data.prepare.decoders import cores
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.precision import autocast
 
@@ -42,10 +42,9 @@ class Recipe:
         self.optimizer = torch.optim.SGD(
             trained, lr=settings["lr"], momentum=settings["momentum"], weight_decay=settings["weight_decay"]
         )
-        workers = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         self.loader = DataLoader(
             _Pictures(images, _transform(config)), settings["batch_size"], shuffle=True, drop_last=True,
-            num_workers=workers, persistent_workers=True, pin_memory=device.type == "cuda",
+            num_workers=cores(), persistent_workers=True, pin_memory=device.type == "cuda",
         )  # fmt: skip
 
     def epoch(self) -> None:
@@ -66,25 +65,24 @@ class Recipe:
             self.optimizer.zero_grad()
 
 
-def _transform(config: dict[str, Any]) -> Callable[[Image.Image], list[torch.Tensor]]:
+def _transform(config: dict[str, Any]) -> Callable[[Image.Image], Any]:
     from lightly.transforms.byol_transform import BYOLTransform, BYOLView1Transform, BYOLView2Transform
 
     settings, size = config["augment"], config["data"]["size"]
     brightness, contrast, saturation, hue = settings["jitter"]
-    first, second = (
-        view(
-            input_size=size, cj_prob=settings["jitter_prob"], cj_bright=brightness, cj_contrast=contrast,
-            cj_sat=saturation, cj_hue=hue, min_scale=settings["crop"][0], random_gray_scale=settings["grey"],
-            gaussian_blur=settings["blur"][number], solarization_prob=settings["solarize"][number],
-            sigmas=(0.1 * size / 224, 2.0 * size / 224), hf_prob=settings["flip"],
-        )
-        for number, view in enumerate((BYOLView1Transform, BYOLView2Transform))
-    )  # fmt: skip
-    return BYOLTransform(first, second)
+    same = {
+        "input_size": size, "cj_prob": settings["jitter_prob"], "cj_bright": brightness, "cj_contrast": contrast,
+        "cj_sat": saturation, "cj_hue": hue, "min_scale": settings["crop"][0], "random_gray_scale": settings["grey"],
+        "sigmas": (0.1 * size / 224, 2.0 * size / 224), "hf_prob": settings["flip"],
+    }  # fmt: skip
+    of_view = [
+        {"gaussian_blur": settings["blur"][view], "solarization_prob": settings["solarize"][view]} for view in (0, 1)
+    ]
+    return BYOLTransform(BYOLView1Transform(**same, **of_view[0]), BYOLView2Transform(**same, **of_view[1]))
 
 
 class _Pictures(Dataset):
-    def __init__(self, images: np.ndarray, transform: Callable[[Image.Image], list[torch.Tensor]]) -> None:
+    def __init__(self, images: np.ndarray, transform: Callable[[Image.Image], Any]) -> None:
         self.images, self.transform = images, transform
 
     def __len__(self) -> int:

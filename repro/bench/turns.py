@@ -11,18 +11,18 @@ WARM_UP = 2
 Way = Callable[[], object]
 
 
-def in_turn(ways: Mapping[str, Way], repeats: int, device: torch.device) -> dict[str, list[float]]:
+def in_turn(ways: Mapping[str, Way], repeats: int, warm_up: int = WARM_UP) -> dict[str, list[float]]:
     """Return the seconds that each way took in each of `repeats` rounds; every other round goes backwards.
 
     Args:
-        ways: name -> what to call.
-        repeats: number of rounds, after `WARM_UP` uncounted ones.
-        device: where they compute; on a GPU its own events take the time.
+        ways: name -> what to call. Where there is a GPU, its own events take the time.
+        repeats: number of rounds.
+        warm_up: rounds before them that do not count.
     """
     seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for turn in range(-WARM_UP, repeats):
+    for turn in range(-warm_up, repeats):
         for name in list(ways) if turn % 2 else reversed(list(ways)):
-            taken = _on_gpu(ways[name]) if device.type == "cuda" else _here(ways[name])
+            taken = (_on_gpu if torch.cuda.is_available() else _here)(ways[name])
             if turn >= 0:
                 seconds[name].append(taken)
     return seconds

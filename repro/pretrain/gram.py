@@ -2,26 +2,25 @@
 
 A Linear layer or a convolution uses its weight at T positions of an image (all its views counted together), so the
 image's gradient is a sum of outer products, G_i = sum_t d_it a_it^T `[O, K]`, and the inner product of two images'
-gradients can be had in two ways:
+gradients can be had in three ways:
 
-* Gram: sum_{s,t} (a_is . a_jt + 1)(d_is . d_jt), the 1 being the bias; cheap where there are few positions;
-* materialise: build every G_i and multiply; cheap where there are many.
+* "gram": sum_{s,t} (a_is . a_jt + 1)(d_is . d_jt), the 1 being the bias; cheap where there are few positions;
+* "pixels": the same, where a_is . a_jt is a sum of inner products of pixels, which neighbouring positions share; for
+  convolutions over images of a few pixels;
+* "materialise": build every G_i and multiply; cheap where there are many positions.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 
 from repro.pretrain.precision import exact
+from repro.pretrain.windows import Inner, Patches, Windows
 
 CACHED = 2**22
 """Bytes of patches that a CPU makes at a time, so that they stay in its cache. [us]"""
-
-Patches = Callable[[slice], torch.Tensor]
-"""From a slice of the batch, b images, to what the layer sees of them at each of its positions, `[b, T, K]`."""
 
 
 def layer_kernel(
@@ -46,46 +45,66 @@ def layer_kernel(
     bias = layer.bias is not None
     with torch.autocast(inputs[0].device.type, enabled=False):
         if isinstance(layer, nn.Linear):
-            linear = [_rows(exact(x)) for x in inputs]
-            return _kernel(
-                [x.__getitem__ for x in linear],
-                [_rows(exact(g)) for g in gradients],
-                layer.in_features,
-                bias,
-                memory,
-                rows,
-            )
+            linear, d = ([_rows(exact(x)) for x in xs] for xs in (inputs, gradients))
+            positions = len(d) * d[0].shape[1]
+            if cheapest(len(d[0]), positions, layer.in_features, layer.out_features) == "gram":
+                return _gram([x.__getitem__ for x in linear], d, bias, rows)
+            return _materialised([x.__getitem__ for x in linear], d, layer.in_features, bias, memory, rows)
         if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
-            d = [exact(g).permute(0, 2, 3, 1).flatten(1, 2) for g in gradients]
-            fan_in, channels = layer.weight[0].numel(), layer.out_channels // layer.groups
-            return torch.stack([
-                _kernel(
-                    [_patches(layer, x, group) for x in inputs],
-                    [g[:, :, group * channels : (group + 1) * channels] for g in d],
-                    fan_in, bias, memory, rows,
-                )
-                for group in range(layer.groups)
-            ]).sum(dim=0)  # fmt: skip
+            kernels = [
+                _of_group(Windows(layer, [exact(x[:, own]) for x in inputs]), [exact(g[:, out]) for g in gradients],
+                          bias, memory, rows)
+                for own, out in zip(_groups(layer.in_channels, layer), _groups(layer.out_channels, layer), strict=True)
+            ]  # fmt: skip
+            return torch.stack(kernels).sum(dim=0)
     raise TypeError(f"no gradient products for {layer}")
 
 
-def gram_is_cheaper(batch: int, positions: int, fan_in: int, channels: int) -> bool:
-    """Whether the Gram products take fewer multiplications than the gradients themselves and their products.
+def cheapest(batch: int, positions: int, fan_in: int, channels: int, pixels: int | None = None, depth: int = 0) -> str:
+    """Return the way, of the three above, that takes the fewest multiplications.
 
-    With K symmetric: B^2 (K + O) T (T + 1) / 2 against B T K O + B^2 K O 3 / 4, in two blocks.
+    With K symmetric these are, over B^2: (K + O) T (T + 1) / 2 for "gram"; C U (U + 1) / 2 + O T (T + 1) / 2 for
+    "pixels"; K O (3 / 4 + T / B) for "materialise", whose products are taken in blocks.
+
+    Args:
+        batch, positions, fan_in, channels: B, T, K and O.
+        pixels, depth: U and C, the pixels that go in, all views together, and their channels; None for a Linear layer.
     """
-    return (fan_in + channels) * positions * (positions + 1) / 2 < fan_in * channels * (0.75 + positions / batch)
+    pairs = positions * (positions + 1) / 2
+    costs = {
+        "gram": (fan_in + channels) * pairs,
+        "materialise": fan_in * channels * (0.75 + positions / batch),
+    }
+    if pixels is not None:
+        costs["pixels"] = depth * pixels * (pixels + 1) / 2 + channels * pairs
+    return min(costs, key=lambda way: costs[way])
 
 
-def _kernel(
-    a: Sequence[Patches], d: Sequence[torch.Tensor], fan_in: int, bias: bool, memory: int, rows: slice
+def _groups(channels: int, layer: nn.Conv2d) -> list[slice]:
+    size = channels // layer.groups
+    return [slice(start, start + size) for start in range(0, channels, size)]
+
+
+def _of_group(
+    windows: Windows, gradients: Sequence[torch.Tensor], bias: bool, memory: int, rows: slice
 ) -> torch.Tensor:
-    """Return rows of K from what each view puts in and the gradients `[B, T, O]` at what comes out."""
+    """Return rows of K over one group of a convolution's channels."""
+    d = [g.permute(0, 2, 3, 1).flatten(1, 2) for g in gradients]
     batch, channels = len(d[0]), d[0].shape[2]
-    if gram_is_cheaper(batch, sum(g.shape[1] for g in d), fan_in, channels):
-        inputs = torch.cat([patches(slice(None)).transpose(0, 1) for patches in a])
-        return gram_products(inputs, torch.cat([g.transpose(0, 1) for g in d]), bias, rows)
-    return _materialised(a, d, fan_in, bias, memory, rows)
+    positions, pixels = (len(d) * n for n in (d[0].shape[1], windows.pixels))
+    kept = pixels * (pixels + 1) // 2 * batch * len(d[0][rows]) * d[0].element_size()
+    way = cheapest(batch, positions, windows.fan_in, channels, pixels if kept <= memory else None, windows.depth)
+    if way == "gram":
+        return _gram(windows.patches, d, bias, rows)
+    if way == "pixels":
+        inner = windows.inner_products(bias, rows)
+        return _summed(inner, torch.cat([g.transpose(0, 1) for g in d]).contiguous(), rows)
+    return _materialised(windows.patches, d, windows.fan_in, bias, memory, rows)
+
+
+def _gram(a: Sequence[Patches], d: Sequence[torch.Tensor], bias: bool, rows: slice) -> torch.Tensor:
+    inputs = torch.cat([patches(slice(None)).transpose(0, 1) for patches in a])
+    return gram_products(inputs, torch.cat([g.transpose(0, 1) for g in d]), bias, rows)
 
 
 def gram_products(a: torch.Tensor, d: torch.Tensor, bias: bool, rows: slice = slice(None)) -> torch.Tensor:
@@ -97,10 +116,15 @@ def gram_products(a: torch.Tensor, d: torch.Tensor, bias: bool, rows: slice = sl
         bias: whether the layer has one.
         rows: which i; without it all of them, which takes half the work, as K is symmetric.
     """
-    a, d, one = a.contiguous(), d.contiguous(), d.new_full((1,), float(bias))
+    a, one = a.contiguous(), d.new_full((1,), float(bias))
+    return _summed(lambda s, t: torch.addmm(one, a[s, rows], a[t].T), d.contiguous(), rows)
+
+
+def _summed(inner: Inner, d: torch.Tensor, rows: slice) -> torch.Tensor:
+    """Return the sum over pairs of positions of what `inner` gives for them times d_is . d_jt, with `d` `[T, B, O]`."""
 
     def add(to: torch.Tensor, s: int, t: int) -> None:
-        to.addcmul_(torch.addmm(one, a[s, rows], a[t].T), d[s, rows] @ d[t].T)
+        to.addcmul_(inner(s, t), d[s, rows] @ d[t].T)
 
     found = d.new_zeros(len(d[0, rows]), d.shape[1])
     positions = range(len(d))
@@ -138,26 +162,6 @@ def _materialised(
         kernel[half:, half:].addmm_(own[half:], flat[half:].T)
     kernel[half:, :half] = kernel[:half, half:].T
     return kernel
-
-
-def _patches(layer: nn.Conv2d, x: torch.Tensor, group: int) -> Patches:
-    """Return what a group of the convolution's channels sees of images `[B, C, H, W]`.
-
-    With channels last in memory a patch is a few long rows, which copies several times as fast as F.unfold does.
-    """
-    channels = layer.in_channels // layer.groups
-    (kh, kw), (sh, sw), (dh, dw), (ph, pw) = layer.kernel_size, layer.stride, layer.dilation, layer.padding
-
-    def of(images: slice) -> torch.Tensor:
-        own = exact(x[images, group * channels : (group + 1) * channels]).permute(0, 2, 3, 1)
-        padded = F.pad(own, (0, 0, pw, pw, ph, ph)).contiguous()
-        b, h, w, c = padded.shape
-        image, row, column, channel = padded.stride()
-        size = (b, (h - dh * (kh - 1) - 1) // sh + 1, (w - dw * (kw - 1) - 1) // sw + 1, kh, kw, c)
-        windows = padded.as_strided(size, (image, row * sh, column * sw, row * dh, column * dw, channel))
-        return windows.reshape(b, size[1] * size[2], kh * kw * c)
-
-    return of
 
 
 def _rows(x: torch.Tensor) -> torch.Tensor:

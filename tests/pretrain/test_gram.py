@@ -1,5 +1,6 @@
 """Products of per-image gradients against one backward pass per image."""
 
+import itertools
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from repro.pretrain import gram
-from repro.pretrain.gram import gram_is_cheaper, layer_kernel
+from repro.pretrain.gram import cheapest, layer_kernel
 
 ALL_AT_ONCE = 2**30
 
@@ -44,22 +45,22 @@ def convolutions(draw: Any) -> tuple[nn.Conv2d, tuple[int, int]]:
     return layer.double(), draw(st.tuples(st.integers(5, 9), st.integers(5, 9)))
 
 
-@pytest.mark.parametrize("cheaper", [True, False], ids=["gram", "materialise"])
+@pytest.mark.parametrize("way", ["gram", "pixels", "materialise"])
 @given(made=convolutions(), batch=st.integers(1, 5), views=st.integers(1, 2), memory=st.sampled_from([1, 2000, 2**30]))
 @settings(max_examples=60, deadline=None)
 def test_any_convolution_equals_one_backward_pass_per_image_in_either_way_and_any_memory(
-    cheaper: bool, made: tuple[nn.Conv2d, tuple[int, int]], batch: int, views: int, memory: int
+    way: str, made: tuple[nn.Conv2d, tuple[int, int]], batch: int, views: int, memory: int
 ):
     layer, size = made
     inputs = [torch.randn(batch, layer.in_channels, *size, dtype=torch.float64) for _ in range(views)]
     gradients = [torch.randn_like(layer(x)) for x in inputs]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gram, "gram_is_cheaper", lambda *_: cheaper)
+        patch.setattr(gram, "cheapest", lambda *_: way)
         kernel = layer_kernel(layer, inputs, gradients, memory)
     equal(kernel, one_image_at_a_time(layer, inputs, gradients))
 
 
-@pytest.mark.parametrize("cheaper", [True, False], ids=["gram", "materialise"])
+@pytest.mark.parametrize("way", ["gram", "materialise"])
 @given(
     shape=st.sampled_from([(), (3,), (2, 3)]),
     sizes=st.tuples(st.integers(1, 6), st.integers(1, 6)),
@@ -69,25 +70,30 @@ def test_any_convolution_equals_one_backward_pass_per_image_in_either_way_and_an
 )
 @settings(max_examples=40, deadline=None)
 def test_any_linear_layer_equals_one_backward_pass_per_image(
-    cheaper: bool, shape: tuple[int, ...], sizes: tuple[int, int], bias: bool, batch: int, views: int
+    way: str, shape: tuple[int, ...], sizes: tuple[int, int], bias: bool, batch: int, views: int
 ):
     layer = nn.Linear(*sizes, bias=bias).double()
     inputs = [torch.randn(batch, *shape, sizes[0], dtype=torch.float64) for _ in range(views)]
     gradients = [torch.randn_like(layer(x)) for x in inputs]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gram, "gram_is_cheaper", lambda *_: cheaper)
+        patch.setattr(gram, "cheapest", lambda *_: way)
         kernel = layer_kernel(layer, inputs, gradients, ALL_AT_ONCE)
     equal(kernel, one_image_at_a_time(layer, inputs, gradients))
 
 
 def test_the_cost_rule_is_that_of_counted_multiplications():
-    for batch, positions, fan_in, channels in ((256, 2, 4608, 512), (256, 98, 576, 64), (32, 8, 128, 16), (1, 3, 4, 5)):
-        pairs = positions * (positions + 1) // 2
-        gram_products = batch**2 * pairs * (fan_in + channels)
-        materialised = batch * positions * fan_in * channels + batch**2 * fan_in * channels * 3 / 4
-        assert gram_is_cheaper(batch, positions, fan_in, channels) == (gram_products < materialised)
-    assert gram_is_cheaper(256, 2, 4608, 512)  # a deep layer of few positions
-    assert not gram_is_cheaper(256, 98, 576, 64)  # an early one of many
+    for batch, views, size, depth, channels in itertools.product((1, 32, 256), (1, 2), (1, 2, 5), (3, 64), (8, 512)):
+        positions = pixels = views * size**2
+        fan_in, pairs = 9 * depth, len(list(itertools.combinations_with_replacement(range(positions), 2)))
+        costs = {
+            "gram": batch**2 * pairs * (fan_in + channels),
+            "pixels": batch**2 * pairs * (depth + channels),
+            "materialise": batch * positions * fan_in * channels + batch**2 * fan_in * channels * 3 / 4,
+        }
+        assert costs[cheapest(batch, positions, fan_in, channels, pixels, depth)] == min(costs.values())
+    assert cheapest(256, 2, 128, 512) == "gram"  # a Linear layer
+    assert cheapest(256, 8, 4608, 512, 8, 512) == "pixels"  # a deep convolution over 2 x 2 pixels
+    assert cheapest(256, 98, 576, 64, 98, 64) == "materialise"  # an early one over many
 
 
 def test_products_are_taken_in_float32_under_autocast():

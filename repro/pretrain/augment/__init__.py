@@ -54,12 +54,13 @@ class LightViews(nn.Module):
 def _chain(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
     # BYOL blurs 224 px images with a kernel of 23 and a sigma up to 2; smaller images in proportion. [us]
     kernel, sigma = max(3, 2 * math.ceil(size / 20) - 1), (0.1 * size / 224, 2.0 * size / 224)
+    brightness, contrast, saturation, hue = settings["jitter"]
     low, high = settings["crop"]
     if low > high:
         raise InputError(f"augment.crop={settings['crop']} must be [smallest, largest] area")
     steps = [
         Some(settings["flip"], K.RandomHorizontalFlip(p=1.0)),
-        Some(settings["jitter_prob"], Jitter(*settings["jitter"], p=1.0)),
+        Some(settings["jitter_prob"], Jitter(brightness, contrast, saturation, hue)),
         Some(settings["grey"], K.RandomGrayscale(torch.tensor(LUMA), p=1.0)),
         Some(settings["blur"][view], Blur((kernel, kernel), sigma, p=1.0)),
         Some(settings["solarize"][view], K.RandomSolarize((0.5, 0.5), (0.0, 0.0), p=1.0)),
