@@ -1,4 +1,4 @@
-"""python -m repro.bench [NAME...] [--repeats N] [--json FILE]
+"""python -m repro.bench [NAME...] [--repeats N] [--asked] [--json FILE]
 
 Time and memory beside a peer or a limit, measured in turn in one run; without names, every benchmark.
 """
@@ -31,12 +31,14 @@ def main(arguments: list[str]) -> None:
     if options.repeats is not None and options.repeats < 1:
         raise InputError(f"--repeats {options.repeats}: give at least 1")
     log_to_stderr()
+    torch.manual_seed(0)
     machine = provenance(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     found: dict[str, list[Comparison]] = {}
     for name in options.names or known:
         print(f"{name}: {_asks(known[name])}", file=sys.stderr)
         found[name] = list(known[name].measure(options.repeats or known[name].REPEATS))
-    print(table([comparison for each in found.values() for comparison in each]))
+    rows = [one for each in found.values() for one in each if one.asked is not None or not options.asked]
+    print(table(rows))
     print(f"\nMedians over repeats, on {machine['device']}, {machine['cores']} cores.")
     if options.json is not None:
         told = {
@@ -66,6 +68,7 @@ def _parser(known: dict[str, ModuleType]) -> Parser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
     parser.add_argument("--repeats", type=int, metavar="N", help="times each is measured (default: its own)")
+    parser.add_argument("--asked", action="store_true", help="only rows for which a ratio is asked")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there as well")
     return parser
 

@@ -6,6 +6,7 @@ mode, as training does in any case; a peer passes it with the batch's statistics
 
 import copy
 import functools
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -62,13 +63,14 @@ class Problem:
     Args:
         tier: "last", "heads" or "full".
         batch: images.
+        dtype: of networks and images.
     """
 
-    def __init__(self, tier: str, batch: int) -> None:
+    def __init__(self, tier: str, batch: int, dtype: torch.dtype = torch.float32) -> None:
         config = resolve(["byol_tracin", SCALE], {"tracin.layers": tier})
         self.tier = tier
-        self.model = Byol(new_encoder(config), **config["heads"]).to(DEVICE).train()
-        views = torch.randn(2, batch, 3, SIZE, SIZE, device=DEVICE)
+        self.model = Byol(new_encoder(config), **config["heads"]).to(DEVICE, dtype).train()
+        views = torch.randn(2, batch, 3, SIZE, SIZE, device=DEVICE, dtype=dtype)
         self.tracin = OnlineTracin(self.model, config["tracin"])
         self.network, self.inputs = online(self.model, tier, *views)
         with torch.no_grad():
@@ -128,7 +130,9 @@ class Problem:
         """Return K from opacus's per-sample gradients, which it adds up over the views."""
         network = self._wrapped
         network.zero_grad(set_to_none=True)
-        distance(network(self.inputs), self.targets).sum().backward()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Full backward hook is firing")
+            distance(network(self.inputs), self.targets).sum().backward()
         return self._products(torch.cat([p.grad_sample.flatten(1) for p in network.parameters()], dim=1))  # type: ignore[attr-defined]
 
     def captum(self) -> torch.Tensor:

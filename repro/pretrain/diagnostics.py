@@ -69,7 +69,7 @@ class PartnerStatistics:
     def see(self, where: str, scores: torch.Tensor, step: int) -> None:
         """Note the first step at which scores from `where` are not finite; nothing waits for the device."""
         never = torch.iinfo(torch.int64).max
-        now = torch.where(scores.isfinite().all(), never, step)
+        now = torch.where(scores.sum().isfinite(), never, step)
         self._not_finite[where] = torch.minimum(self._not_finite[where], now) if where in self._not_finite else now
 
     def check(self) -> None:

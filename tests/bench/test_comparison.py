@@ -29,3 +29,9 @@ def test_the_table_is_markdown_with_every_value():
     assert head.count("|") == rule.count("|") == row.count("|") == 7
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells == ["a thing", "1 s", "a peer", "2 s", "0.5 (0.25 to 1.02e+03)", "at most 1.5"]
+
+
+def test_a_row_for_which_nothing_is_asked_is_told_without_a_verdict():
+    one = Comparison("a thing", [1.0], "a peer", [2.0], "s", LEAST)
+    assert one.reached is None
+    assert [cell.strip() for cell in table([one]).splitlines()[2].split("|")][-3:] == ["0.5 (0.5 to 0.5)", "", ""]

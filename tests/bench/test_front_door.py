@@ -27,7 +27,19 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_every_benchmark_is_found_and_says_what_it_asks(capsys: pytest.CaptureFixture):
     assert at(bench.main, "--help") == 0
     said = capsys.readouterr().out
-    for name in ("prepare", "paging", "study", "cluster"):
+    for name in (
+        "augment",
+        "cluster",
+        "figures",
+        "kernel",
+        "paging",
+        "prepare",
+        "scale",
+        "selector",
+        "store",
+        "study",
+        "throughput",
+    ):
         (line,) = [line for line in said.splitlines() if line.startswith(f"  {name} ")]
         assert line.endswith("?")
 
@@ -40,6 +52,23 @@ def test_every_value_is_written_with_the_machine(quick: None, tmp_path: Path, ar
     assert one["ours"] == [1.0] * repeats
     assert (one["ratio"], one["reached"]) == (0.5, True)
     assert told["machine"]["cores"] >= 1
+
+
+def test_rows_without_a_bound_can_be_left_out(quick: None, monkeypatch: pytest.MonkeyPatch, capsys):
+    (module,) = bench._found().values()
+    asked = module.measure
+
+    def measure(repeats: int) -> Iterator[Comparison]:
+        yield from asked(repeats)
+        yield Comparison("only told", [1.0], "a peer", [1.0], "s", MOST)
+
+    monkeypatch.setattr(module, "measure", measure)
+    assert at(bench.main, "quick") == 0
+    assert "only told" in capsys.readouterr().out
+    assert at(bench.main, "quick", "--asked") == 0
+    said = capsys.readouterr().out
+    assert "to count" in said
+    assert "only told" not in said
 
 
 def test_what_is_no_benchmark_is_refused(quick: None, capsys: pytest.CaptureFixture):
