@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from pymongo import MongoClient
 
+from repro.bench import selector
+from repro.bench.comparison import table
 from repro.configs.resolve import check_name, flat, resolve
 from repro.configs.show import lines, markdown
 from repro.store import find_runs, metric_points
@@ -24,6 +26,20 @@ def test_its_table_of_settings_is_the_one_the_code_has():
     assert block == markdown(), (
         "paste the output of: python -c 'from repro.configs.show import markdown; print(markdown(), end=str())'"
     )
+
+
+def test_its_table_of_ratios_is_one_that_the_benchmarks_print():
+    (block,) = re.findall(r"<!-- bench:.*?-->\n(.*?)<!-- end of bench -->", README, re.DOTALL)
+    head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.strip().splitlines()]
+    assert head == [cell.strip() for cell in table([]).splitlines()[0].strip("|").split("|")]
+    assert {row[0] for row in rows} >= {f"step, {name}, {size} px" for name in selector.ASKED for size in (28, 64)}
+    for *_, ratio, asked in rows:
+        found, bound, goal = float(ratio.split()[0]), *re.findall(r"at (least|most) ([\d.]+)", asked)[0]
+        reached = found >= float(goal) if bound == "least" else found <= float(goal)
+        assert reached != asked.endswith("NOT REACHED"), (ratio, asked)
+    asked_of = {row[0]: row[-1] for row in rows}
+    for name, goal in selector.ASKED.items():
+        assert asked_of[f"step, {name}, 28 px"].startswith(f"at most {goal:g}")
 
 
 def test_every_run_command_in_it_resolves():

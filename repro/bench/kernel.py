@@ -6,6 +6,8 @@ mode, as training does in any case; a peer passes it with the batch's statistics
 
 import copy
 import functools
+import importlib.util
+import logging
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -23,6 +25,8 @@ from repro.configs.resolve import resolve
 from repro.pretrain.byol import Byol, Outputs, distance
 from repro.pretrain.tracin import OnlineTracin
 from repro.pretrain.trainer import new_encoder
+
+log = logging.getLogger("repro.bench")
 
 REPEATS = 7
 
@@ -80,9 +84,9 @@ class Problem:
         if batch <= LOOP_UP_TO:
             self.ways[LOOP] = self.loop
         self.ways[VMAP] = self.vmap
-        if tier != "full":
+        if tier != "full" and _is_there("opacus"):
             self.ways[OPACUS] = self.opacus
-        if tier == "last":
+        if tier == "last" and _is_there("captum"):
             self.ways[CAPTUM] = self.captum
 
     def check(self) -> None:
@@ -159,6 +163,15 @@ class Problem:
 
     def _products(self, gradients: torch.Tensor) -> torch.Tensor:
         return gradients @ gradients.T
+
+
+@functools.cache
+def _is_there(peer: str) -> bool:
+    """Return whether a library of the extra `peers` is installed; say so once if not."""
+    there = importlib.util.find_spec(peer) is not None
+    if not there:
+        log.warning("not compared with %s, which is not installed: it is in the extra `peers`", peer)
+    return there
 
 
 class _SummedDistance(nn.Module):

@@ -19,9 +19,9 @@ from repro.experiment import quiet
 from repro.recorder import Recorder
 from repro.store.observer import DurableObserver
 
-REPEATS = 9
+REPEATS = 20
 
-STEPS = 1000 if ON_GPU else 60
+STEPS = 1000 if ON_GPU else 40
 """Steps of a run: some seconds."""
 
 ASKED = 1.01 if ON_GPU else 1.02

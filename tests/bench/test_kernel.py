@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from repro.bench import kernel
 from repro.bench.kernel import CAPTUM, LOOP, OPACUS, VMAP, Problem
 from repro.pretrain.byol import distance
 
-for_peers = pytest.importorskip("opacus", reason="opacus is in the extra `peers`")
+pytest.importorskip("opacus", reason="opacus is in the extra `peers`")
 
 
 @pytest.mark.parametrize(
@@ -38,3 +39,8 @@ def test_a_way_that_gives_something_else_is_found():
     problem.ways[LOOP] = lambda: 1.05 * right()
     with pytest.raises(AssertionError, match=f"{LOOP} is off"):
         problem.check()
+
+
+def test_peers_that_are_not_installed_are_left_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(kernel, "_is_there", lambda _: False)
+    assert Problem("last", 5).ways.keys() == {"ours", LOOP, VMAP}

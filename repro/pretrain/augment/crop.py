@@ -26,10 +26,12 @@ class Crop(RandomResizedCrop):
         """Return the boxes `params["src"]` `[B, 4, 2]` of images `[B, C, H, W]`: x and y, clockwise from top left."""
         first, last = (params["src"][:, corner].to(input) for corner in (0, 2))
         height, width = flags["size"]
-        x, y = (
-            torch.lerp(first[:, [axis]], last[:, [axis]], torch.linspace(0, 1, pixels).to(input)) * 2 / max(1, of - 1)
-            - 1
-            for axis, pixels, of in ((0, width, input.shape[3]), (1, height, input.shape[2]))
-        )
+
+        def along(axis: int, pixels: int, of: int) -> torch.Tensor:
+            """Return where to sample along an axis, `[B, pixels]` in [-1, 1]."""
+            at = torch.linspace(0, 1, pixels, device=input.device, dtype=input.dtype)
+            return torch.lerp(first[:, [axis]], last[:, [axis]], at) * 2 / max(1, of - 1) - 1
+
+        x, y = along(0, width, input.shape[3]), along(1, height, input.shape[2])
         grid = torch.stack(torch.broadcast_tensors(x[:, None, :], y[:, :, None]), dim=-1)
         return F.grid_sample(input, grid, align_corners=True)
