@@ -145,7 +145,8 @@ def _materialised(
     batch, positions, channels = d[0].shape
     total = torch.stack([g.sum(dim=1) for g in d]).sum(dim=0)  # the bias's gradient
     kernel = total[rows] @ total.T if bias else total.new_zeros(len(total[rows]), batch)
-    half = batch // 2 if len(kernel) == batch else len(kernel)  # the block below it is the one above, mirrored
+    whole = len(kernel) == batch
+    half = batch // 2 if whole else len(kernel)  # of all rows, the block below on the left is the one above, mirrored
     patches_at_once = memory if total.is_cuda else min(memory, CACHED)
     images = max(1, patches_at_once // (total.element_size() * positions * fan_in))
     at_once = max(1, memory // (total.element_size() * batch * fan_in))
@@ -159,8 +160,10 @@ def _materialised(
         flat = gradient.flatten(1)
         own = flat[rows]
         kernel[:half].addmm_(own[:half], flat.T)
-        kernel[half:, half:].addmm_(own[half:], flat[half:].T)
-    kernel[half:, :half] = kernel[:half, half:].T
+        if whole:
+            kernel[half:, half:].addmm_(own[half:], flat[half:].T)
+    if whole:
+        kernel[half:, :half] = kernel[:half, half:].T
     return kernel
 
 
