@@ -102,7 +102,11 @@ def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path, name: str
     reported, found = left(folder, name, 0)
     # In float32 one ReLU whose sign hangs on the last bit moves every gradient below it, and so all later steps.
     tolerance, steps = (1e-9, None) if precise else (0.05, 1)
-    assert reported == pytest.approx(expected, rel=tolerance, abs=tolerance, nan_ok=True)
+    assert reported.keys() == expected.keys()
+    told = [name for name in expected if precise or name.startswith("pretrain/")]  # who is the partner may change
+    assert [reported[name] for name in told] == pytest.approx(
+        [expected[name] for name in told], rel=tolerance, abs=tolerance, nan_ok=True
+    )
     assert found.keys() == whole.keys()
     for key in (key for key in whole if key.startswith("choices/") and precise):
         assert torch.equal(found[key], whole[key]), key
