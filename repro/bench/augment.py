@@ -4,7 +4,6 @@ torchvision v2 runs in a DataLoader with as many workers as there are cores, kor
 probabilities and strengths of the kit's defaults.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,6 +19,7 @@ from repro.bench.workload import DEVICE
 from repro.configs.resolve import resolve
 from repro.data.prepare.decoders import cores
 from repro.pretrain.augment import TwoViews
+from repro.pretrain.augment.blur import in_proportion
 from repro.pretrain.augment.jitter import LUMA
 from repro.pretrain.encoder import normalized, to_input
 
@@ -68,12 +68,8 @@ def _ways(size: int, batch: int) -> dict[str, Way]:
     return {"ours": ours, "torchvision v2, per image": per_image, "kornia's modules": of_kornia}
 
 
-def _kernel(size: int) -> tuple[int, tuple[float, float]]:
-    return max(3, 2 * math.ceil(size / 20) - 1), (0.1 * size / 224, 2.0 * size / 224)
-
-
 def _kornia(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
-    (kernel, sigma), (brightness, contrast, saturation, hue) = _kernel(size), settings["jitter"]
+    (kernel, sigma), (brightness, contrast, saturation, hue) = in_proportion(size), settings["jitter"]
     steps = [
         K.RandomResizedCrop((size, size), scale=tuple(settings["crop"]), cropping_mode="resample"),
         K.RandomHorizontalFlip(settings["flip"]),
@@ -86,7 +82,7 @@ def _kornia(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
 
 
 def _torchvision(size: int, settings: dict[str, Any], view: int) -> Callable[[torch.Tensor], torch.Tensor]:
-    kernel, sigma = _kernel(size)
+    kernel, sigma = in_proportion(size)
     return v2.Compose([
         v2.RandomResizedCrop(size, scale=tuple(settings["crop"]), antialias=False),
         v2.RandomHorizontalFlip(settings["flip"]),

@@ -11,6 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from repro.data.prepare.decoders import cores
+from repro.pretrain.augment.blur import in_proportion
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.precision import autocast
 
@@ -73,7 +74,7 @@ def _transform(config: dict[str, Any]) -> Callable[[Image.Image], Any]:
     same = {
         "input_size": size, "cj_prob": settings["jitter_prob"], "cj_bright": brightness, "cj_contrast": contrast,
         "cj_sat": saturation, "cj_hue": hue, "min_scale": settings["crop"][0], "random_gray_scale": settings["grey"],
-        "sigmas": (0.1 * size / 224, 2.0 * size / 224), "hf_prob": settings["flip"],
+        "sigmas": in_proportion(size)[1], "hf_prob": settings["flip"],
     }  # fmt: skip
     of_view = [
         {"gaussian_blur": settings["blur"][view], "solarization_prob": settings["solarize"][view]} for view in (0, 1)

@@ -55,8 +55,8 @@ class Workload:
             self.trainer.train_epoch(0, progress)
 
 
-def noise(images: int, size: int, channels: int = 3) -> ImageSet:
+def noise(images: int, size: int) -> ImageSet:
     """Return so many training images of two classes; what takes time does not depend on what they show."""
-    pixels = np.random.default_rng(0).integers(0, 256, (images, size, size, channels), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (images, size, size, 3), dtype=np.uint8)
     split = np.full(images, "train")
     return ImageSet("noise", pixels, np.arange(images) % 2, split, ("a", "b"), stored_sha256="none")

@@ -98,7 +98,7 @@ def _of_group(
         return _gram(windows.patches, d, bias, rows)
     if way == "pixels":
         inner = windows.inner_products(bias, rows)
-        return _summed(inner, torch.cat([g.transpose(0, 1) for g in d]).contiguous(), rows)
+        return _summed(inner, torch.cat([g.transpose(0, 1) for g in d]), rows)
     return _materialised(windows.patches, d, windows.fan_in, bias, memory, rows)
 
 
@@ -117,11 +117,13 @@ def gram_products(a: torch.Tensor, d: torch.Tensor, bias: bool, rows: slice = sl
         rows: which i; without it all of them, which takes half the work, as K is symmetric.
     """
     a, one = a.contiguous(), d.new_full((1,), float(bias))
-    return _summed(lambda s, t: torch.addmm(one, a[s, rows], a[t].T), d.contiguous(), rows)
+    return _summed(lambda s, t: torch.addmm(one, a[s, rows], a[t].T), d, rows)
 
 
 def _summed(inner: Inner, d: torch.Tensor, rows: slice) -> torch.Tensor:
     """Return the sum over pairs of positions of what `inner` gives for them times d_is . d_jt, with `d` `[T, B, O]`."""
+
+    d = d.contiguous()
 
     def add(to: torch.Tensor, s: int, t: int) -> None:
         to.addcmul_(inner(s, t), d[s, rows] @ d[t].T)

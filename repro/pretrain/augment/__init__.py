@@ -1,6 +1,5 @@
 """The two views of BYOL (Grill et al. 2020, appendix B), for whole batches at once, on any device."""
 
-import math
 from typing import Any
 
 import torch
@@ -8,7 +7,7 @@ from kornia import augmentation as K
 from torch import nn
 
 from repro.errors import InputError
-from repro.pretrain.augment.blur import Blur
+from repro.pretrain.augment.blur import Blur, in_proportion
 from repro.pretrain.augment.crop import Crop
 from repro.pretrain.augment.jitter import LUMA, Jitter
 from repro.pretrain.augment.some import Some
@@ -52,8 +51,7 @@ class LightViews(nn.Module):
 
 
 def _chain(size: int, settings: dict[str, Any], view: int) -> nn.Sequential:
-    # BYOL blurs 224 px images with a kernel of 23 and a sigma up to 2; smaller images in proportion. [us]
-    kernel, sigma = max(3, 2 * math.ceil(size / 20) - 1), (0.1 * size / 224, 2.0 * size / 224)
+    kernel, sigma = in_proportion(size)
     brightness, contrast, saturation, hue = settings["jitter"]
     low, high = settings["crop"]
     if low > high:

@@ -1,5 +1,6 @@
 """Gaussian blur as kornia draws it, tap by tap: a third of the time of a convolution with kernels per image."""
 
+import math
 from typing import Any
 
 import torch
@@ -21,6 +22,14 @@ class Blur(RandomGaussianBlur):
         for images, of_images, into in pieces(input, sigma, result):
             into.copy_(_blurred(_blurred(images, _weights(of_images, height), 2), _weights(of_images, width), 3))
         return result
+
+
+def in_proportion(size: int) -> tuple[int, tuple[float, float]]:
+    """Return the kernel's size and the range of sigma, in pixels, for images of so many pixels along a side.
+
+    BYOL blurs 224 px images with a kernel of 23 and a sigma up to 2; smaller images in proportion. [us]
+    """
+    return max(3, 2 * math.ceil(size / 20) - 1), (0.1 * size / 224, 2.0 * size / 224)
 
 
 def _weights(sigma: torch.Tensor, size: int) -> torch.Tensor:
