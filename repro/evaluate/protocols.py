@@ -25,7 +25,7 @@ class Evaluation:
 
     Args:
         main: "protocol/percent" -> the main metric on the test split.
-        scores: arrays to store: test labels, test indices, and test scores float32 `[N, C]` per protocol and percent.
+        scores: arrays to store: test labels, test indices, and test scores float16 `[N, C]` per protocol and percent.
         label_subsets: fraction, number of images and hash of every label subset.
         features: arrays to store: frozen features of some test images (see `shown`); empty if no protocol has any.
     """
@@ -74,8 +74,9 @@ def evaluate(
             else:
                 predict = _frozen_predictor(protocol, features, images, labelled, settings)
             for split in ("val", "test"):
-                scores = predict(split).astype(np.float32)
-                values = measure(scores, images.labels[images.indices(split)], images.class_names)
+                # In half precision, as they are stored: who measures the stored scores again gets the same numbers.
+                scores = predict(split).astype(np.float16)
+                values = measure(scores.astype(np.float32), images.labels[images.indices(split)], images.class_names)
                 for metric, value in values.items():
                     report(f"{split}/{protocol}/{metric}", value, percent)
             result.scores[f"{protocol}/{percent:g}"] = scores
