@@ -7,7 +7,7 @@ import hashlib
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -112,7 +112,7 @@ class Difference:
         first: the first of them.
         largest: the farthest apart; one that is missing or not a number counts as farthest.
         near: whether all are within `TOLERANCES`; None for single weights, scores and computed pictures, which only
-            metrics sum up.
+            metrics sum up, and for files that are not there to be read.
     """
 
     name: str
@@ -127,6 +127,13 @@ class Difference:
             return f"{self.name}: {self.first}"
         text = f"{self.name}: {self.count:,} of {self.of:,} values, first {self.first}"
         return text if self.largest == self.first else f"{text}; largest {self.largest}"
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A file that was left out when its run was archived, and what the SHA-256 of its content was."""
+
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -201,10 +208,12 @@ def compare_array(name: str, then: np.ndarray | None, now: np.ndarray | None) ->
     return Difference(name, len(places), then.size, first, largest, None if computed else False)
 
 
-def compare_artifact(name: str, then: bytes | None, now: bytes | None) -> list[Difference]:
+def compare_artifact(name: str, then: bytes | LeftOut | None, now: bytes | LeftOut | None) -> list[Difference]:
     """Return in what two stored files differ: array by array (npz, safetensors), else as wholes. None: not there."""
     if then == now:
         return []
+    if isinstance(then, LeftOut) or isinstance(now, LeftOut):
+        return _compare_hashes(name, then, now)
     reader = next((read for ending, read in READERS.items() if name.endswith(ending)), None)
     if then is None or now is None or reader is None:
         hashes = ("missing" if c is None else f"SHA-256 {hashlib.sha256(c).hexdigest()[:12]}" for c in (then, now))
@@ -214,6 +223,16 @@ def compare_artifact(name: str, then: bytes | None, now: bytes | None) -> list[D
         keys = sorted(before.keys() | after.keys())
         found = [compare_array(f"{name}: {key}", before.get(key), after.get(key)) for key in keys]
     return [difference for difference in found if difference is not None]
+
+
+def _compare_hashes(name: str, then: bytes | LeftOut | None, now: bytes | LeftOut | None) -> list[Difference]:
+    """Return whether two files differ of which one is not there to be read; by how much cannot be told."""
+    before, after = (
+        "missing" if each is None else each.sha256 if isinstance(each, LeftOut) else hashlib.sha256(each).hexdigest()
+        for each in (then, now)
+    )
+    found = compare_fact(f"artifact {name}", before, after)
+    return [] if found is None else [found if None in (then, now) else replace(found, near=None)]
 
 
 def compare_fact(name: str, then: object, now: object) -> Difference | None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import torch
 from pymongo.database import Database
 
 from repro.errors import InputError, StorageError
-from repro.reproduce.again import added_settings, executed_again
+from repro.reproduce.again import added_settings, earlier_runs, executed_again
 from repro.reproduce.compare import (
     Difference,
+    LeftOut,
     Series,
     changes,
     compare_artifact,
@@ -21,7 +23,8 @@ from repro.reproduce.compare import (
     compare_series,
     recorded_once,
 )
-from repro.store import find_runs, metric_points, problems_of, read_artifact
+from repro.store import find_runs, metric_points, problems_of, read_artifact, source_of
+from repro.store.optional import OPTIONAL
 
 log = logging.getLogger("repro.reproduce")
 
@@ -92,14 +95,20 @@ def verify(database: Database, run_ids: Sequence[int]) -> list[Verdict]:
 def sample(database: Database, count: int, seed: int = 0) -> list[int]:
     """Return the ids, ascending, of at most `count` whole finished runs: the same for the same database and seed.
 
-    Drawn one by one, always from those whose command, method and data set have been drawn least so far.
+    Drawn one by one, always from those whose command, method and data set have been drawn least so far. Runs that
+    cannot be executed here are not drawn: those of a GPU where there is none, and those that rest on an encoder which
+    an archive left out.
 
     Raises:
-        InputError: `count` is not positive, or there is no whole run.
+        InputError: `count` is not positive, or there is no whole run that can be executed here.
     """
     if count < 1:
         raise InputError(f"--sample {count}: at least one run is needed")
-    runs = [run for run in find_runs(database, status="COMPLETED") if _ours(run)]
+    ours = [run for run in find_runs(database, status="COMPLETED") if _ours(run)]
+    lacking = {run["_id"]: _lacking(database, run) for run in ours}
+    for what, number in Counter(filter(None, lacking.values())).items():
+        log.info("not drawn because they need %s: %d of %d runs", what, number, len(ours))
+    runs = [run for run in ours if not lacking[run["_id"]]]
     waiting = [runs[i] for i in np.random.default_rng(seed).permutation(len(runs))]
     drawn: list[int] = []
     seen: Counter[Any] = Counter()
@@ -111,7 +120,10 @@ def sample(database: Database, count: int, seed: int = 0) -> list[int]:
         drawn.append(run["_id"])
         seen.update([_kinds(run), *_kinds(run)])
     if not drawn:
-        raise InputError("--sample: the run database has no whole run yet; `python -m repro.db check` lists them")
+        raise InputError(
+            "--sample: the run database has no whole run that can be executed here; `python -m repro.db check` lists "
+            "them all"
+        )
     return sorted(drawn)
 
 
@@ -141,8 +153,8 @@ def differences_between(
     for name in sorted(names | other_names):
         found += compare_artifact(
             name,
-            read_artifact(database, run, name) if name in names else None,
-            read_artifact(other_database, other, name) if name in other_names else None,
+            _content(database, run, name) if name in names else None,
+            _content(other_database, other, name) if name in other_names else None,
         )
     return [difference for difference in found if difference is not None]
 
@@ -250,6 +262,15 @@ def _series(database: Database, run: dict[str, Any]) -> dict[str, Series]:
     return {**made, **found, **result}
 
 
+def _content(database: Database, run: dict[str, Any], name: str) -> bytes | LeftOut:
+    """Return an artifact; of one that was left out of the archive which the run came in, what is known of it."""
+    (file_id,) = (artifact["file_id"] for artifact in run["artifacts"] if artifact["name"] == name)
+    held = source_of(database).contents([file_id]).get(file_id)
+    if held is not None and held.left_out and held.sha256 is not None:
+        return LeftOut(held.sha256)
+    return read_artifact(database, run, name)
+
+
 def _sources(database: Database, run: dict[str, Any]) -> dict[str, str]:
     """Return file -> SHA-256 of the sources that a run stored; without those whose hash is not known."""
     document = database.runs.find_one({"_id": run["_id"]}, {"experiment.sources": 1}) or {}
@@ -272,6 +293,18 @@ def _whole_run(database: Database, run_id: int) -> dict[str, Any]:
 
 def _ours(run: dict[str, Any]) -> bool:
     return run["command"] in COMMANDS and {"provenance", "data", "timings"} <= run.get("info", {}).keys()
+
+
+def _lacking(database: Database, run: dict[str, Any]) -> str:
+    """Return what a run needs to be executed that is not to be had here; nothing where all is."""
+    if run["info"]["provenance"].get("device_type") == "cuda" and not torch.cuda.is_available():
+        return "a GPU"
+    for origin in find_runs(database, _id={"$in": earlier_runs(run["config"])}):
+        networks = [each for each in origin["artifacts"] if each["name"].endswith(OPTIONAL["weights"].ending)]
+        held = source_of(database).contents([each["file_id"] for each in networks])
+        if any(content.left_out for content in held.values()):
+            return "networks of earlier runs, which an archive left out"
+    return ""
 
 
 def _kinds(run: dict[str, Any]) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """Artifacts that no number rests on.
+    """Artifacts that an archive can do without.
 
     Args:
         ending: how their names end.
@@ -18,11 +18,15 @@ class Kind:
 
 OPTIONAL = {
     "weights": Kind(".safetensors", "they are most of the size, and figures need none"),
+    "features": Kind("features.npz", "one figure needs them, the map"),
+    "scores": Kind(
+        "test_scores.npz", "the test metrics stay, but ROC curves and intervals over test images are drawn from scores"
+    ),
     "pictures": Kind(
         ".pictures.npz", "they show images of the data set, which may not be yours to pass on; some figures need them"
     ),
 }
-"""By name; `python -m repro.db export --no-NAME` leaves them out."""
+"""By name; `python -m repro.db export --no-NAME` leaves them out. No metric rests on any of them."""
 
 
 def kind_of(artifact: str) -> str | None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from bson import ObjectId
 from gridfs import GridFS
 from pymongo.database import Database
 
@@ -25,6 +27,7 @@ from repro.reproduce.verify import (
     CANNOT,
     DIFFERENT,
     IDENTICAL,
+    WITHIN,
     Verdict,
     differences_between,
     failed,
@@ -142,7 +145,7 @@ def test_an_altered_number_and_a_dropped_score_are_named(database: Database):
     assert subset.startswith("label subset 100 %: ")
     assert metric.startswith("metric test/knn/accuracy: step 100: ")
     assert metric.endswith("(0.001 apart)")
-    assert dropped == f"test_scores.npz: knn/100: float32 [{rows + 1}, {classes}] then, float32 [{rows}, {classes}] now"
+    assert dropped == f"test_scores.npz: knn/100: float16 [{rows + 1}, {classes}] then, float16 [{rows}, {classes}] now"
     back = differences_between(database, second, database, first)
     assert [difference.name for difference in back] == [difference.name for difference in found]
     assert judge(found, excused=True) == judge(found, excused=False) == DIFFERENT
@@ -153,6 +156,42 @@ def test_an_altered_number_and_a_dropped_score_are_named(database: Database):
     assert dropped in text
     assert failed([verdict])
     assert json.loads(json.dumps(plain([verdict]), allow_nan=False))["verdicts"][0]["differences"][2]["count"] == 1
+
+
+def test_a_file_that_an_archive_left_out_is_compared_by_its_hash(database: Database):
+    assert at(run.main, "with", "byol", "phantom", "smoke", *SMALL, *KNN) == 0
+    (first,) = find_runs(database)
+    second = twin(database, 1)
+    (scores,) = (artifact for artifact in second["artifacts"] if artifact["name"] == "test_scores.npz")
+    sha256 = first["info"]["expected"]["artifacts"]["test_scores.npz"]
+    without = {**scores, "file_id": ObjectId()}
+    second["artifacts"] = [without if artifact is scores else artifact for artifact in second["artifacts"]]
+    database.fs.files.insert_one({"_id": without["file_id"], "length": 9, "chunkSize": 9, "left_out": sha256})
+    assert differences_between(database, second, database, first) == []
+
+    database.fs.files.update_one({"_id": without["file_id"]}, {"$set": {"left_out": "0" * 64}})
+    (found,) = differences_between(database, second, database, first)
+    assert str(found) == f"artifact test_scores.npz: 000000000000 then, {sha256[:12]} now"
+    assert judge([found], excused=False) == DIFFERENT
+    assert judge([found], excused=True) == WITHIN, "its metrics say how far it may be"
+
+
+def test_a_sample_has_only_what_can_be_executed_here(database: Database, caplog):
+    for seed in range(2):
+        synthetic.add(database, synthetic.config("byol", seed))
+    on_gpu = synthetic.add(database, synthetic.config("dcl", 0))
+    database.runs.update_one({"_id": on_gpu}, {"$set": {"info.provenance.device_type": "cuda"}})
+    assert (on_gpu in sample(database, 9)) == torch.cuda.is_available()
+    judged = synthetic.config("byol", 0)
+    judged["evaluate"]["pretraining"] = 1
+    elsewhere = synthetic.add(database, judged, command="evaluate")
+    assert elsewhere in sample(database, 9)
+    encoder = ObjectId()
+    database.fs.files.insert_one({"_id": encoder, "length": 9, "chunkSize": 9, "left_out": "0" * 64})
+    database.runs.update_one({"_id": 1}, {"$push": {"artifacts": {"name": "encoder.safetensors", "file_id": encoder}}})
+    with caplog.at_level("INFO"):
+        assert elsewhere not in sample(database, 9)
+    assert "not drawn because they need networks of earlier runs, which an archive left out: 1 of 4" in caplog.text
 
 
 def test_a_dropped_point_and_an_extra_series_are_named(database: Database):
