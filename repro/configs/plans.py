@@ -22,15 +22,15 @@ class Images:
 
 @dataclass(frozen=True)
 class Ablation:
-    """One method on the plan's first data set, again with one setting changed at a time.
+    """Methods on the plan's first data set, again with one setting changed at a time.
 
     Args:
-        method: a named config.
-        axes: dotted key -> values tried; the method's own value may be among them and costs nothing.
+        methods: named configs.
+        axes: dotted key -> values tried; the methods' own value may be among them and costs nothing.
         seeds: one run each.
     """
 
-    method: str
+    methods: tuple[str, ...]
     axes: Mapping[str, tuple[Any, ...]]
     seeds: tuple[int, ...]
 
@@ -45,7 +45,7 @@ class Plan:
         methods: named configs.
         seeds: one run each.
         command: train, or pretrain where only that is of interest.
-        ablation: what is changed about one of the methods, if anything.
+        ablations: what is changed about some of the methods.
     """
 
     doc: str
@@ -53,13 +53,15 @@ class Plan:
     methods: tuple[str, ...]
     seeds: tuple[int, ...]
     command: str = "train"
-    ablation: Ablation | None = None
+    ablations: tuple[Ablation, ...] = ()
 
 
 _BY_LESION = {"data.split": "lesion"}
 _BREAST = Images("breastmnist")
 _RIVALS = ("random_init", "supervised", "semixup", "simclr", "dcl", "nnclr", "byol")
 _SELECTORS = ("byol_random", "byol_cosine", "byol_queue", "byol_tracin", "byol_oracle")
+
+_LONGER = ("byol", "byol_cosine", "byol_tracin")
 
 _UNKNOWNS: dict[str, tuple[Any, ...]] = {
     "tracin.layers": ("last", "heads", "full"),
@@ -95,7 +97,10 @@ PLANS = {
         ),
         methods=(*_RIVALS, *_SELECTORS),
         seeds=(0, 1, 2, 3, 4),
-        ablation=Ablation("byol_tracin", {**_UNKNOWNS, "selector.warmup_epochs": (0, 5)}, seeds=(0, 1, 2)),
+        ablations=(
+            Ablation(("byol_tracin",), {**_UNKNOWNS, "selector.warmup_epochs": (0, 5)}, seeds=(0, 1, 2)),
+            Ablation(_LONGER, {"pretrain.epochs": (15, 60), "pretrain.tau": (0.9, 0.99)}, seeds=(0, 1, 2)),
+        ),
     ),
     "subset": Plan(
         "The paper's data sets where only a part of their images is at hand: the main comparison, three seeds. Ten "
@@ -114,6 +119,8 @@ PLANS = {
         datasets=(Images("isic2019"), Images("chestxray14", transfer=(Images("kermany"),))),
         methods=(*_RIVALS, *_SELECTORS),
         seeds=(0, 1, 2, 3, 4),
-        ablation=Ablation("byol_tracin", {**_UNKNOWNS, "selector.warmup_epochs": (0, 20)}, seeds=(0, 1, 2, 3, 4)),
+        ablations=(
+            Ablation(("byol_tracin",), {**_UNKNOWNS, "selector.warmup_epochs": (0, 20)}, seeds=(0, 1, 2, 3, 4)),
+        ),
     ),
 }

@@ -1,5 +1,6 @@
 """The cells of a study: which runs, and which of them needs another's encoder."""
 
+import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def cells(
 ) -> list[Cell]:
     """Return a study's cells, each once, in an order in which they can run.
 
-    Seed by seed, so that an early look compares all methods; then transfers, then what is changed about one method.
+    Seed by seed, so that an early look compares all methods; then transfers, then what is changed about some methods.
 
     Args:
         scale: a key of `PLANS`.
@@ -117,12 +118,11 @@ def cells(
                     if origin.pretrains:
                         more = {"seed": origin.updates["seed"], "data.size": origin.config["data"]["size"]}
                         yield cell(origin.named[0], target, more, "evaluate", origin)
-        ablation = plan.ablation
-        if ablation is not None and (not methods or ablation.method in methods):
-            for key, values in ablation.axes.items():
-                for value in values:
-                    for seed in dict.fromkeys(seeds or ablation.seeds):
-                        yield cell(ablation.method, plan.datasets[0], {"seed": seed, key: value})
+        for ablation in plan.ablations:
+            for (key, values), method in itertools.product(ablation.axes.items(), ablation.methods):
+                if not methods or method in methods:
+                    for value, seed in itertools.product(values, dict.fromkeys(seeds or ablation.seeds)):
+                        yield cell(method, plan.datasets[0], {"seed": seed, key: value})
 
     found: dict[str, Cell] = {}
     for each in every():

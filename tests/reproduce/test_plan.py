@@ -10,7 +10,7 @@ from repro.configs.plans import PLANS
 from repro.configs.resolve import resolve
 from repro.errors import InputError
 from repro.pretrain.objectives import OBJECTIVES
-from repro.reproduce.plan import cells
+from repro.reproduce.plan import Cell, cells
 
 
 def test_what_the_plan_takes_for_pretraining_is_what_the_kit_can_pretrain():
@@ -43,17 +43,20 @@ def test_the_real_studies_have_five_seeds_of_every_method_and_three_of_every_var
 
 def test_an_ablation_changes_one_setting_and_its_own_value_is_the_main_cell():
     study = [cell for cell in cells("medmnist") if cell.updates["seed"] == 0 and cell.task == "train"]
-    first = next(cell for cell in study if cell.named[0] == "byol_tracin")
-    ablation = PLANS["medmnist"].ablation
-    assert ablation is not None
+    by_lesion = [cell for cell in study if cell.updates.get("data.split") == "lesion"]
+    first: dict[str, Cell] = {}
+    for cell in by_lesion:
+        first.setdefault(cell.named[0], cell)
     changed = []
-    for key, values in ablation.axes.items():
-        group, name = key.split(".")
-        assert first.config[group][name] in values, "the main cell is a point of every axis"
-        changed += [(key, value) for value in values if value != first.config[group][name]]
-    variants = [cell for cell in study if cell.named[0] == "byol_tracin" and cell.named == first.named][1:]
-    variants = [cell for cell in variants if cell.updates.get("data.split") == "lesion"]
-    assert [list(cell.updates.items())[-1] for cell in variants] == changed
+    for ablation in PLANS["medmnist"].ablations:
+        for key, values in ablation.axes.items():
+            group, name = key.split(".")
+            for method in ablation.methods:
+                own = first[method].config[group][name]
+                assert own in values, "the main cell is a point of every axis"
+                changed += [(method, key, value) for value in values if value != own]
+    variants = [cell for cell in by_lesion if cell is not first[cell.named[0]]]
+    assert [(cell.named[0], *list(cell.updates.items())[-1]) for cell in variants] == changed
 
 
 def test_a_transfer_is_named_by_the_pretraining_and_not_by_its_number_in_some_database():
@@ -72,7 +75,7 @@ def test_methods_and_seeds_of_ones_own_narrow_the_plan():
     study = cells("medmnist", methods=["byol"], seeds=[3])
     assert {cell.named[0] for cell in study} == {"byol"}
     assert {cell.updates["seed"] for cell in study} == {3}
-    assert len(study) == 3 + 4  # data sets, and transfers from two of them
+    assert len(study) == 3 + 4 + 2  # data sets, transfers from two of them, variants on the first
     with pytest.raises(InputError, match="Did you mean 'byol'"):
         cells("smoke", methods=["bylo"])
     with pytest.raises(InputError, match="--seeds"):
