@@ -38,7 +38,7 @@ NOWHERE = "no study has runs of what is compared"
 
 Claim = dict[str, Any]
 
-OF_ALL = {"name", "text", "source", "kind", "method"}
+OF_ALL = {"name", "short", "headline", "text", "source", "kind", "method"}
 
 COLUMNS = (
     "claim", "label", "study", "verdict", "effect", "low", "high", "unit", "pairs", "p", "p_holm", "against", "note",

@@ -5,6 +5,7 @@ from figures.artefacts import (
     comparisons,
     cost,
     datasets,
+    effects,
     embedding,
     gallery,
     label_efficiency,
@@ -24,6 +25,7 @@ from figures.products import Artefact
 
 ARTEFACTS: tuple[Artefact, ...] = (
     # of all studies together
+    effects.ARTEFACT,
     claims.ARTEFACT,
     transfer.ARTEFACT,
     sensitivity.ARTEFACT,

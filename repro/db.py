@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
             case "weights":
                 _weights(database, options.run, options.file)
             case "export":
-                _export(database, options.file, options.runs, options.without)
+                _export(database, options.file, options.runs, options.without, options.first_id)
             case "import":
                 assert archive is not None
                 _import(database, archive)
@@ -88,6 +88,13 @@ def _parser() -> Parser:
         nargs="*",
         metavar="RUN",
         help="run ids (default: all that have ended, also those that failed or are damaged, which is said of them)",
+    )
+    exporting.add_argument(
+        "--first-id",
+        type=run_id,
+        metavar="ID",
+        help="number the runs from here on (default: they keep their ids), so that an import finds the ids free where "
+        "other runs have theirs",
     )
     for name, kind in OPTIONAL.items():
         exporting.add_argument(
@@ -151,12 +158,14 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     print(f"{file}: {encoder['arch']}, stem {encoder['stem']}, width {encoder['width']}; keys as in torchvision, no fc")
 
 
-def _export(database: Database, file: Path, run_ids: Sequence[int], without: Collection[str]) -> None:
+def _export(
+    database: Database, file: Path, run_ids: Sequence[int], without: Collection[str], first_id: int | None
+) -> None:
     source, runs = DatabaseSource(database), finished(database, run_ids)
     for finding in examine(source, runs):
         if finding.problems:
             print(f"exported as it is: run {finding.run['_id']}: {'; '.join(finding.problems)}", file=sys.stderr)
-    left_out = export(source, file, runs, without)
+    left_out = export(source, file, runs, without, first_id)
     lighter = f"; {len(left_out)} artifacts left out, as it says of them" if left_out else ""
     print(f"{file}: {len(runs)} runs, {file.stat().st_size / 1e6:.1f} MB{lighter}")
 

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from figures.answer import effect
 from figures.cells import p_value
 from figures.claims import judge, read
 from figures.evidence import Evidence
@@ -24,14 +25,9 @@ def make(evidence: Evidence) -> Table | None:
 
 
 def _row(row: Any) -> list[Cell]:
-    digits, sign = (2, "") if row.unit == "ratio" else (1, "+")
-    effect = Cell(MISSING)
-    if math.isfinite(row.effect):
-        text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−") + (" ×" if row.unit == "ratio" else "")
-        spread = f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else ""
-        effect = Cell(text, spread)
+    found = effect(row) if math.isfinite(row.effect) else Cell(MISSING)
     rest = (row.against or MISSING, p_value(row.p_holm) or MISSING, str(row.pairs))
-    return [Cell(row.verdict, remark=row.note), effect, *map(Cell, rest)]
+    return [Cell(row.verdict, remark=row.note), found, *map(Cell, rest)]
 
 
 def _metrics(ledger: dict[str, Any]) -> list[str]:

@@ -17,6 +17,7 @@ from repro.progress import Progress
 from repro.store.archive import FILES, FORMAT, MANIFEST, VERSION, run_folder
 from repro.store.documents import Document, mentions, text_of
 from repro.store.optional import kind_of
+from repro.store.renumber import renumbered_file, renumbered_run, renumbered_series
 from repro.store.source import Content, DatabaseSource, Run
 
 UNFINISHED = ("QUEUED", "RUNNING", "IMPORTING")
@@ -49,7 +50,7 @@ def finished(database: Database, run_ids: Sequence[int] = ()) -> list[Run]:
 
 
 def export(
-    source: DatabaseSource, path: Path, runs: Sequence[Run], without: Collection[str] = ()
+    source: DatabaseSource, path: Path, runs: Sequence[Run], without: Collection[str] = (), first_id: int | None = None
 ) -> list[dict[str, Any]]:
     """Write runs as an archive, and return what was left out of it.
 
@@ -61,17 +62,21 @@ def export(
         path: the file to write; it is there whole or not at all.
         runs: from `finished`.
         without: kinds of artifacts (keys of `OPTIONAL`) that stay behind; the archive says what was left out.
+        first_id: id that the first run has in the archive; the others follow in their order. None: all keep theirs.
 
     Returns:
         For each artifact that was left out its run, artifact (its name), sha256 and size.
 
     Raises:
-        InputError: the file cannot be written.
+        InputError: the file cannot be written, or a run that gets a new id rests on one that is not exported.
         StorageError: a run changed meanwhile.
     """
+    ids = {run["_id"]: run["_id"] if first_id is None else first_id + place for place, run in enumerate(runs)}
     entries = _entries(source, runs, without)
+    for line in entries.values():
+        line["file"] = renumbered_file(line["file"], ids)
     left_out = [
-        {"run": run["_id"], "artifact": name, "sha256": entry["sha256"], "size": entry["file"]["length"]}
+        {"run": ids[run["_id"]], "artifact": name, "sha256": entry["sha256"], "size": entry["file"]["length"]}
         for run in runs
         for kind, name, file_id in sorted(mentions(run), key=lambda mention: mention[:2])
         if kind == "artifacts" and (entry := entries.get(file_id)) and entry["left_out"]
@@ -83,13 +88,14 @@ def export(
             if writer.add(f"files/{sha256}", (data for _, data in source.pieces([file]))) != sha256:
                 raise StorageError(f"file {file['_id']} changed while it was exported; nothing was written")
             progress.advance()
-        for run in sorted(runs, key=lambda run: run_folder(run["_id"])):
+        for run in sorted(runs, key=lambda run: run_folder(ids[run["_id"]])):
             ((run_id, series),) = source.series([run["_id"]])
             document = source.database.runs.find_one({"_id": run_id})
             if document is None or document["status"] != run["status"]:
                 raise StorageError(f"run {run_id} changed while it was exported; nothing was written")
-            writer.add(f"{run_folder(run_id)}/metrics.jsonl", map(text_of, series))
-            writer.add(f"{run_folder(run_id)}/run.json", [text_of(document)])
+            folder = run_folder(ids[run_id])
+            writer.add(f"{folder}/metrics.jsonl", (text_of(renumbered_series(each, ids)) for each in series))
+            writer.add(f"{folder}/run.json", [text_of(renumbered_run(document, ids))])
             progress.advance()
         manifest = {"format": FORMAT, "version": VERSION, "left_out": left_out, "members": writer.members}
         writer.add(MANIFEST, [json.dumps(manifest, sort_keys=True, indent=1).encode() + b"\n"])

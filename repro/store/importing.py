@@ -37,9 +37,11 @@ def import_runs(database: Database, archive: Archive) -> Imported:
     source = DatabaseSource(database)
     standing = {run_id: _standing(database, source, archive, run_id) for run_id in archive.run_ids}
     if taken := [run_id for run_id, word in standing.items() if word == "taken"]:
+        free = 1 + max(database.runs.distinct("_id"), default=0)
         raise InputError(
             f"{_named(taken)} of {archive.name} would go where {source.name} has something else. Nothing was imported. "
-            "Import into an empty one: another database name in REPRO_MONGO_URI, or another folder in REPRO_RUNS"
+            "Import into an empty one: another database name in REPRO_MONGO_URI, or another folder in REPRO_RUNS; what "
+            f"`export --first-id {free}` makes there fits here"
         )
     _index(database)
     todo = [run_id for run_id, word in standing.items() if word != "there"]

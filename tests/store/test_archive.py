@@ -26,8 +26,13 @@ from repro import db
 from repro.errors import InputError, StorageError
 from repro.recorder import Recorder
 from repro.store import find_runs, metric_points, open_archive, problems_of, read_artifact
+from repro.store.digests import fact_sha256
+from repro.store.inventory import strays
 from repro.store.observer import DurableObserver
+from repro.store.renumber import renumbered_run
+from repro.store.source import DatabaseSource
 from tests.conftest import ROOT
+from tests.figures import synthetic
 from tests.store.test_observer import experiment, run_with
 from tests.test_front_doors import at, refused
 
@@ -295,6 +300,48 @@ TAKEN: dict[str, Callable[[Database], object]] = {
     ),
     "metrics of a run that is gone": lambda database: database.metrics.insert_one({"run_id": 3, "name": "loss"}),
 }
+
+
+def test_runs_get_other_ids_so_that_they_fit_beside_others(
+    made: tuple[str, Path, Path], archive: Path, database: Database, tmp_path: Path, monkeypatch, capsys
+):
+    observer = DurableObserver(database)
+    run_with(observer, experiment())
+    observer.finish()
+    line = refused(capsys, db.main, "import", str(archive))
+    assert "export --first-id 2" in line
+    moved = tmp_path / "moved.zip"
+    with monkeypatch.context() as patch:
+        patch.setenv("REPRO_MONGO_URI", made[0])
+        assert at(db.main, "export", "--first-id", "2", str(moved)) == 0
+    assert at(db.main, "import", str(moved)) == 0
+    runs = find_runs(database)
+    assert [run["_id"] for run in runs] == [1, 2, 3, 4]
+    assert [problems_of(database, run) for run in runs] == [[], [], ["status is FAILED"], []]
+    with MongoClient(made[0]) as client:
+        there = client.get_default_database()
+        assert metric_points(there, [3])["value"].to_list() == metric_points(database, [4])["value"].to_list()
+        assert read_artifact(there, find_runs(there)[2], WEIGHTS) == read_artifact(database, runs[3], WEIGHTS)
+    assert not list(strays(DatabaseSource(database)))
+
+
+def test_a_run_that_gets_another_id_still_names_the_run_it_rests_on(database: Database):
+    pretrained = synthetic.add(database, synthetic.config("byol", 0), command="pretrain")
+    judging = synthetic.config("byol", 0)
+    judging["evaluate"]["pretraining"] = pretrained
+    judged = synthetic.add(database, judging, command="evaluate")
+    run = database.runs.find_one({"_id": judged})
+    assert run is not None
+    assert problems_of(database, run) == []
+    moved = renumbered_run(run, {pretrained: 7, judged: 9})
+    assert (moved["_id"], moved["config"]["evaluate"]["pretraining"]) == (9, 7)
+    facts = run["info"]["expected"]["facts"]
+    assert moved["info"]["expected"]["facts"] == {**facts, "config": fact_sha256(moved["config"])}
+    with pytest.raises(InputError, match=r"rests on run 1 \(evaluate.pretraining\); export that, too"):
+        renumbered_run(run, {judged: 9})
+    run["config"]["seed"] += 1  # altered, and so it stays
+    moved = renumbered_run(run, {pretrained: 7, judged: 9})
+    assert moved["info"]["expected"]["facts"] == facts
 
 
 @pytest.mark.parametrize("kind", TAKEN)

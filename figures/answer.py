@@ -1,0 +1,39 @@
+"""Does it work? The answer of the claims ledger in a few sentences, with intervals."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from figures.claims import SUPPORTED, TOO_FEW
+from figures.tables import Cell
+
+
+def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
+    """Yield one sentence per headline claim: in how many studies it is supported, and the effect in each.
+
+    Args:
+        ledger: from `claims.read`.
+        table: from `claims.judge`.
+    """
+    for claim in ledger["claim"]:
+        if claim["headline"]:
+            rows = table[(table["claim"] == claim["name"]) & (table["verdict"] != TOO_FEW)]
+            yield f"{claim['text'].rstrip('.')}: {_said(rows)}."
+
+
+def effect(row: Any) -> Cell:
+    """Return the effect of a row of `claims.judge` as it is printed, with half the width of its interval."""
+    digits, sign, unit = (2, "", " ×") if row.unit == "ratio" else (1, "+", "")
+    text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−") + unit
+    return Cell(text, f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else "")
+
+
+def _said(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "not judged, for want of runs"
+    supported = (rows["verdict"] == SUPPORTED).sum()
+    told = "; ".join(f"{row.study}: {effect(row)}" for row in rows.itertuples())
+    many = "study" if len(rows) == 1 else "studies"
+    return f"**supported in {supported} of {len(rows)} {many}** ({told}; {rows['unit'].iloc[0]})"
