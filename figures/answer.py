@@ -20,7 +20,7 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
     for claim in ledger["claim"]:
         if claim["headline"]:
             rows = table[(table["claim"] == claim["name"]) & (table["verdict"] != TOO_FEW)]
-            yield f"{claim['text'].rstrip('.')}: {_said(rows)}."
+            yield f"*{claim['text']}* {_said(rows)}."
 
 
 def effect(row: Any) -> Cell:
@@ -32,8 +32,7 @@ def effect(row: Any) -> Cell:
 
 def _said(rows: pd.DataFrame) -> str:
     if rows.empty:
-        return "not judged, for want of runs"
-    supported = (rows["verdict"] == SUPPORTED).sum()
-    told = "; ".join(f"{row.study}: {effect(row)}" for row in rows.itertuples())
-    many = "study" if len(rows) == 1 else "studies"
-    return f"**supported in {supported} of {len(rows)} {many}** ({told}; {rows['unit'].iloc[0]})"
+        return "Not judged, for want of runs"
+    supported, many = (rows["verdict"] == SUPPORTED).sum(), "study" if len(rows) == 1 else "studies"
+    told = [f"{effect(row)} {row.unit} ({row.study})" for row in rows.itertuples()]
+    return f"**Supported in {supported} of {len(rows)} {many}**: {'; '.join(told)}"

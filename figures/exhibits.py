@@ -108,6 +108,7 @@ def _sidecar(
     return {
         "artefact": name,
         "caption": caption,
+        **({"alt": product.alt} if isinstance(product, Drawing) else {}),
         "studies": keys,
         "runs": ids,
         "query": {

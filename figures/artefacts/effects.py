@@ -59,6 +59,7 @@ def _panel(panel: Axes, rows: pd.DataFrame, title: str) -> None:
         _bar(panel, place, row)
     panel.set_ylim(len(rows) - 0.6, -0.9)
     panel.set_yticks([])
+    panel.grid(visible=False)  # the names of the studies stand where its lines would be
     panel.spines["left"].set_visible(False)
     panel.set_title(title)
 

@@ -178,9 +178,12 @@ def test_the_ledger_lists_every_claim_also_where_there_are_no_runs_for_it() -> N
         ("level = 0.05\nclaim = []", "pairs is missing"),
         ("level = ", "cannot be read"),
         ("level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='magic'", "claim x: kind must be one of scores"),
-        ("level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''", "claim x: method is missing"),
         (
-            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''\nmethod='m'\nat_most=1",
+            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''",
+            "claim x: headline is missing",
+        ),
+        (
+            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''\nmethod='m'\nshort=''\nheadline=true\nat_most=1",
             "claim x: at_most is no key of it",
         ),
     ],

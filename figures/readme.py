@@ -1,0 +1,60 @@
+"""python -m figures.readme: the README's answer, redrawn from the reference archive.
+
+It writes figures/reference/effects.png, and what stands in README.md between the marks of the result.
+"""
+
+import json
+import re
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from figures.__main__ import main as draw
+from figures.answer import sentences
+from figures.claims import read
+from repro.errors import InputError, Parser, front_door
+from repro.files import write_whole
+
+ROOT = Path(__file__).resolve().parents[1]
+REFERENCE = ROOT / "figures" / "reference"
+ARCHIVE, PICTURE, README = REFERENCE / "runs.zip", REFERENCE / "effects.png", ROOT / "README.md"
+
+MARKS = re.compile(r"(<!-- result:[^>]*-->\n).*?(<!-- end of result -->)", re.DOTALL)
+
+
+def main(arguments: list[str]) -> None:
+    """Run the command line."""
+    Parser(prog="python -m figures.readme", description=__doc__).parse_args(arguments)
+    text, picture = result(ARCHIVE)
+    readme, times = MARKS.subn(lambda found: found[1] + text + found[2], README.read_text())
+    if times != 1:
+        raise InputError(f"{README} has {times} places for the result; it needs one, as {MARKS.pattern}")
+    write_whole(PICTURE, picture)
+    write_whole(README, readme.encode())
+    print(f"{PICTURE}\n{README}")
+
+
+def result(archive: Path) -> tuple[str, bytes]:
+    """Return the README's result, as Markdown, and its picture, as PNG.
+
+    Args:
+        archive: stored runs.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        draw(["effects", "claims", "--archive", str(archive), "--out", name])
+        table = pd.read_csv(folder / "claims.csv", keep_default_na=False, na_values=[""]).fillna({"study": ""})
+        ledger = (folder / "claims.md").read_text().strip()
+        alt = json.loads((folder / "effects.json").read_text())["alt"]
+        picture = (folder / "effects.png").read_bytes()
+    lines = "\n".join(f"- {sentence}" for sentence in sentences(read(), table))
+    return (
+        f"![{alt}]({PICTURE.relative_to(ROOT)})\n\n{lines}\n\n"
+        f"<details><summary>Every claim, study by study</summary>\n\n{ledger}\n\n</details>\n",
+        picture,
+    )
+
+
+if __name__ == "__main__":
+    front_door(main)

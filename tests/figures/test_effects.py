@@ -1,0 +1,86 @@
+"""The figure of effects and the answer in sentences: both say what the claims ledger says, and no more."""
+
+import math
+
+import numpy as np
+import pytest
+
+from figures import answer, claims, style
+from figures.artefacts import effects
+from figures.products import Drawing
+from tests.figures.synthetic import CONTRASTIVE, Memory, add_transfers, add_whole_study, all_evidence
+from tests.figures.test_claims import simulated
+
+SEEDS = 4
+
+
+def studied() -> Memory:
+    """One study of every kind of claim, and transfers from it."""
+    memory = Memory()
+    methods = ("random_init", "supervised", *CONTRASTIVE, "byol", "byol_random", "byol_cosine", "byol_tracin")
+    made = add_whole_study(memory, methods, seeds=SEEDS)
+    add_transfers(
+        memory, {key: run for key, run in made.items() if key[0] in ("byol", "byol_tracin")}, "pneumoniamnist"
+    )
+    return memory
+
+
+def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_has_it() -> None:
+    evidence, ledger = all_evidence(studied()), claims.read()
+    drawing = effects.make(evidence)
+    assert isinstance(drawing, Drawing)
+    table = claims.judge(evidence, ledger)
+    names = ["semi_supervised_over_byol", "transfer_over_byol", "over_random_partner", "over_cosine_partner"]
+    assert drawing.data["claim"].to_list() == names
+    expected = table.set_index("label").loc[drawing.data["label"]]
+    assert drawing.data["effect"].to_list() == expected["effect"].to_list()
+    for width in (style.TWO_COLUMNS, style.ONE_COLUMN):
+        figure = drawing.draw(width)
+        assert figure.get_figwidth() == width
+        assert [panel.get_title(loc="left") or panel.get_title() for panel in figure.axes] == [
+            claim["short"] for claim in ledger["claim"] if claim["name"] in names
+        ]
+        for panel, row in zip(figure.axes, drawing.data.itertuples(), strict=True):
+            _, bar, mark = panel.lines
+            assert list(bar.get_xdata()) == [row.low, row.high]
+            assert mark.get_xdata()[0] == row.effect
+            assert mark.get_color() == effects.LOOKS[row.verdict == claims.SUPPORTED].colour
+            low, high = panel.get_xlim()
+            assert low < min(0, row.effect)
+            assert high > max(0, row.effect)
+
+
+def test_one_wide_interval_does_not_flatten_the_others() -> None:
+    table = claims.judge(all_evidence(studied()), claims.read())
+    shown = table[table["claim"] == "semi_supervised_over_byol"]
+    wide = shown.assign(effect=1.0, low=-400.0, high=400.0)
+    low, high = effects._limits(wide)
+    assert -10 < low < 0 < high < 10
+
+
+def test_too_few_runs_are_neither_drawn_nor_counted() -> None:
+    evidence, ledger = all_evidence(simulated(np.random.default_rng(0), 50.0, seeds=2)), claims.read()
+    assert effects.make(evidence) is None
+    said = list(answer.sentences(ledger, claims.judge(evidence, ledger)))
+    assert [line.endswith("Not judged, for want of runs.") for line in said] == [True] * 3
+
+
+@pytest.mark.parametrize(("effect", "supported"), [(8.0, 1), (-8.0, 0)])
+def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_interval(effect: float, supported: int):
+    evidence, ledger = all_evidence(simulated(np.random.default_rng(1), effect)), claims.read()
+    table = claims.judge(evidence, ledger)
+    few, other, partners = answer.sentences(ledger, table)
+    row = table.set_index("claim").loc["semi_supervised_over_byol"]
+    sign = "+" if row["effect"] > 0 else "−"
+    interval = f"{sign}{abs(row['effect']):.1f} ± {row['high'] - row['effect']:.1f} points ({row['study']})."
+    assert few.startswith(f"*{ledger['claim'][0]['text']}* **Supported in {supported} of 1 study**: {sign}")
+    assert few.endswith(interval)
+    assert other.endswith("Not judged, for want of runs.")
+    assert f"**Supported in {supported} of 1 study**" in partners
+
+
+def test_an_effect_without_an_interval_is_printed_without_one() -> None:
+    table = claims.judge(all_evidence(simulated(np.random.default_rng(1), 1.0, seeds=1)), claims.read())
+    row = next(table[table["claim"] == "semi_supervised_over_byol"].itertuples())
+    assert math.isnan(row.high)
+    assert "±" not in str(answer.effect(row))
