@@ -20,7 +20,7 @@ SIZES = (112,) if ON_GPU else (28, 64)
 """Image sizes in pixels at which a step is measured; 28 is the scale's own."""
 
 BATCH = 256
-"""Images a step, as the scales have them."""
+"""Images a step, as the scale paper has them."""
 
 
 class Workload:
