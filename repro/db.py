@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import signal
 import sys
-from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from pymongo.database import Database
@@ -59,7 +58,7 @@ def main(arguments: list[str]) -> None:
             case "weights":
                 _weights(database, options.run, options.file)
             case "export":
-                _export(database, options.file, options.runs, options.without, options.first_id)
+                _export(database, options)
             case "import":
                 assert archive is not None
                 _import(database, archive)
@@ -95,6 +94,11 @@ def _parser() -> Parser:
         metavar="ID",
         help="number the runs from here on (default: they keep their ids), so that an import finds the ids free where "
         "other runs have theirs",
+    )
+    exporting.add_argument(
+        "--nameless",
+        action="store_true",
+        help="leave out the names of the machine and folder where each run was made: for an archive that is published",
     )
     for name, kind in OPTIONAL.items():
         exporting.add_argument(
@@ -158,16 +162,14 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     print(f"{file}: {encoder['arch']}, stem {encoder['stem']}, width {encoder['width']}; keys as in torchvision, no fc")
 
 
-def _export(
-    database: Database, file: Path, run_ids: Sequence[int], without: Collection[str], first_id: int | None
-) -> None:
-    source, runs = DatabaseSource(database), finished(database, run_ids)
+def _export(database: Database, options: argparse.Namespace) -> None:
+    source, runs = DatabaseSource(database), finished(database, options.runs)
     for finding in examine(source, runs):
         if finding.problems:
             print(f"exported as it is: run {finding.run['_id']}: {'; '.join(finding.problems)}", file=sys.stderr)
-    left_out = export(source, file, runs, without, first_id)
+    left_out = export(source, options.file, runs, options.without, options.first_id, options.nameless)
     lighter = f"; {len(left_out)} artifacts left out, as it says of them" if left_out else ""
-    print(f"{file}: {len(runs)} runs, {file.stat().st_size / 1e6:.1f} MB{lighter}")
+    print(f"{options.file}: {len(runs)} runs, {options.file.stat().st_size / 1e6:.1f} MB{lighter}")
 
 
 def _import(database: Database, archive: Archive) -> None:

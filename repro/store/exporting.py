@@ -14,6 +14,7 @@ from pymongo.database import Database
 
 from repro.errors import InputError, StorageError
 from repro.progress import Progress
+from repro.store.anonymous import anonymous
 from repro.store.archive import FILES, FORMAT, MANIFEST, VERSION, run_folder
 from repro.store.documents import Document, mentions, text_of
 from repro.store.optional import kind_of
@@ -50,12 +51,18 @@ def finished(database: Database, run_ids: Sequence[int] = ()) -> list[Run]:
 
 
 def export(
-    source: DatabaseSource, path: Path, runs: Sequence[Run], without: Collection[str] = (), first_id: int | None = None
+    source: DatabaseSource,
+    path: Path,
+    runs: Sequence[Run],
+    without: Collection[str] = (),
+    first_id: int | None = None,
+    nameless: bool = False,
 ) -> list[dict[str, Any]]:
     """Write runs as an archive, and return what was left out of it.
 
-    The record is copied as it is, damage included. Files are read twice, once to name them by their SHA-256 (by the
-    source, which remembers it) and once to copy them. No more than a document or a piece of a file is in memory.
+    But for what is asked for below, the record is copied as it is, damage included. Files are read twice, once to
+    name them by their SHA-256 (by the source, which remembers it) and once to copy them. No more than a document or a
+    piece of a file is in memory.
 
     Args:
         source: the run database.
@@ -63,6 +70,7 @@ def export(
         runs: from `finished`.
         without: kinds of artifacts (keys of `OPTIONAL`) that stay behind; the archive says what was left out.
         first_id: id that the first run has in the archive; the others follow in their order. None: all keep theirs.
+        nameless: whether the names of the machine and folder where each run was made stay behind.
 
     Returns:
         For each artifact that was left out its run, artifact (its name), sha256 and size.
@@ -95,7 +103,8 @@ def export(
                 raise StorageError(f"run {run_id} changed while it was exported; nothing was written")
             folder = run_folder(ids[run_id])
             writer.add(f"{folder}/metrics.jsonl", (text_of(renumbered_series(each, ids)) for each in series))
-            writer.add(f"{folder}/run.json", [text_of(renumbered_run(document, ids))])
+            document = renumbered_run(document, ids)
+            writer.add(f"{folder}/run.json", [text_of(anonymous(document) if nameless else document)])
             progress.advance()
         manifest = {"format": FORMAT, "version": VERSION, "left_out": left_out, "members": writer.members}
         writer.add(MANIFEST, [json.dumps(manifest, sort_keys=True, indent=1).encode() + b"\n"])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -323,6 +324,22 @@ def test_runs_get_other_ids_so_that_they_fit_beside_others(
         assert metric_points(there, [3])["value"].to_list() == metric_points(database, [4])["value"].to_list()
         assert read_artifact(there, find_runs(there)[2], WEIGHTS) == read_artifact(database, runs[3], WEIGHTS)
     assert not list(strays(DatabaseSource(database)))
+
+
+def test_an_archive_to_be_published_names_no_machine_and_no_folder(
+    made: tuple[str, Path, Path], archive: Path, database: Database, tmp_path: Path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        patch.setenv("REPRO_MONGO_URI", made[0])
+        assert at(db.main, "export", "--nameless", str(tmp_path / "public.zip")) == 0
+    run = json_util.loads(contents(archive)["runs/00000001/run.json"])
+    names = run["host"]["hostname"], run["experiment"]["base_dir"]
+    assert names[0] == platform.node()
+    assert Path(names[1]).is_relative_to(ROOT)
+    public = b"".join(contents(tmp_path / "public.zip").values())
+    assert not any(f'"{name}"'.encode() in public for name in names)
+    assert at(db.main, "import", str(tmp_path / "public.zip")) == 0
+    assert [problems_of(database, run) for run in find_runs(database)] == [[], ["status is FAILED"], []]
 
 
 def test_a_run_that_gets_another_id_still_names_the_run_it_rests_on(database: Database):
