@@ -61,8 +61,6 @@ _BREAST = Images("breastmnist")
 _RIVALS = ("random_init", "supervised", "semixup", "simclr", "dcl", "nnclr", "byol")
 _SELECTORS = ("byol_random", "byol_cosine", "byol_queue", "byol_tracin", "byol_oracle")
 
-_LONGER = ("byol", "byol_cosine", "byol_tracin")
-
 _UNKNOWNS: dict[str, tuple[Any, ...]] = {
     "tracin.layers": ("last", "heads", "full"),
     "tracin.normalize": ("cosine", "dot"),
@@ -70,6 +68,17 @@ _UNKNOWNS: dict[str, tuple[Any, ...]] = {
     "pretrain.batch_size": (64, 128, 256, 512),
 }
 """What the paper's abstract leaves open about its method."""
+
+_MORE: dict[str, tuple[Any, ...]] = {
+    "selector.warmup_epochs": (0, 5),
+    "selector.symmetric": (False, True),
+    "tracin.exclude_group": (False, True),
+    "encoder.width": (16, 32),
+    "augment.grey": (0.0, 0.2),
+}
+"""What else could keep the additional positive from helping: when, how and whom it pulls, capacity, views."""
+
+_COMPARED = ("byol", "byol_cosine", "byol_tracin")
 
 PLANS = {
     "smoke": Plan(
@@ -98,8 +107,8 @@ PLANS = {
         methods=(*_RIVALS, *_SELECTORS),
         seeds=(0, 1, 2, 3, 4),
         ablations=(
-            Ablation(("byol_tracin",), {**_UNKNOWNS, "selector.warmup_epochs": (0, 5)}, seeds=(0, 1, 2)),
-            Ablation(_LONGER, {"pretrain.epochs": (15, 60), "pretrain.tau": (0.9, 0.99)}, seeds=(0, 1, 2)),
+            Ablation(("byol_tracin",), {**_UNKNOWNS, **_MORE}, seeds=(0, 1, 2)),
+            Ablation(_COMPARED, {"pretrain.epochs": (15, 60), "pretrain.tau": (0.9, 0.99)}, seeds=(0, 1, 2)),
         ),
     ),
     "subset": Plan(
