@@ -1,7 +1,7 @@
 """The reference archive: whole, complete, small, without images and weights; and the README says what it gives."""
 
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -28,16 +28,18 @@ def test_every_run_is_whole_and_no_image_or_weight_is_in_it():
 
 
 def test_every_method_of_every_study_has_all_its_seeds():
-    done: dict[tuple[str, str], set[int]] = defaultdict(set)
+    done, methods = Counter[tuple[str, str]](), defaultdict(set)
     with open_archive(readme.ARCHIVE) as archive:
         for run in archive.runs():
-            done[run["info"]["study"], run["info"]["series"]].add(run["config"]["seed"])
-    planned: dict[tuple[str, str], set[int]] = defaultdict(set)
-    studies = {study for study, _ in done}
+            done[run["info"]["study"], run["info"]["series"]] += 1
+            methods[run["info"]["study"]].add(run["config"]["method"]["name"])
+    planned, asked = Counter[tuple[str, str]](), defaultdict(set)
     for cell in (*cells("medmnist"), *cells("subset")):
-        if cell.identity["study"] in studies:
-            planned[cell.identity["study"], cell.identity["series"]].add(cell.config["seed"])
-    assert done == planned
+        study = cell.identity["study"]
+        planned[study, cell.identity["series"]] += 1
+        asked[study].add(cell.config["method"]["name"])
+    assert done == {series: planned[series] for series in done}
+    assert methods == {study: asked[study] for study in methods}
 
 
 def test_the_readme_shows_what_the_archive_gives():
