@@ -97,8 +97,7 @@ PLANS = {
     ),
     "medmnist": Plan(
         "The study on MedMNIST: DermaMNIST by lesion and as published, PneumoniaMNIST, every method, five seeds, "
-        "transfer between them, and what changes if the unknowns of the method change. Days on two CPU cores; several "
-        "machines or a GPU make it hours.",
+        "transfer between them, and what changes if the unknowns of the method change. Half a day on two CPU cores.",
         datasets=(
             Images("dermamnist", _BY_LESION, transfer=(Images("pneumoniamnist"), _BREAST)),
             Images("pneumoniamnist", transfer=(Images("dermamnist", _BY_LESION), _BREAST)),
