@@ -13,8 +13,8 @@ import pandas as pd
 from figures.__main__ import main as draw
 from figures.answer import sentences
 from figures.claims import read
+from figures.files import write
 from repro.errors import InputError, Parser, front_door
-from repro.files import write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"
@@ -30,8 +30,8 @@ def main(arguments: list[str]) -> None:
     readme, times = MARKS.subn(lambda found: found[1] + text + found[2], README.read_text())
     if times != 1:
         raise InputError(f"{README} has {times} places for the result; it needs one, as {MARKS.pattern}")
-    write_whole(PICTURE, picture)
-    write_whole(README, readme.encode())
+    write(PICTURE.parent, {PICTURE.name: picture})
+    write(README.parent, {README.name: readme.encode()})
     print(f"{PICTURE}\n{README}")
 
 

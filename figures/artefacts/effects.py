@@ -10,15 +10,19 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from figures import style
-from figures.claims import SUPPORTED, TOO_FEW, judge, read
+from figures.claims import NOT_SUPPORTED, SUPPORTED, TOO_FEW, judge, read
 from figures.evidence import Evidence
 from figures.products import Artefact, Drawing
 
 ROW, EDGE = 0.29, 0.62
 """Inches of height that a study takes, and that the title and axis of a panel take."""
 
-LOOKS = {True: style.METHODS["byol_tracin"], False: style.METHODS["random_init"]}
-"""Of a claim that is supported, and of one that is not."""
+LOOKS = {
+    SUPPORTED: ("^", style.METHODS["byol_tracin"].colour, style.METHODS["byol_tracin"].colour),
+    NOT_SUPPORTED: ("X", style.METHODS["random_init"].colour, style.METHODS["random_init"].colour),
+    TOO_FEW: ("o", style.METHODS["random_init"].colour, "none"),
+}
+"""Marker, colour and filling by verdict."""
 
 
 def make(evidence: Evidence) -> Drawing | None:
@@ -26,7 +30,7 @@ def make(evidence: Evidence) -> Drawing | None:
     ledger = read()
     claims = [c for c in ledger["claim"] if c["kind"] == "scores" and len(c["against"]) == 1]
     table = judge(evidence, ledger)
-    shown = table[table["claim"].isin([c["name"] for c in claims]) & (table["verdict"] != TOO_FEW)]
+    shown = table[table["claim"].isin([c["name"] for c in claims]) & table["effect"].notna()]
     if shown.empty:
         return None
     titles = {c["name"]: c["short"] for c in claims if c["name"] in set(shown["claim"])}
@@ -65,10 +69,13 @@ def _panel(panel: Axes, rows: pd.DataFrame, title: str) -> None:
 
 
 def _bar(panel: Axes, place: int, row: Any) -> None:
-    look = LOOKS[row.verdict == SUPPORTED]
+    marker, colour, filling = LOOKS[row.verdict]
     if math.isfinite(row.low):
-        panel.plot([row.low, row.high], [place, place], color=look.colour, zorder=2)
-    panel.plot(row.effect, place, look.marker, color=look.colour, markersize=5, zorder=3)
+        panel.plot([row.low, row.high], [place, place], color=colour, zorder=2)
+    panel.plot(
+        row.effect, place, marker, color=colour, markersize=5, markerfacecolor=filling,
+        markeredgewidth=1.0 if filling == "none" else 0.0, zorder=3,
+    )  # fmt: skip
     panel.annotate(
         row.study.replace(", scale ", ", "), (0, place), (0, 3.5), xycoords=("axes fraction", "data"),
         textcoords="offset points", fontsize=7.5, color=style.MUTED, va="bottom",
@@ -85,13 +92,12 @@ def _limits(shown: pd.DataFrame) -> tuple[float, float]:
 
 def _caption(claims: list[dict[str, Any]], ledger: dict[str, Any]) -> str:
     (method,) = {style.look(c["method"]).label for c in claims}
-    supported, other = ("triangles", "crosses")
     return (
         f"How much higher {method} scores than what each panel names, mean over the label fractions and over runs of "
-        f"the same seed; bars: 95 % t-interval. {supported.capitalize()}: supported, p < {ledger['level']:g} adjusted "
-        f"after Holm; {other}: not supported. Few labels: fine-tuned with less than all; other images: pretrained on "
-        "the first, fine-tuned on the second. Bars that reach the panel's edge go on beyond it. The table of claims "
-        "has every number."
+        f"the same seed; bars: 95 % t-interval. Triangles: supported, p < {ledger['level']:g} adjusted after Holm; "
+        f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs). Few labels: "
+        "fine-tuned with less than all; other images: pretrained on the first, fine-tuned on the second. Bars that "
+        "reach the panel's edge go on beyond it. The table of claims has every number."
     )
 
 

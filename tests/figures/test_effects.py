@@ -44,7 +44,7 @@ def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_h
             _, bar, mark = panel.lines
             assert list(bar.get_xdata()) == [row.low, row.high]
             assert mark.get_xdata()[0] == row.effect
-            assert mark.get_color() == effects.LOOKS[row.verdict == claims.SUPPORTED].colour
+            assert (mark.get_marker(), mark.get_color(), mark.get_markerfacecolor()) == effects.LOOKS[row.verdict]
             low, high = panel.get_xlim()
             assert low < min(0, row.effect)
             assert high > max(0, row.effect)
@@ -58,9 +58,13 @@ def test_one_wide_interval_does_not_flatten_the_others() -> None:
     assert -10 < low < 0 < high < 10
 
 
-def test_too_few_runs_are_neither_drawn_nor_counted() -> None:
+def test_too_few_runs_are_drawn_as_such_and_not_counted() -> None:
     evidence, ledger = all_evidence(simulated(np.random.default_rng(0), 50.0, seeds=2)), claims.read()
-    assert effects.make(evidence) is None
+    drawing = effects.make(evidence)
+    assert isinstance(drawing, Drawing)
+    assert set(drawing.data["verdict"]) == {claims.TOO_FEW}
+    marks = [panel.lines[-1] for panel in drawing.draw(style.ONE_COLUMN).axes]
+    assert {mark.get_markerfacecolor() for mark in marks} == {"none"}
     said = list(answer.sentences(ledger, claims.judge(evidence, ledger)))
     assert [line.endswith("Not judged, for want of runs.") for line in said] == [True] * 3
 
@@ -77,6 +81,12 @@ def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_inte
     assert few.endswith(interval)
     assert other.endswith("Not judged, for want of runs.")
     assert f"**Supported in {supported} of 1 study**" in partners
+
+
+def test_nothing_is_drawn_where_nothing_can_be_compared() -> None:
+    memory = Memory()
+    add_whole_study(memory, ("byol_tracin",), seeds=3)
+    assert effects.make(all_evidence(memory)) is None
 
 
 def test_an_effect_without_an_interval_is_printed_without_one() -> None:

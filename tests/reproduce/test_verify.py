@@ -219,7 +219,7 @@ def test_only_whole_finished_runs_of_ours_are_executed(database: Database):
     ):
         with pytest.raises(InputError, match=complaint):
             verify(database, [run_id])
-    with pytest.raises(InputError, match="no whole run yet"):
+    with pytest.raises(InputError, match="no whole run that can be executed here"):
         sample(database, 3)
     with pytest.raises(InputError, match="--sample 0"):
         sample(database, 0)
