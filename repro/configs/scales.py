@@ -31,7 +31,7 @@ SCALES = {
     "medmnist": Named(
         "MedMNIST at 28 px in hours on CPU cores. The narrow ResNet-18 and fifteen epochs are what two cores can do for "
         "twelve methods and five seeds; batches of 128 because more and smaller steps left random weights further "
-        "behind on the validation split (plain BYOL, before any test score was looked at); fine-tuning takes small "
+        "behind on the validation split (plain BYOL, one seed that the study does not have); fine-tuning takes small "
         "batches, since few labels are what the claim is about; float32 everywhere, so that CPUs and GPUs make the same "
         "study [us]. `python -m repro.reproduce plan --scale medmnist` says what it costs.",
         {

@@ -103,7 +103,8 @@ def export(
                 raise StorageError(f"run {run_id} changed while it was exported; nothing was written")
             folder = run_folder(ids[run_id])
             writer.add(f"{folder}/metrics.jsonl", (text_of(renumbered_series(each, ids)) for each in series))
-            document = renumbered_run(document, ids)
+            if first_id is not None:
+                document = renumbered_run(document, ids)
             writer.add(f"{folder}/run.json", [text_of(anonymous(document) if nameless else document)])
             progress.advance()
         manifest = {"format": FORMAT, "version": VERSION, "left_out": left_out, "members": writer.members}

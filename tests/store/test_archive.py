@@ -342,7 +342,7 @@ def test_an_archive_to_be_published_names_no_machine_and_no_folder(
     assert [problems_of(database, run) for run in find_runs(database)] == [[], ["status is FAILED"], []]
 
 
-def test_a_run_that_gets_another_id_still_names_the_run_it_rests_on(database: Database):
+def test_a_run_that_gets_another_id_still_names_the_run_it_rests_on(database: Database, tmp_path: Path, capsys):
     pretrained = synthetic.add(database, synthetic.config("byol", 0), command="pretrain")
     judging = synthetic.config("byol", 0)
     judging["evaluate"]["pretraining"] = pretrained
@@ -350,6 +350,11 @@ def test_a_run_that_gets_another_id_still_names_the_run_it_rests_on(database: Da
     run = database.runs.find_one({"_id": judged})
     assert run is not None
     assert problems_of(database, run) == []
+    # Alone it is exported as ever; it cannot get another id without the run it names.
+    assert at(db.main, "export", str(tmp_path / "alone.zip"), str(judged)) == 0
+    assert "rests on run 1" in refused(
+        capsys, db.main, "export", str(tmp_path / "x.zip"), str(judged), "--first-id", "5"
+    )
     moved = renumbered_run(run, {pretrained: 7, judged: 9})
     assert (moved["_id"], moved["config"]["evaluate"]["pretraining"]) == (9, 7)
     facts = run["info"]["expected"]["facts"]
