@@ -111,7 +111,8 @@ def _verify(database: Database, options: argparse.Namespace) -> None:
     if bool(options.runs) == (options.sample is not None):
         raise InputError("verify takes run ids, or --sample N to choose among the stored runs")
     # Imported late: torch takes seconds.
-    from repro.reproduce.verify import failed, sample, verify
+    from repro.reproduce.sampling import sample
+    from repro.reproduce.verify import failed, verify
     from repro.reproduce.verify_text import plain, report
 
     verdicts = verify(database, options.runs or sample(database, options.sample, options.seed))

@@ -1,4 +1,4 @@
-"""Two records of one run, number by number; and what of their surroundings is not the same.
+"""Two records of one run, number by number.
 
 Numbers are the same if all their bits are; NaN is the same as NaN.
 """
@@ -6,7 +6,7 @@ Numbers are the same if all their bits are; NaN is the same as NaN.
 import hashlib
 import io
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -14,67 +14,14 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import load as load_tensors
 
+from repro.reproduce.tolerances import same, tolerance_of
+
 Series = Sequence[tuple[float, float]]
 """(step, value) of the points of a metric."""
 
 
-@dataclass(frozen=True)
-class Tolerance:
-    """How far a metric may be from itself where processor, thread count, versions or code are other ones.
-
-    |a - b| <= absolute + relative * max(|a|, |b|)
-    """
-
-    absolute: float = 0.0
-    relative: float = 0.0
-
-    def __str__(self) -> str:
-        parts = [f"{self.absolute:g}"] if self.absolute else []
-        parts += [f"{self.relative:.2g} of the value"] if self.relative else []
-        return " + ".join(parts) or "0"
-
-    def allows(self, a: float, b: float) -> bool:
-        """Return whether two values are near enough; a number and NaN never are."""
-        return _same(a, b) or abs(a - b) <= self.absolute + self.relative * max(abs(a), abs(b))
-
-
-TOLERANCES = {
-    "pretrain/lr": Tolerance(relative=1e-6),  # schedules, and what the order of images alone decides
-    "pretrain/lambda": Tolerance(relative=1e-6),
-    "partners/chance*": Tolerance(relative=1e-6),
-    "pretrain/collapsed": Tolerance(),
-    "finetune/*/train_loss": Tolerance(relative=0.3),  # of single batches
-    "pretrain/*": Tolerance(relative=0.05),
-    "partners/gradient_norm_spread": Tolerance(relative=0.25),
-    "partners/*/hub_max": Tolerance(relative=0.3),
-    "partners/*": Tolerance(absolute=0.05),  # shares of partners
-    "*/knn/*": Tolerance(absolute=0.1),
-    "*/accuracy": Tolerance(absolute=0.4),  # with balanced class weights it is nobody's aim
-    "*": Tolerance(absolute=0.15),
-}
-"""By metric, the first pattern that fits [us].
-
-They are wide because training is chaotic: one bit grows into what another seed would give. At the scale smoke, one and
-three epochs of byol_tracin on DermaMNIST with two threads for one, or without vector instructions, differed by up to
-0.043 of the losses and feature_std, 0.12 of the spread and 0.21 of the hubs, 0.03 in shares of partners, 0.063 in
-kNN's metrics, 0.34 in accuracy after training on labels, 0.12 in its other metrics, and 0.26 of its training loss.
-"""
-
 COMPUTED = ("views.pictures.npz: first", "views.pictures.npz: second", "partners.pictures.npz: */*")
 """Stored arrays of whole numbers that are computed, as scores and weights are; all others are taken from the data."""
-
-COMPUTING = (
-    "device",
-    "device_type",
-    "processor",
-    "instructions",
-    "libc",
-    "threads",
-    "python",
-    *("torch", "torchvision", "kornia", "lightly", "numpy", "scikit-learn", "scipy"),
-    *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"),
-)
-"""Facts of the provenance on which bits depend."""
 
 
 @dataclass(frozen=True)
@@ -136,37 +83,6 @@ class LeftOut:
     sha256: str
 
 
-@dataclass(frozen=True)
-class Change:
-    """One thing of the surroundings that was otherwise; `computes` if bits depend on it."""
-
-    what: str
-    then: str
-    now: str
-    computes: bool
-
-    def __str__(self) -> str:
-        return f"{self.what} {self.then} then, {self.now} now"
-
-
-LABELS = {
-    "cores": "usable cores",
-    "device_type": "kind of device",
-    "image_id": "container image",
-    "instructions": "vector instructions",
-    "libc": "C library",
-    "lock_sha256": "uv.lock",
-    "python": "Python",
-    "threads": "threads of torch",
-}
-"""What facts of the provenance are called where their key does not say it."""
-
-
-def tolerance_of(metric: str) -> Tolerance:
-    """Return the tolerance of a metric."""
-    return next(tolerance for pattern, tolerance in TOLERANCES.items() if fnmatchcase(metric, pattern))
-
-
 def compare_series(metric: str, then: Series, now: Series) -> Difference | None:
     """Return in what two series differ, point by point; None if in nothing. A series that is not there is empty.
 
@@ -176,7 +92,7 @@ def compare_series(metric: str, then: Series, now: Series) -> Difference | None:
     tolerance, points, near = tolerance_of(metric), [], True
     for key in sorted(before.keys() | after.keys()):
         a, b = before.get(key), after.get(key)
-        if a is None or b is None or not _same(a, b):
+        if a is None or b is None or not same(a, b):
             points.append(Point(f"step {_step(key[0])}", _text(a), _text(b), _gap(a, b)))
             near = near and a is not None and b is not None and tolerance.allows(a, b)
     if not points:
@@ -239,35 +155,8 @@ def compare_fact(name: str, then: object, now: object) -> Difference | None:
     """Return the difference between two texts, hashes or counts; None if they are equal."""
     if then == now:
         return None
-    point = Point("", _said(then), _said(now), None)
+    point = Point("", said(then), said(now), None)
     return Difference(name, 1, 1, point, point, False)
-
-
-def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
-    """Return what differs between two provenances, commit and sources aside: first that on which bits depend.
-
-    What only one of them recorded is no change: see `recorded_once`.
-    """
-    before, after = _flat(then), _flat(now)
-    if (
-        before.get("device_type") == after.get("device_type") == "cpu"
-        and "processor" in before
-        and "processor" in after
-    ):
-        before.pop("device", None)  # the processor says it better
-    told = before.get("OMP_NUM_THREADS") and after.get("OMP_NUM_THREADS")
-    found = []
-    for key in (key for key in before if key in after and before[key] != after[key]):
-        # Libraries that are not told how many threads to take go by the cores.
-        computes = key in COMPUTING or (key == "cores" and not told)
-        found.append(Change(LABELS.get(key, key), _said(before[key]), _said(after[key]), computes))
-    return sorted(found, key=lambda change: not change.computes)
-
-
-def recorded_once(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Return the facts that only one of two provenances recorded: whether they were the same cannot be told."""
-    before, after = _flat(then), _flat(now)
-    return [LABELS.get(key, key) for key in {**before, **after} if (key in before) != (key in after)]
 
 
 def _npz(content: bytes) -> dict[str, np.ndarray]:
@@ -279,14 +168,10 @@ READERS: dict[str, Callable[[bytes], dict[str, np.ndarray]]] = {".npz": _npz, ".
 """By ending."""
 
 
-def _flat(provenance: Mapping[str, Any]) -> dict[str, Any]:
-    rest = {k: v for k, v in provenance.items() if k not in ("commit", "dirty", "versions", "thread_settings")}
-    return {**rest, **provenance.get("thread_settings", {}), **provenance.get("versions", {})}
-
-
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
+    """Return a fact as it is told: a hash by its first digits."""
     text = "none" if value is None else str(value)
-    return text[:12] if len(text) == 64 else text  # a hash
+    return text[:12] if len(text) == 64 else text
 
 
 def _by_step(series: Iterable[tuple[float, float]]) -> dict[tuple[float, int], float]:
@@ -296,10 +181,6 @@ def _by_step(series: Iterable[tuple[float, float]]) -> dict[tuple[float, int], f
         times[step] = times.get(step, -1) + 1
         found[step, times[step]] = value
     return found
-
-
-def _same(a: float, b: float) -> bool:
-    return (math.isnan(a) and math.isnan(b)) or (a == b and math.copysign(1, a) == math.copysign(1, b))
 
 
 def _gap(a: float | None, b: float | None) -> float | None:

@@ -2,38 +2,30 @@
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-import torch
 from pymongo.database import Database
 
 from repro.errors import InputError, StorageError
-from repro.reproduce.again import added_settings, earlier_runs, executed_again
+from repro.reproduce.again import executed_again
 from repro.reproduce.compare import (
     Difference,
     LeftOut,
     Series,
-    changes,
     compare_artifact,
     compare_fact,
     compare_series,
-    recorded_once,
 )
+from repro.reproduce.surroundings import surroundings
 from repro.store import find_runs, metric_points, problems_of, read_artifact, source_of
-from repro.store.optional import OPTIONAL
 
 log = logging.getLogger("repro.reproduce")
 
 IDENTICAL, WITHIN, DIFFERENT, CANNOT = "identical", "within tolerance", "DIFFERENT", "cannot be verified"
 
 COMMANDS = ("train", "pretrain", "evaluate")
-
-NAMED_AT_MOST = 10
-"""Source files that are named."""
 
 
 @dataclass(frozen=True)
@@ -90,41 +82,6 @@ def verify(database: Database, run_ids: Sequence[int]) -> list[Verdict]:
         verdicts.append(_verdict(database, run))
         log.info("run %d: %s", run["_id"], verdicts[-1].verdict)
     return verdicts
-
-
-def sample(database: Database, count: int, seed: int = 0) -> list[int]:
-    """Return the ids, ascending, of at most `count` whole finished runs: the same for the same database and seed.
-
-    Drawn one by one, always from those whose command, method and data set have been drawn least so far. Runs that
-    cannot be executed here are not drawn: those of a GPU where there is none, and those that rest on an encoder which
-    an archive left out.
-
-    Raises:
-        InputError: `count` is not positive, or there is no whole run that can be executed here.
-    """
-    if count < 1:
-        raise InputError(f"--sample {count}: at least one run is needed")
-    ours = [run for run in find_runs(database, status="COMPLETED") if _ours(run)]
-    lacking = {run["_id"]: _lacking(database, run) for run in ours}
-    for what, number in Counter(filter(None, lacking.values())).items():
-        log.info("not drawn because they need %s: %d of %d runs", what, number, len(ours))
-    runs = [run for run in ours if not lacking[run["_id"]]]
-    waiting = [runs[i] for i in np.random.default_rng(seed).permutation(len(runs))]
-    drawn: list[int] = []
-    seen: Counter[Any] = Counter()
-    while waiting and len(drawn) < count:
-        run = min(waiting, key=lambda run: (seen[_kinds(run)], sum(seen[kind] for kind in _kinds(run))))
-        waiting.remove(run)
-        if problems_of(database, run):
-            continue
-        drawn.append(run["_id"])
-        seen.update([_kinds(run), *_kinds(run)])
-    if not drawn:
-        raise InputError(
-            "--sample: the run database has no whole run that can be executed here; `python -m repro.db check` lists "
-            "them all"
-        )
-    return sorted(drawn)
 
 
 def failed(verdicts: Sequence[Verdict]) -> bool:
@@ -191,55 +148,6 @@ def _verdict(database: Database, run: dict[str, Any]) -> Verdict:
     )
 
 
-def surroundings(
-    config: dict[str, Any],
-    then: dict[str, Any],
-    now: dict[str, Any],
-    sources: dict[str, str],
-    own: dict[str, str],
-) -> tuple[list[str], list[str], bool]:
-    """Return what differs in code and environment, one line each, and whether that may change bits.
-
-    Args:
-        config: of the stored run.
-        then, now: provenances of both runs.
-        sources, own: source file -> SHA-256, as both runs stored them.
-    """
-    code, other_code = _code(then, now, sources, own)
-    added = added_settings(config)
-    if added:
-        code.append("settings that did not exist then, now at: " + ", ".join(f"{k}={v}" for k, v in added.items()))
-    changed, once = changes(then, now), recorded_once(then, now)
-    environment = [str(change) for change in changed]
-    if once:
-        environment.append(f"not recorded both then and now: {', '.join(once)}")
-    loose = not config["deterministic"] and "cuda" in (then.get("device_type"), now.get("device_type"))
-    if loose:
-        environment.append(
-            "a GPU with deterministic=False repeats no bits: more than within tolerance is not to be had"
-        )
-    return code, environment, other_code or loose or any(change.computes for change in changed)
-
-
-def _code(
-    then: dict[str, Any], now: dict[str, Any], sources: dict[str, str], own: dict[str, str]
-) -> tuple[list[str], bool]:
-    """Return what differs in the code, and whether any source file does."""
-    commits = [
-        (each.get("commit") or "unknown")[:10] + (" with changes" if each.get("dirty") else "") for each in (then, now)
-    ]
-    lines = [f"commit {commits[0]} then, {commits[1]} now"] if commits[0] != commits[1] else []
-    if not sources or not own:
-        return lines, bool(lines)
-    other = sorted(file for file in sources.keys() | own.keys() if sources.get(file) != own.get(file))
-    if other:
-        more = f" and {len(other) - NAMED_AT_MOST} more" if len(other) > NAMED_AT_MOST else ""
-        lines.append(f"source files that differ: {', '.join(other[:NAMED_AT_MOST])}{more}")
-    elif lines:
-        lines = [f"{lines[0]}, but every source file is the same"]
-    return lines, bool(other)
-
-
 def _facts(run: dict[str, Any]) -> dict[str, Any]:
     """Return the hashes and results of a run, by name."""
     info = run["info"]
@@ -286,30 +194,14 @@ def _whole_run(database: Database, run_id: int) -> dict[str, Any]:
     problems = problems_of(database, run)
     if problems:
         raise InputError(f"run {run_id} cannot be verified, it is not whole: {'; '.join(problems)}")
-    if not _ours(run):
+    if not executable(run):
         raise InputError(f"run {run_id} is of another experiment")
     return run
 
 
-def _ours(run: dict[str, Any]) -> bool:
+def executable(run: dict[str, Any]) -> bool:
+    """Return whether a finished run is of the experiment, and tells enough to be executed again."""
     return run["command"] in COMMANDS and {"provenance", "data", "timings"} <= run.get("info", {}).keys()
-
-
-def _lacking(database: Database, run: dict[str, Any]) -> str:
-    """Return what a run needs to be executed that is not to be had here; nothing where all is."""
-    if run["info"]["provenance"].get("device_type") == "cuda" and not torch.cuda.is_available():
-        return "a GPU"
-    for origin in find_runs(database, _id={"$in": earlier_runs(run["config"])}):
-        networks = [each for each in origin["artifacts"] if each["name"].endswith(OPTIONAL["weights"].ending)]
-        held = source_of(database).contents([each["file_id"] for each in networks])
-        if any(content.left_out for content in held.values()):
-            return "networks of earlier runs, which an archive left out"
-    return ""
-
-
-def _kinds(run: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    config = run["config"]
-    return ("command", run["command"]), ("method", config["method"]["name"]), ("data", config["data"]["name"])
 
 
 def _title(run: dict[str, Any]) -> str:

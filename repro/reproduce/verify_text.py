@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from repro.reproduce.compare import TOLERANCES, gap_of, tolerance_of
+from repro.reproduce.compare import gap_of
+from repro.reproduce.tolerances import TOLERANCES, tolerance_of
 from repro.reproduce.verify import WITHIN, Verdict, failed
 
 SHOWN = 10

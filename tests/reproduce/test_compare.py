@@ -12,15 +12,13 @@ from hypothesis import strategies as st
 from safetensors.numpy import save
 
 from repro.reproduce.compare import (
-    TOLERANCES,
-    changes,
     compare_array,
     compare_artifact,
     compare_fact,
     compare_series,
-    recorded_once,
-    tolerance_of,
 )
+from repro.reproduce.surroundings import changes, recorded_once
+from repro.reproduce.tolerances import TOLERANCES, tolerance_of
 from repro.reproduce.verify import DIFFERENT, IDENTICAL, WITHIN, judge
 
 # Few steps and values, so that series often share some.

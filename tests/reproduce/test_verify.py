@@ -23,6 +23,8 @@ from repro.configs.resolve import defaults
 from repro.data.prepare import prepared
 from repro.errors import InputError
 from repro.reproduce.again import completed, earlier_runs, link_prepared
+from repro.reproduce.sampling import sample
+from repro.reproduce.surroundings import surroundings
 from repro.reproduce.verify import (
     CANNOT,
     DIFFERENT,
@@ -32,8 +34,6 @@ from repro.reproduce.verify import (
     differences_between,
     failed,
     judge,
-    sample,
-    surroundings,
     verify,
 )
 from repro.reproduce.verify_text import plain, report
