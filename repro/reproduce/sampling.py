@@ -54,7 +54,7 @@ def sample(database: Database, count: int, seed: int = 0) -> list[int]:
 
 
 def _lacking(database: Database, runs: Sequence[dict[str, Any]]) -> dict[int, str]:
-    """Return, by id, what a run needs to be executed that is not to be had here; runs that lack nothing are not in it."""
+    """Return, by id, what a run needs to be executed that is not to be had here; nothing of runs that lack nothing."""
     earlier = {run["_id"]: set(earlier_runs(run["config"])) for run in runs}
     left_out = {file["_id"] for file in database.fs.files.find({"left_out": {"$exists": True}}, {"_id": 1})}
     without = {
