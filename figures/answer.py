@@ -9,9 +9,12 @@ import pandas as pd
 from figures.claims import SUPPORTED, TOO_FEW
 from figures.tables import Cell
 
+TOLD = 3
+"""Studies whose effects are told one by one; of more, the least and the greatest."""
+
 
 def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
-    """Yield one sentence per headline claim: in how many studies it is supported, and the effect in each.
+    """Yield one sentence per headline claim: in how many studies it is supported, and the effects.
 
     Args:
         ledger: from `claims.read`.
@@ -34,5 +37,13 @@ def _said(rows: pd.DataFrame) -> str:
     if rows.empty:
         return "Not judged, for want of runs"
     supported, many = (rows["verdict"] == SUPPORTED).sum(), "study" if len(rows) == 1 else "studies"
-    told = [f"{effect(row)} {row.unit} ({row.study})" for row in rows.itertuples()]
-    return f"**Supported in {supported} of {len(rows)} {many}**: {'; '.join(told)}"
+    if len(rows) <= TOLD:
+        effects = "; ".join(_one(row) for row in rows.itertuples())
+    else:
+        least, *_, greatest = (_one(row) for row in rows.sort_values("effect", kind="stable").itertuples())
+        effects = f"from {least} to {greatest}"
+    return f"**Supported in {supported} of {len(rows)} {many}**: {effects}"
+
+
+def _one(row: Any) -> str:
+    return f"{effect(row)} {row.unit} ({row.study})"

@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from figures import answer, claims, style
@@ -94,3 +95,17 @@ def test_an_effect_without_an_interval_is_printed_without_one() -> None:
     row = next(table[table["claim"] == "semi_supervised_over_byol"].itertuples())
     assert math.isnan(row.high)
     assert "±" not in str(answer.effect(row))
+
+
+def test_of_many_studies_the_answer_gives_the_least_and_the_greatest_effect():
+    evidence, ledger = all_evidence(simulated(np.random.default_rng(1), 8.0)), claims.read()
+    judged = claims.judge(evidence, ledger)
+    one = judged[judged["claim"] == "semi_supervised_over_byol"].iloc[[0]]
+    effects_in = {"B": 3.0, "A": -2.0, "D": 0.5, "C": 7.25}
+    table = pd.concat(
+        [one.assign(study=name, effect=mean, low=mean - 1, high=mean + 1) for name, mean in effects_in.items()]
+    )
+    few, *_ = answer.sentences(ledger, table)
+    assert few.endswith("in 4 of 4 studies**: from −2.0 ± 1.0 points (A) to +7.2 ± 1.0 points (C).")
+    few, *_ = answer.sentences(ledger, table[table["study"] != "D"])
+    assert few.endswith(": +3.0 ± 1.0 points (B); −2.0 ± 1.0 points (A); +7.2 ± 1.0 points (C).")
