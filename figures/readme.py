@@ -20,6 +20,12 @@ ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"
 ARCHIVE, PICTURE, README = REFERENCE / "runs.zip", REFERENCE / "effects.png", ROOT / "README.md"
 
+FOLDED = {
+    "claims": "Every claim, study by study",
+    "sensitivity": "What changes if one setting of the method does",
+}
+"""Tables that unfold at a click, and what to click at."""
+
 MARKS = re.compile(r"(<!-- result:[^>]*-->\n).*?(<!-- end of result -->)", re.DOTALL)
 
 
@@ -43,17 +49,19 @@ def result(archive: Path) -> tuple[str, bytes]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        draw(["effects", "claims", "--archive", str(archive), "--out", name])
+        draw(["effects", *FOLDED, "--archive", str(archive), "--out", name])
         table = pd.read_csv(folder / "claims.csv", keep_default_na=False, na_values=[""]).fillna({"study": ""})
-        ledger = (folder / "claims.md").read_text().strip()
         alt = json.loads((folder / "effects.json").read_text())["alt"]
         picture = (folder / "effects.png").read_bytes()
-    lines = "\n".join(f"- {sentence}" for sentence in sentences(read(), table))
-    return (
-        f"![{alt}]({PICTURE.relative_to(ROOT)})\n\n{lines}\n\n"
-        f"<details><summary>Every claim, study by study</summary>\n\n{ledger}\n\n</details>\n",
-        picture,
-    )
+        tables = {file.stem: file.read_text().strip() for file in folder.glob("*.md")}
+    said = [f"- {sentence}" for sentence in sentences(read(), table)]
+    folded = [
+        f"<details><summary>{title}</summary>\n\n{tables[key]}\n\n</details>"
+        for key, title in FOLDED.items()
+        if key in tables
+    ]
+    parts = [f"![{alt}]({PICTURE.relative_to(ROOT)})", "\n".join(said), *folded]
+    return "\n\n".join(parts) + "\n", picture
 
 
 if __name__ == "__main__":

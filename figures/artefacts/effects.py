@@ -36,7 +36,7 @@ def make(evidence: Evidence) -> Drawing | None:
     titles = {c["name"]: c["short"] for c in claims if c["name"] in set(shown["claim"])}
     action = functools.partial(_draw, shown, titles)
     protocols = sorted({f"test/{c['protocol']}/*" for c in claims})
-    return Drawing(_caption(claims, ledger), shown, protocols, action, _alt(shown, titles))
+    return Drawing(_caption(ledger), shown, protocols, action, _alt(shown, titles))
 
 
 def _draw(shown: pd.DataFrame, titles: dict[str, str], width: float) -> Figure:
@@ -90,11 +90,11 @@ def _limits(shown: pd.DataFrame) -> tuple[float, float]:
     return 1.08 * max(min(low, -1.0), -reach), 1.08 * min(max(high, 1.0), reach)
 
 
-def _caption(claims: list[dict[str, Any]], ledger: dict[str, Any]) -> str:
-    (method,) = {style.look(c["method"]).label for c in claims}
+def _caption(ledger: dict[str, Any]) -> str:
     return (
-        f"How much higher {method} scores than what each panel names, mean over the label fractions and over runs of "
-        f"the same seed; bars: 95 % t-interval. Triangles: supported, p < {ledger['level']:g} adjusted after Holm; "
+        "How much higher the first of each panel's two scores than the second, mean over the label fractions and over "
+        "runs of the same seed; bars: 95 % t-interval. Triangles: supported, "
+        f"p < {ledger['level']:g} adjusted after Holm; "
         f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs). Few labels: "
         "fine-tuned with less than all; other images: pretrained on the first, fine-tuned on the second. Bars that "
         "reach the panel's edge go on beyond it. The table of claims has every number."

@@ -25,8 +25,11 @@ from tests.figures.synthetic import (
 
 DATABASES = 200
 METHODS = ("random_init", "supervised", "semixup", *CONTRASTIVE, "byol", "byol_tracin")
-COMPARED = ("byol", "byol_random", "byol_cosine", "byol_tracin")
-JUDGED = ("semi_supervised_over_byol", "partners_over_chance", "cheap", "over_random_partner", "over_cosine_partner")
+COMPARED = ("byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
+JUDGED = (
+    "semi_supervised_over_byol", "partners_over_chance", "cheap", "over_random_partner", "over_cosine_partner",
+    "oracle_over_byol",
+)  # fmt: skip
 
 
 def simulated(rng: np.random.Generator, effect: float, seeds: int = 5) -> Memory:
@@ -36,7 +39,7 @@ def simulated(rng: np.random.Generator, effect: float, seeds: int = 5) -> Memory
         luck = 0.05 * rng.normal()  # what runs of one seed share
         for method in COMPARED:
             settings = config(method, seed, evaluate__fractions=[0.01, 0.1, 1.0], evaluate__protocols=["finetune"])
-            gain = effect * (method == "byol_tracin")
+            gain = effect * (method in ("byol_tracin", "byol_oracle"))
             test = 0.5 + luck + 0.01 * (gain + rng.normal(size=3))
             points: dict[str, list] = {"test/finetune/balanced_accuracy": [[1.0, 10.0, 100.0], test]}
             facts: dict[str, Any] = {}

@@ -18,7 +18,16 @@ SEEDS = 4
 def studied() -> Memory:
     """One study of every kind of claim, and transfers from it."""
     memory = Memory()
-    methods = ("random_init", "supervised", *CONTRASTIVE, "byol", "byol_random", "byol_cosine", "byol_tracin")
+    methods = (
+        "random_init",
+        "supervised",
+        *CONTRASTIVE,
+        "byol",
+        "byol_random",
+        "byol_cosine",
+        "byol_tracin",
+        "byol_oracle",
+    )
     made = add_whole_study(memory, methods, seeds=SEEDS)
     add_transfers(
         memory, {key: run for key, run in made.items() if key[0] in ("byol", "byol_tracin")}, "pneumoniamnist"
@@ -31,7 +40,10 @@ def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_h
     drawing = effects.make(evidence)
     assert isinstance(drawing, Drawing)
     table = claims.judge(evidence, ledger)
-    names = ["semi_supervised_over_byol", "transfer_over_byol", "over_random_partner", "over_cosine_partner"]
+    names = [
+        "semi_supervised_over_byol", "transfer_over_byol", "over_random_partner", "over_cosine_partner",
+        "oracle_over_byol",
+    ]  # fmt: skip
     assert drawing.data["claim"].to_list() == names
     expected = table.set_index("label").loc[drawing.data["label"]]
     assert drawing.data["effect"].to_list() == expected["effect"].to_list()
