@@ -103,7 +103,7 @@ def _chosen(names: list[str]) -> list[Artefact]:
 
 
 def _parser() -> Parser:
-    listed = "\n".join(f"  {artefact.name:<18}{artefact.title}" for artefact in ARTEFACTS)
+    listed = "\n".join(f"  {artefact.name:<20}{artefact.title}" for artefact in ARTEFACTS)
     parser = Parser(
         prog="python -m figures",
         description="Draw every table and figure from the stored runs, and the page that shows them all.",
