@@ -118,7 +118,7 @@ def _check_value(key: str, value: Any, setting: Setting) -> None:
     if many and isinstance(value, str) and value.startswith("["):
         raise InputError(f'{key}={value}: the shell took the quotes; type it as "{key}={setting.value}"')
     if many and (not isinstance(value, list | tuple) or not value):
-        raise InputError(f"{key}={value!r} must be a list, such as {setting.value}")
+        raise InputError(f"{key}={value!r} must be a list of one or more, such as {setting.value}")
     if many and setting.length is not None and len(value) != setting.length:
         raise InputError(f"{key}={value!r} must have {setting.length} elements, such as {setting.value}")
     example = setting.value[0] if many else setting.value

@@ -88,7 +88,7 @@ def test_sources_are_marked_as_the_printed_config_marks_them_and_nested_as_the_c
         ({"evaluate.fractions": [0.1, 0]}, "evaluate.fractions=0 must be above 0 and at most 1"),
         ({"evaluate.fractions": [2]}, "evaluate.fractions=2 must be above 0 and at most 1"),
         ({"evaluate.fractions": 0.1}, "must be a list"),
-        ({"evaluate.fractions": []}, "must be a list"),
+        ({"evaluate.fractions": []}, "a list of one or more"),
         ({"seed": None}, "must be a whole number"),
     ],
 )
