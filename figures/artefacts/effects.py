@@ -2,20 +2,24 @@
 
 import functools
 import math
+import textwrap
 from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from figures import style
+from figures.answer import effect
 from figures.claims import NOT_SUPPORTED, SUPPORTED, TOO_FEW, judge, read
 from figures.evidence import Evidence
 from figures.products import Artefact, Drawing
 
-ROW, EDGE = 0.29, 0.62
-"""Inches of height that a study takes, and that the title and axis of a panel take."""
+LINE, EDGE = 0.165, 0.5
+"""Inches of height that a line of text takes, and that the axis takes."""
+
+ONE_COLUMN_LABEL = 26
+"""Letters of a line of a study's name where the figure is narrow."""
 
 LOOKS = {
     SUPPORTED: ("^", style.METHODS["byol_tracin"].colour, style.METHODS["byol_tracin"].colour),
@@ -40,45 +44,58 @@ def make(evidence: Evidence) -> Drawing | None:
 
 
 def _draw(shown: pd.DataFrame, titles: dict[str, str], width: float) -> Figure:
-    columns = min(len(titles), 2 if width == style.TWO_COLUMNS else 1)
-    groups = [shown[shown["claim"] == name] for name in titles]
-    heights = [EDGE + ROW * max(map(len, groups[i : i + columns])) for i in range(0, len(groups), columns)]
-    layout = ConstrainedLayoutEngine(wspace=0.06, hspace=0.06)
-    figure = Figure(figsize=(width, sum(heights)), layout=layout)
-    grid = figure.add_gridspec(len(heights), columns, height_ratios=heights)
-    first: Axes | None = None
-    for place, (rows, title) in enumerate(zip(groups, titles.values(), strict=True)):
-        panel = figure.add_subplot(grid[place // columns, place % columns], sharex=first)
-        first = first or panel
-        _panel(panel, rows, title)
-        panel.set_xlim(*_limits(shown))
-        if place + columns >= len(groups):
-            panel.set_xlabel("Points of the main test metric")
+    wide = width == style.TWO_COLUMNS
+    names = shown["study"].str.replace(", scale ", ", ", regex=False)
+    names = names if wide else names.map(lambda name: textwrap.fill(name, ONE_COLUMN_LABEL))
+    figure = Figure(figsize=(width, EDGE), layout="constrained")
+    panel = figure.add_subplot()
+    panel.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
+    down, ticks = 0.0, {}
+    for claim, title in titles.items():
+        _heading(panel, down, title)
+        down += 1.0
+        for row, name in zip(shown[shown["claim"] == claim].itertuples(), names[shown["claim"] == claim], strict=True):
+            more = 0.7 * name.count("\n")
+            middle = down + more / 2
+            _bar(panel, middle, row)
+            if wide:
+                _number(panel, middle, row)
+            ticks[middle] = name
+            down += 1 + more
+        down += 0.4
+    figure.set_figheight(EDGE + LINE * down)
+    panel.set_ylim(down - 0.4, -0.8)
+    panel.set_yticks(list(ticks), list(ticks.values()), fontsize=7.5, color=style.MUTED, linespacing=1.0)
+    panel.tick_params(axis="y", length=0)
+    panel.grid(axis="y", visible=False)
+    panel.spines["left"].set_visible(False)
+    panel.set_xlim(*_limits(shown))
+    panel.set_xlabel("Points of the main test metric")
     return figure
 
 
-def _panel(panel: Axes, rows: pd.DataFrame, title: str) -> None:
-    panel.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
-    for place, row in enumerate(rows.itertuples()):
-        _bar(panel, place, row)
-    panel.set_ylim(len(rows) - 0.6, -0.9)
-    panel.set_yticks([])
-    panel.grid(visible=False)  # the names of the studies stand where its lines would be
-    panel.spines["left"].set_visible(False)
-    panel.set_title(title)
+def _heading(panel: Axes, down: float, title: str) -> None:
+    text = panel.annotate(
+        title, (0.005, down), xycoords=("figure fraction", "data"), va="center", annotation_clip=False,
+        bbox={"facecolor": style.PAPER, "linewidth": 0, "pad": 1.5},
+    )  # fmt: skip
+    text.set_in_layout(False)
 
 
-def _bar(panel: Axes, place: int, row: Any) -> None:
+def _bar(panel: Axes, down: float, row: Any) -> None:
     marker, colour, filling = LOOKS[row.verdict]
     if math.isfinite(row.low):
-        panel.plot([row.low, row.high], [place, place], color=colour, zorder=2)
+        panel.plot([row.low, row.high], [down, down], color=colour, zorder=2)
     panel.plot(
-        row.effect, place, marker, color=colour, markersize=5, markerfacecolor=filling,
+        row.effect, down, marker, color=colour, markersize=5, markerfacecolor=filling,
         markeredgewidth=1.0 if filling == "none" else 0.0, zorder=3,
     )  # fmt: skip
+
+
+def _number(panel: Axes, down: float, row: Any) -> None:
     panel.annotate(
-        row.study.replace(", scale ", ", "), (0, place), (0, 3.5), xycoords=("axes fraction", "data"),
-        textcoords="offset points", fontsize=7.5, color=style.MUTED, va="bottom",
+        str(effect(row)), (1, down), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+        fontsize=7.5, color=style.MUTED, va="center_baseline",
     )  # fmt: skip
 
 
@@ -92,7 +109,7 @@ def _limits(shown: pd.DataFrame) -> tuple[float, float]:
 
 def _caption(ledger: dict[str, Any]) -> str:
     return (
-        "How much higher the first of each panel's two scores than the second, mean over the label fractions and over "
+        "How much higher the first of two methods scores than the second, mean over the label fractions and over "
         "runs of the same seed; bars: 95 % t-interval. Triangles: supported, "
         f"p < {ledger['level']:g} adjusted after Holm; "
         f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs). Few labels: "

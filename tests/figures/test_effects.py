@@ -1,5 +1,6 @@
 """The figure of effects and the answer in sentences: both say what the claims ledger says, and no more."""
 
+import itertools
 import math
 
 import numpy as np
@@ -47,16 +48,22 @@ def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_h
     assert drawing.data["claim"].to_list() == names
     expected = table.set_index("label").loc[drawing.data["label"]]
     assert drawing.data["effect"].to_list() == expected["effect"].to_list()
+    titles = [claim["short"] for claim in ledger["claim"] if claim["name"] in names]
     for width in (style.TWO_COLUMNS, style.ONE_COLUMN):
         figure = drawing.draw(width)
         assert figure.get_figwidth() == width
-        assert [panel.get_title(loc="left") or panel.get_title() for panel in figure.axes] == [
-            claim["short"] for claim in ledger["claim"] if claim["name"] in names
-        ]
-        for panel, row in zip(figure.axes, drawing.data.itertuples(), strict=True):
-            _, bar, mark = panel.lines
+        (panel,) = figure.axes
+        told = [text.get_text() for text in panel.texts]
+        numbers = [str(answer.effect(row)) for row in drawing.data.itertuples()] if width == style.TWO_COLUMNS else []
+        assert told == [each for pair in itertools.zip_longest(titles, numbers) for each in pair if each is not None]
+        labels = [label.get_text().replace("\n", " ") for label in panel.get_yticklabels()]
+        assert labels == [study.replace(", scale ", ", ") for study in drawing.data["study"]]
+        _, *lines = panel.lines
+        for bar, mark, place, row in zip(
+            lines[::2], lines[1::2], panel.get_yticks(), drawing.data.itertuples(), strict=True
+        ):
             assert list(bar.get_xdata()) == [row.low, row.high]
-            assert mark.get_xdata()[0] == row.effect
+            assert (mark.get_xdata()[0], mark.get_ydata()[0]) == (row.effect, place)
             assert (mark.get_marker(), mark.get_color(), mark.get_markerfacecolor()) == effects.LOOKS[row.verdict]
             low, high = panel.get_xlim()
             assert low < min(0, row.effect)
@@ -76,8 +83,8 @@ def test_too_few_runs_are_drawn_as_such_and_not_counted() -> None:
     drawing = effects.make(evidence)
     assert isinstance(drawing, Drawing)
     assert set(drawing.data["verdict"]) == {claims.TOO_FEW}
-    marks = [panel.lines[-1] for panel in drawing.draw(style.ONE_COLUMN).axes]
-    assert {mark.get_markerfacecolor() for mark in marks} == {"none"}
+    (panel,) = drawing.draw(style.ONE_COLUMN).axes
+    assert [mark.get_markerfacecolor() for mark in panel.lines[2::2]] == ["none"] * len(drawing.data)
     said = list(answer.sentences(ledger, claims.judge(evidence, ledger)))
     assert [line.endswith("Not judged, for want of runs.") for line in said] == [True] * 3
 
