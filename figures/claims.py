@@ -18,7 +18,7 @@ from figures.records import Study, aside
 from figures.scores import seed_scores
 from figures.series import Origin, Series
 from figures.stats import Difference, difference, estimate, holm
-from figures.timings import device_of, epoch_seconds
+from figures.timings import comparable_epoch_seconds, device_of
 from repro.errors import InputError
 
 LEDGER = Path(__file__).with_name("claims.toml")
@@ -213,10 +213,10 @@ def _partners(points: pd.DataFrame, one: Series) -> list[Answer]:
 
 
 def _time(one: Series, other: Series, at_most: float) -> Answer:
-    """Compare the time of an epoch; runs on other devices than the pair's other run say nothing."""
+    """Compare the time of an epoch; runs on other devices than the pair's other run, or without it, say nothing."""
     mine, theirs = ({run["config"]["seed"]: run for run in series.runs} for series in (one, other))
     ratios = {
-        seed: epoch_seconds(mine[seed]) / epoch_seconds(theirs[seed])
+        seed: comparable_epoch_seconds(mine[seed]) / comparable_epoch_seconds(theirs[seed])
         for seed in sorted(mine.keys() & theirs.keys())
         if device_of(mine[seed]) == device_of(theirs[seed])
     }

@@ -11,6 +11,17 @@ def epoch_seconds(run: Run) -> float:
     return seconds / run["config"]["pretrain"]["epochs"]
 
 
+def comparable_epoch_seconds(run: Run) -> float:
+    """Return the seconds of an epoch that can be held against another run's; NaN where they are not stored.
+
+    On a CPU they are those of the processor, since other work on the machine, or a pause, stretches all others.
+    """
+    if run["info"].get("provenance", {}).get("device_type") == "cuda":
+        return epoch_seconds(run)
+    seconds = float(run["info"].get("timings", {}).get("pretrain_processor_s", math.nan)) or math.nan
+    return seconds / run["config"]["pretrain"]["epochs"]
+
+
 def device_of(run: Run) -> str:
     """Return the name of the device that the run computed on."""
     return str(run["info"].get("provenance", {}).get("device", "unknown device"))

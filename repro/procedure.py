@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import resource
 import time
@@ -102,6 +103,8 @@ class Procedure:
             "interruptions": result.history.interruptions,
             "processes": processes.started(),
         }
+        if math.isfinite(result.history.processor_seconds):
+            self.timings["pretrain_processor_s"] = round(result.history.processor_seconds, 3)
         return result.encoder
 
     def _evaluated(self, encoder: Encoder) -> dict[str, float]:

@@ -15,7 +15,7 @@ from figures.records import Study
 from figures.series import Run, Series
 from figures.stats import estimate
 from figures.tables import MISSING, Cell, Grid, Group
-from figures.timings import device_of, epoch_seconds
+from figures.timings import comparable_epoch_seconds, device_of, epoch_seconds
 
 STATISTICS = {
     "epoch_s": "Epoch (s)",
@@ -56,7 +56,7 @@ def _measured(study: Study, series: Series, device: str) -> Iterator[tuple[Any, 
     runs = [run for run in series.runs if device_of(run) == device]
     base = study.trainer(BASELINE)
     bases = [] if base is None else [run for run in base.runs if device_of(run) == device]
-    byol = estimate(epoch_seconds(run) for run in bases).mean
+    byol = estimate(comparable_epoch_seconds(run) for run in bases).mean
     if not runs:
         return
     for statistic in STATISTICS:
@@ -75,7 +75,7 @@ def _of(run: Run, statistic: str, byol: float) -> float:
     devices = timings.get("processes", 1)
     found = {
         "epoch_s": epoch_seconds(run),
-        "over_byol": epoch_seconds(run) / byol,
+        "over_byol": comparable_epoch_seconds(run) / byol,
         "images_per_second": timings.get("images_per_second", math.nan) or math.nan,  # 0: resumed when all was done
         "peak_memory_mb": timings.get("peak_memory_mb", timings.get("process_peak_memory_mb", math.nan)),
         "pretrain_min": pretrain / 60,
@@ -102,7 +102,7 @@ def _caption(study: Study, data: pd.DataFrame) -> str:
     sentences = [
         "What a run took, as it timed itself on a machine that may have had other work: a record, not a benchmark.",
         f"Over {style.look(BASELINE).label}: an epoch against the mean epoch of {style.look(BASELINE).label} on the "
-        "same device.",
+        "same device; on a CPU by the processor's time, which other work does not stretch.",
     ]
     if any("process_peak_memory_mb" in run["info"].get("timings", {}) for run in study.own_runs):
         sentences.append("On a CPU, peak memory is that of the process, earlier runs in it included.")

@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ class History:
         metrics: name -> one value per epoch.
         batches: name -> float32 `[epochs, batches]`.
         seconds: time spent training, over all the processes that took part.
+        processor_seconds: what of their processors' time that took, which other work on the machine does not stretch;
+            NaN where a checkpoint of an older version did not tell.
         interruptions: how often it was resumed.
         choices: who was whose partner in the very last batch (see `Choices.read`); empty until then.
     """
@@ -33,16 +36,20 @@ class History:
     metrics: dict[str, list[float]] = field(default_factory=dict)
     batches: dict[str, torch.Tensor] = field(default_factory=dict)
     seconds: float = 0.0
+    processor_seconds: float = 0.0
     interruptions: int = 0
     choices: dict[str, torch.Tensor] = field(default_factory=dict)
 
-    def add(self, metrics: dict[str, float], batches: dict[str, torch.Tensor], seconds: float) -> None:
+    def add(
+        self, metrics: dict[str, float], batches: dict[str, torch.Tensor], seconds: float, processor_seconds: float
+    ) -> None:
         """Add an epoch: its metrics, its batch-by-batch statistics `[batches]`, and how long it took."""
         for name, value in metrics.items():
             self.metrics.setdefault(name, []).append(value)
         for name, row in batches.items():
             self.batches[name] = torch.cat([self.batches[name], row[None]]) if name in self.batches else row[None]
         self.seconds += seconds
+        self.processor_seconds += processor_seconds
 
 
 class Checkpoint:
@@ -90,7 +97,13 @@ class Checkpoint:
         tensors |= {f"metrics/{name}": torch.tensor(v, dtype=torch.float64) for name, v in history.metrics.items()}
         tensors |= {f"batches/{name}": values for name, values in history.batches.items()}
         tensors |= {f"choices/{name}": positions for name, positions in history.choices.items()}
-        about = {"images": images, "epoch": epoch, "seconds": history.seconds, "interruptions": history.interruptions}
+        about = {
+            "images": images,
+            "epoch": epoch,
+            "seconds": history.seconds,
+            "processor_seconds": history.processor_seconds,
+            "interruptions": history.interruptions,
+        }
         _write(self._file, tensors, {"about": json.dumps(about)})
 
     def keep(self, model: nn.Module, epoch: int, lr: float) -> None:
@@ -130,7 +143,8 @@ class Checkpoint:
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         metrics = {name: values.tolist() for name, values in below(tensors, "metrics/").items()}
         batches, choices = below(tensors, "batches/"), below(tensors, "choices/")
-        return about["epoch"], History(metrics, batches, about["seconds"], about["interruptions"] + 1, choices)
+        times = about["seconds"], about.get("processor_seconds", math.nan)
+        return about["epoch"], History(metrics, batches, *times, about["interruptions"] + 1, choices)
 
     def delete(self) -> None:
         """Remove the checkpoint: what it led to is stored."""

@@ -91,7 +91,7 @@ def pretrain(
     shown = processes.is_first()
     with Progress(title, settings["epochs"] * batches, done=done * batches, shown=shown) as progress:
         for epoch in range(done, settings["epochs"]):
-            start = time.monotonic()
+            start, used = time.monotonic(), time.process_time()
             values, by_batch = trainer.train_epoch(epoch, progress)
             if not math.isfinite(values["pretrain/loss"]):
                 raise InputError(
@@ -99,7 +99,7 @@ def pretrain(
                 )
             if values["pretrain/collapsed"]:
                 log.warning("epoch %d: %s", epoch + 1, COLLAPSE)
-            history.add(values, by_batch, time.monotonic() - start)
+            history.add(values, by_batch, time.monotonic() - start, time.process_time() - used)
             for name, value in values.items():
                 report(name, value, epoch + 1)
             last = epoch + 1 == settings["epochs"]

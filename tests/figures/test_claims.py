@@ -45,7 +45,7 @@ def simulated(rng: np.random.Generator, effect: float, seeds: int = 5) -> Memory
             facts: dict[str, Any] = {}
             if method in ("byol", "byol_tracin"):
                 ratio = (1.1 if method == "byol_tracin" else 1.0) * (1 + 0.01 * rng.normal())
-                facts["timings"] = {"pretrain_s": 40 * (ratio - 0.01 * gain), "evaluate_s": 1.0}
+                facts["timings"] = {"pretrain_processor_s": 40 * (ratio - 0.01 * gain), "evaluate_s": 1.0}
             if method == "byol_tracin":
                 chance = 0.48 + 0.003 * rng.normal()
                 points["partners/chance"] = [[1, 2], [0.5, chance]]
@@ -151,6 +151,30 @@ def test_a_label_fraction_that_one_method_lacks_is_left_out_and_that_is_said() -
 
     assert row["effect"] == pytest.approx(100 * np.mean([mean("byol_tracin", s) - mean("byol", s) for s in range(4)]))
     assert (row["verdict"], row["note"]) == (claims.SUPPORTED, "BYOL: both at 10 % and 50 % of the labels only")
+
+
+@pytest.mark.parametrize(("kind", "ratio"), [("cpu", 1.05), ("cuda", 3.0)])
+def test_on_a_cpu_the_time_that_other_work_took_does_not_count(kind: str, ratio: float) -> None:
+    memory = Memory()
+    for method, processor, elapsed in (("byol", 100.0, 100.0), ("byol_tracin", 105.0, 300.0)):
+        for seed in range(3):
+            more = 1 + 0.001 * seed * (method == "byol")
+            times = {"pretrain_processor_s": processor * more, "pretrain_s": elapsed * more, "evaluate_s": 1.0}
+            facts = {"provenance": {"device": "one", "device_type": kind}, "timings": times}
+            add(memory, config(method, seed), facts=facts)
+    row = claims.judge(all_evidence(memory), claims.read()).set_index("claim").loc["cheap"]
+    assert row["effect"] == pytest.approx(ratio, rel=2e-3)
+    assert row["verdict"] == (claims.SUPPORTED if kind == "cpu" else claims.NOT_SUPPORTED)
+
+
+def test_a_run_on_a_cpu_that_did_not_store_processor_time_is_no_evidence_of_cost() -> None:
+    memory = Memory()
+    for method, elapsed in (("byol", 100.0), ("byol_tracin", 30.0)):
+        for seed in range(3):
+            facts = {"provenance": {"device": "one", "device_type": "cpu"}, "timings": {"pretrain_s": elapsed + seed}}
+            add(memory, config(method, seed), "pretrain", facts=facts)
+    row = claims.judge(all_evidence(memory), claims.read()).set_index("claim").loc["cheap"]
+    assert (row["verdict"], row["pairs"]) == (claims.TOO_FEW, 0)
 
 
 def test_times_of_other_devices_are_not_compared() -> None:

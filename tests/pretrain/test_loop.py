@@ -1,5 +1,7 @@
 """The pretraining loop: resumable bit for bit, comparable across methods, and it learns."""
 
+import json
+import math
 import os
 import shutil
 import signal
@@ -12,7 +14,8 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load
+from safetensors import safe_open
+from safetensors.torch import load, save_file
 
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
@@ -220,6 +223,22 @@ def test_a_score_that_is_not_finite_stops_the_run_with_layer_and_step(tiny: Imag
     with pytest.raises(InputError, match=r"at step 1 the score of projector\.inner\.0 is not a finite number"):
         train(tiny, tmp_path, tracin__layers="heads")
     assert not (tmp_path / "latest.safetensors").exists()
+
+
+def test_processor_time_goes_on_over_a_cut_and_an_older_checkpoint_has_none(tiny: ImageSet, tmp_path: Path):
+    first, _ = train(tiny, tmp_path, pretrain__epochs=1)
+    assert first.history.processor_seconds > 0
+    resumed, _ = train(tiny, tmp_path, pretrain__epochs=2)
+    assert resumed.history.processor_seconds > first.history.processor_seconds
+    file = tmp_path / "latest.safetensors"
+    with safe_open(file, "pt") as archive:
+        tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+        about = json.loads(archive.metadata()["about"])
+    assert about.pop("processor_seconds") == resumed.history.processor_seconds
+    save_file(tensors, file, {"about": json.dumps(about)})
+    older, _ = train(tiny, tmp_path, pretrain__epochs=3)
+    assert math.isnan(older.history.processor_seconds)
+    assert older.history.seconds > resumed.history.seconds
 
 
 def test_a_damaged_checkpoint_is_named(tiny: ImageSet, tmp_path: Path):
