@@ -18,6 +18,9 @@ from repro.store import Finding, RunSource, examine, source_of
 
 COMMANDS = ("train", "pretrain", "evaluate")
 
+LONGEST = 60
+"""Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
+
 EXAMINED = ("expected", "metrics")
 """Parts of `info` that are most of a run's document, and only say whether it is whole."""
 
@@ -59,7 +62,7 @@ class Study:
         series: its series; also those whose every run is left out, so that the hole is seen.
         transfers: series that judge encoders pretrained on other images; they stand in a table of their own.
         left_out: its runs that are not drawn.
-        note: what tells it apart from others with the same images and scale; empty where there are none.
+        note: in what it differs from a greater one with the same images and scale; empty where there is none.
     """
 
     key: str
@@ -270,18 +273,20 @@ def _what(run: Run) -> str:
 
 
 def _in_order(studies: list[Study]) -> tuple[Study, ...]:
-    """Return the studies with folders and notes: real images first, then those with most runs, then the newest."""
+    """Return the studies with folders and notes: real images first, then those with most runs, then the newest.
+
+    Of several with the same images and scale the greatest has the plain name; the others say how they differ from it.
+    """
     alike: dict[str, list[Study]] = {}
     for study in studies:
         if study.series and not aside(study, studies):
             alike.setdefault(_folder(study), []).append(study)
     named = {study.key: dataclasses.replace(study, folder=_folder(study)) for study in studies}
     for folder, found in alike.items():
-        if len(found) > 1:
-            notes = tell_apart({study.key: _shared_settings(study) for study in found})
-            for study in found:
-                note = notes[study.key] or f"images {str(study.data.get('sha256'))[:8]}"
-                named[study.key] = dataclasses.replace(study, folder=f"{folder}-{study.key}", note=note)
+        first, *others = sorted(found, key=lambda study: (-len(study.runs), study.runs[0]["_id"]))
+        for study in others:
+            note = _note(study, first)
+            named[study.key] = dataclasses.replace(study, folder=f"{folder}-{_fit(note, study.key)}", note=note)
     return tuple(sorted(named.values(), key=lambda s: (s.phantom, -len(s.runs), -s.runs[-1]["_id"], s.folder)))
 
 
@@ -291,6 +296,18 @@ def _shared_settings(study: Study) -> dict[str, str]:
     return {name: value for name, value in settings_of(study.runs).items() if not name.startswith(own)}
 
 
+def _note(study: Study, first: Study) -> str:
+    """Return in what a study differs from another with the same images and scale."""
+    notes = tell_apart({one.key: _shared_settings(one) for one in (study, first)})
+    return notes[study.key] or f"images {str(study.data.get('sha256'))[:8]}"
+
+
 def _folder(study: Study) -> str:
     data = study.config["data"]
-    return re.sub(r"[^\w.+-]+|^\.+", "_", f"{data['name']}-{data['split']}-{data['size']}px-{study.scale}")
+    return _fit(f"{data['name']}-{data['split']}-{data['size']}px-{study.scale}")
+
+
+def _fit(name: str, instead: str = "") -> str:
+    """Return a name fit for a folder; `instead` where it would not tell the name any more, or be a long one."""
+    fit = re.sub(r"[^\w.+=-]+|^\.+", "_", name)
+    return instead if instead and (fit != name or len(fit) > LONGEST) else fit

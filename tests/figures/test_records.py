@@ -2,7 +2,7 @@ import json
 
 from figures import records, style
 from figures.registry import ARTEFACTS
-from tests.figures.synthetic import add, add_study, captions_of, config, retell
+from tests.figures.synthetic import Memory, add, add_study, captions_of, config, retell
 
 STUDY = "dermamnist-official-28px-smoke"
 
@@ -47,13 +47,24 @@ def test_studies_that_may_not_be_compared_have_folders_of_their_own(database) ->
     add_study(database, ("byol",), seeds=1, pretrain__epochs=21)
     add_study(database, ("byol",), seeds=3, data__name="phantom")
     studies = records.read(database).studies
-    keys = {len(s.runs): s.key for s in studies if s.folder.startswith(STUDY)}
     assert [s.folder for s in studies] == [
-        f"{STUDY}-{keys[2]}",
-        f"{STUDY}-{keys[1]}",
+        STUDY,
+        f"{STUDY}-pretrain.epochs=21",
         "dermamnist-official-64px-smoke",
         "phantom-official-28px-smoke",
     ]
+
+
+def test_a_study_that_differs_in_much_or_in_odd_letters_has_its_hash_for_a_folder() -> None:
+    memory = Memory()
+    add_study(memory, ("byol",), seeds=2)
+    add_study(memory, ("byol",), seeds=1, pretrain__epochs=21, evaluate__finetune={"steps": 7}, augment={"flip": 0.1})
+    add_study(memory, ("byol",), seeds=1, augment={"flip": "a/b"})
+    studies = records.read(memory).studies
+    greatest, *others = sorted(studies, key=lambda study: study.folder)
+    assert (greatest.folder, greatest.note) == (STUDY, "")
+    assert {study.folder for study in others} == {f"{STUDY}-{study.key}" for study in others}
+    assert all("augment.flip=" in study.note for study in others)
 
 
 def test_sidecar_query_finds_the_runs_and_metrics_drawn(database, draw) -> None:
