@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from figures.claims import SUPPORTED, TOO_FEW
+from figures.claims import OPPOSITE, SUPPORTED, TOO_FEW
 from figures.tables import Cell
 
 TOLD = 3
@@ -29,8 +29,9 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
 def effect(row: Any) -> Cell:
     """Return the effect of a row of `claims.judge` as it is printed, with half the width of its interval."""
     digits, sign, unit = (2, "", " ×") if row.unit == "ratio" else (1, "+", "")
-    text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−") + unit
-    return Cell(text, f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else "")
+    text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−")
+    text = text.removeprefix("+") if float(f"{row.effect:.{digits}f}") == 0 else text
+    return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else "")
 
 
 def _said(rows: pd.DataFrame) -> str:
@@ -42,7 +43,9 @@ def _said(rows: pd.DataFrame) -> str:
     else:
         least, *_, greatest = (_one(row) for row in rows.sort_values("effect", kind="stable").itertuples())
         effects = f"from {least} to {greatest}"
-    return f"**Supported in {supported} of {len(rows)} {many}**: {effects}"
+    opposite = (rows["verdict"] == OPPOSITE).sum()
+    against = f", the opposite in {opposite}" if opposite else ""
+    return f"**Supported in {supported} of {len(rows)} {many}{against}**: {effects}"
 
 
 def _one(row: Any) -> str:

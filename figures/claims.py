@@ -1,4 +1,4 @@
-"""The claims of `claims.toml`, judged by the stored runs: supported, not supported, or too few runs."""
+"""The claims of `claims.toml`, judged by the stored runs: supported, not supported, the opposite, or too few runs."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ import pandas as pd
 from figures import captions, style
 from figures.differences import MEAN, gains
 from figures.evidence import Evidence
-from figures.partners import over_chance
+from figures.partners import gain_over, stroke_of
 from figures.records import Study, aside
 from figures.scores import seed_scores
 from figures.series import Origin, Series
@@ -23,11 +23,11 @@ from repro.errors import InputError
 
 LEDGER = Path(__file__).with_name("claims.toml")
 
-SUPPORTED, NOT_SUPPORTED, TOO_FEW = "supported", "not supported", "too few runs"
+SUPPORTED, NOT_SUPPORTED, OPPOSITE, TOO_FEW = "supported", "not supported", "opposite", "too few runs"
 
 NEEDED: dict[str, set[str]] = {
     "scores": {"against", "transfer", "protocol", "percent_below"},
-    "partners": set(),
+    "partners": {"than"},
     "time": {"against", "at_most"},
 }
 """Kind of a claim -> the keys it has beside those of every claim."""
@@ -42,8 +42,9 @@ OF_ALL = {"name", "short", "headline", "text", "source", "kind", "method"}
 
 COLUMNS = (
     "claim", "label", "study", "verdict", "effect", "low", "high", "unit", "pairs", "p", "p_holm", "against", "note",
-    "runs",
+    "each", "runs",
 )  # fmt: skip
+"""`each` has the difference (or ratio) of every pair, as seed:value; of partners as run:value."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class Answer:
     Args:
         gain: what is tested, in favour of the claim where its mean is positive.
         effect: mean, low and high of what is printed.
-        against: name of the method that is compared with; empty for none.
+        against: name of what is compared with.
+        each: what is printed, pair by pair, by seed or run.
         runs: ids of the runs behind it.
         note: what a reader has to know of it.
     """
@@ -75,8 +77,16 @@ class Answer:
     gain: Difference
     effect: tuple[float, float, float]
     against: str
+    each: str
     runs: tuple[int, ...]
     note: str = ""
+
+    @property
+    def doubt(self) -> float:
+        """The one-sided p-value of the claim: small where the runs speak for it, near 1 where they speak against it."""
+        if not math.isfinite(self.gain.p):
+            return 1.0
+        return self.gain.p / 2 if self.gain.mean > 0 else 1 - self.gain.p / 2
 
 
 def read(path: Path = LEDGER) -> dict[str, Any]:
@@ -115,8 +125,8 @@ def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
     rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"])]
     table = pd.DataFrame(rows, columns=[*COLUMNS, "favour", "family"])
     table["p_holm"] = table.groupby("family", sort=False)["p"].transform(lambda p: holm(list(p)))
-    proven = table["favour"] & (table["p_holm"] < ledger["level"])
-    table.loc[table["verdict"] == NOT_SUPPORTED, "verdict"] = proven.map({True: SUPPORTED, False: NOT_SUPPORTED})
+    proven = (table["verdict"] == NOT_SUPPORTED) & (table["p_holm"] < ledger["level"])
+    table.loc[proven, "verdict"] = table["favour"].map({True: SUPPORTED, False: OPPOSITE})
     return table[list(COLUMNS)]
 
 
@@ -127,29 +137,40 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int) -> list[tuple[Any, ..
         answers, missing = _answers(evidence, claim, place)
         if not answers:
             continue
-        weakest = max(answers, key=_weakness)
+        weakest = max(answers, key=lambda answer: (answer.doubt, -answer.gain.mean))
+        several = len(claim.get("against", ())) > 1
         fewest = min(answer.gain.pairs for answer in answers)
         lacking = [f"no runs of {captions.listing(missing)}"] if missing else []
         lacking += [f"{fewest} of {pairs} pairs"] if fewest < pairs else []
-        verdict, p = (TOO_FEW, math.nan) if lacking else (NOT_SUPPORTED, weakest.gain.p)
+        # All of several have to be beaten, so no p is smaller than that of the weakest comparison; and that one of
+        # them is not beaten does not make the opposite of the claim.
+        p = min(1.0, 2 * weakest.doubt) if several and math.isfinite(weakest.gain.p) else weakest.gain.p
+        verdict, p = (TOO_FEW, math.nan) if lacking else (NOT_SUPPORTED, p)
         equal = ["all differences are equal, so there is no test"] if not lacking and math.isnan(p) else []
         note = "; ".join([*lacking, *equal, *dict.fromkeys(answer.note for answer in answers if answer.note)])
-        against = captions.listing([answer.against for answer in answers if answer.against])
+        against = f"{weakest.against}, of {len(answers)}" if several else weakest.against
         runs = " ".join(map(str, sorted({run for answer in answers for run in answer.runs})))
         label = f"{claim['name']}: {place.title}"
         rows.append(
             (claim["name"], label, place.title, verdict, *weakest.effect, UNITS[claim["kind"]], fewest, p, math.nan,
-             against, note, runs, weakest.gain.mean > 0, place.study.key)
+             against, note, weakest.each, runs, weakest.gain.mean > 0, f"{place.study.key} {claim['source']}")
         )  # fmt: skip
-    nowhere = (math.nan, math.nan, math.nan, UNITS[claim["kind"]], 0, math.nan, math.nan, "", NOWHERE, "", False, "")
+    nowhere = (
+        math.nan,
+        math.nan,
+        math.nan,
+        UNITS[claim["kind"]],
+        0,
+        math.nan,
+        math.nan,
+        "",
+        NOWHERE,
+        "",
+        "",
+        False,
+        "",
+    )
     return rows or [(claim["name"], claim["name"], "", TOO_FEW, *nowhere)]
-
-
-def _weakness(answer: Answer) -> tuple[bool, float, float]:
-    """Return a sort key: the higher, the less an answer speaks for the claim."""
-    gain, against = answer.gain, not answer.gain.mean > 0
-    p = gain.p if math.isfinite(gain.p) else 1.0
-    return (against, -p if against else p, -gain.mean)
 
 
 def _places(evidence: Evidence, claim: Claim) -> Iterator[Place]:
@@ -178,7 +199,7 @@ def _answers(evidence: Evidence, claim: Claim, place: Place) -> tuple[list[Answe
     assert one is not None
     points = evidence.points_of(place.study)
     if claim["kind"] == "partners":
-        return _partners(points, one), []
+        return _partners(points, one, claim["than"]), []
     answers, missing = [], []
     for method in claim["against"]:
         other = _standing(claim, place, method)
@@ -198,7 +219,7 @@ def _scores(claim: Claim, study: Study, points: pd.DataFrame, one: Series, other
     stored = scores[asked & scores["series"].isin([one.key, other.key])]
     table = gains(stored, one, other)
     gain = table[MEAN].droplevel("protocol").dropna()
-    answer = _answer(difference(gain), 100, other, _ids(gain.index, one, other))
+    answer = _answer(gain, 100, other.label, _ids(gain.index, one, other))
     compared = [percent for percent in table.columns if percent != MEAN]
     if len(compared) == stored["percent"].nunique():
         return answer
@@ -206,10 +227,10 @@ def _scores(claim: Claim, study: Study, points: pd.DataFrame, one: Series, other
     return dataclasses.replace(answer, note=f"{other.label}: both at {told} of the labels only")
 
 
-def _partners(points: pd.DataFrame, one: Series) -> list[Answer]:
-    """Compare the same-label rate of the partners that trained with that of random partners, in the last epoch."""
-    gain = over_chance(points, one)
-    return [_answer(difference(gain), 100, None, tuple(gain.index))] if len(gain) else []
+def _partners(points: pd.DataFrame, one: Series, than: str) -> list[Answer]:
+    """Compare the same-label rate of the partners that trained with that of another selector, in the last epoch."""
+    gain = gain_over(points, one, than)
+    return [_answer(gain, 100, stroke_of(than).label, tuple(gain.index))] if len(gain) else []
 
 
 def _time(one: Series, other: Series, at_most: float) -> Answer:
@@ -220,15 +241,21 @@ def _time(one: Series, other: Series, at_most: float) -> Answer:
         for seed in sorted(mine.keys() & theirs.keys())
         if device_of(mine[seed]) == device_of(theirs[seed])
     }
-    ratios = {seed: ratio for seed, ratio in ratios.items() if math.isfinite(ratio)}
-    ratio = estimate(ratios.values())
-    answer = _answer(difference(at_most - ratio for ratio in ratios.values()), 1, other, _ids(ratios, one, other))
-    return dataclasses.replace(answer, effect=(ratio.mean, ratio.low, ratio.high))
+    known = pd.Series({seed: ratio for seed, ratio in ratios.items() if math.isfinite(ratio)}, dtype=float)
+    ratio = estimate(known)
+    answer = _answer(at_most - known, 1, f"{at_most:g} × {other.label}", _ids(known.index, one, other))
+    note = "processor time was not stored" if len(known) < len(ratios) else ""
+    return dataclasses.replace(answer, effect=(ratio.mean, ratio.low, ratio.high), each=_told(known), note=note)
 
 
-def _answer(gain: Difference, factor: float, other: Series | None, runs: tuple[int, ...]) -> Answer:
+def _answer(gains: pd.Series, factor: float, against: str, runs: tuple[int, ...]) -> Answer:
+    gain = difference(gains)
     effect = (factor * gain.mean, factor * gain.low, factor * gain.high)
-    return Answer(gain, effect, "" if other is None else other.label, runs)
+    return Answer(gain, effect, against, _told(factor * gains), runs)
+
+
+def _told(values: pd.Series) -> str:
+    return " ".join(f"{pair}:{value:.6g}" for pair, value in values.items())
 
 
 def _ids(seeds: Iterable[int], *series: Series) -> tuple[int, ...]:

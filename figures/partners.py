@@ -20,17 +20,19 @@ def measuring(study: Study, points: pd.DataFrame) -> list[Series]:
     return [series for series in study.series if series.key in measured]
 
 
-def over_chance(points: pd.DataFrame, series: Series) -> pd.Series:
-    """Return, by run id, how much more often than chance TracIn's partners shared a label in the last epoch.
+def gain_over(points: pd.DataFrame, series: Series, other: str = CHANCE) -> pd.Series:
+    """Return, by run id, how much more often TracIn's partners shared a label than another selector's, at the end.
 
     Args:
         points: of `points.final`.
         series: runs that TracIn's partners trained.
+        other: whose partners; a selector that was measured in the same runs, or CHANCE.
     """
     mine = points[points["series"] == series.key]
     name = f"partners/tracin_{series.runs[0]['config']['tracin']['normalize']}/same_label"
-    same, chance = (mine[mine["name"] == n].set_index(["run_id", "step"])["value"] for n in (name, "partners/chance"))
-    return (same - chance).dropna().droplevel("step")  # both of the same epoch
+    theirs = "partners/chance" if other == CHANCE else f"partners/{other}/same_label"
+    same, than = (mine[mine["name"] == n].set_index(["run_id", "step"])["value"] for n in (name, theirs))
+    return (same - than).dropna().droplevel("step")  # both of the same epoch
 
 
 def selector_of(metric: str) -> str:

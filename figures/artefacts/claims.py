@@ -39,9 +39,12 @@ def _caption(ledger: dict[str, Any]) -> str:
     return (
         "[A]: the paper's abstract, in our words; [us]: our own question. "
         "Effect: mean difference between runs of the same seed ± half-width of its 95 % t-interval, in points of the "
-        "main test metric or of the same-label rate, or a ratio of times (×); of several comparisons the weakest. "
+        "main test metric or of the same-label rate, or a ratio of times (×); of several rivals that of the one which "
+        "speaks least for the claim. Intervals are over seeds: other test images or another division would give other "
+        "numbers, too. "
         f"Supported: the effect is in the claim's favour and p < {ledger['level']:g}, by a two-sided paired t-test "
-        "adjusted after Holm for the claims judged in the same study; against several methods all have to be beaten. "
+        "adjusted after Holm for the claims of the same source judged in the same study; opposite: the same, but "
+        "against the claim. Several rivals all have to be beaten. "
         f"Too few runs: fewer than {ledger['pairs']} pairs, or a method without runs. What runs do not support they do "
         "not refute."
     )

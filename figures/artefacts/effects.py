@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.answer import effect
-from figures.claims import NOT_SUPPORTED, SUPPORTED, TOO_FEW, judge, read
+from figures.claims import NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW, judge, read
 from figures.evidence import Evidence
 from figures.products import Artefact, Drawing
 
@@ -23,6 +23,7 @@ ONE_COLUMN_LABEL = 26
 
 LOOKS = {
     SUPPORTED: ("^", style.METHODS["byol_tracin"].colour, style.METHODS["byol_tracin"].colour),
+    OPPOSITE: ("v", style.INK, style.INK),
     NOT_SUPPORTED: ("X", style.METHODS["random_init"].colour, style.METHODS["random_init"].colour),
     TOO_FEW: ("o", style.METHODS["random_init"].colour, "none"),
 }
@@ -50,6 +51,7 @@ def _draw(shown: pd.DataFrame, titles: dict[str, str], width: float) -> Figure:
     figure = Figure(figsize=(width, EDGE), layout="constrained")
     panel = figure.add_subplot()
     panel.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
+    limits = _limits(shown)
     down, ticks = 0.0, {}
     for claim, title in titles.items():
         _heading(panel, down, title)
@@ -57,7 +59,7 @@ def _draw(shown: pd.DataFrame, titles: dict[str, str], width: float) -> Figure:
         for row, name in zip(shown[shown["claim"] == claim].itertuples(), names[shown["claim"] == claim], strict=True):
             more = 0.7 * name.count("\n")
             middle = down + more / 2
-            _bar(panel, middle, row)
+            _bar(panel, middle, row, limits)
             if wide:
                 _number(panel, middle, row)
             ticks[middle] = name
@@ -69,7 +71,7 @@ def _draw(shown: pd.DataFrame, titles: dict[str, str], width: float) -> Figure:
     panel.tick_params(axis="y", length=0)
     panel.grid(axis="y", visible=False)
     panel.spines["left"].set_visible(False)
-    panel.set_xlim(*_limits(shown))
+    panel.set_xlim(*limits)
     panel.set_xlabel("Points of the main test metric")
     return figure
 
@@ -82,10 +84,13 @@ def _heading(panel: Axes, down: float, title: str) -> None:
     text.set_in_layout(False)
 
 
-def _bar(panel: Axes, down: float, row: Any) -> None:
+def _bar(panel: Axes, down: float, row: Any, limits: tuple[float, float]) -> None:
     marker, colour, filling = LOOKS[row.verdict]
     if math.isfinite(row.low):
         panel.plot([row.low, row.high], [down, down], color=colour, zorder=2)
+    for edge, arrow, beyond in zip(limits, "<>", (row.low < limits[0], row.high > limits[1]), strict=True):
+        if beyond:
+            panel.scatter(edge, down, s=14, marker=arrow, color=colour, linewidth=0, clip_on=False, zorder=3)
     panel.plot(
         row.effect, down, marker, color=colour, markersize=5, markerfacecolor=filling,
         markeredgewidth=1.0 if filling == "none" else 0.0, zorder=3,
@@ -94,8 +99,8 @@ def _bar(panel: Axes, down: float, row: Any) -> None:
 
 def _number(panel: Axes, down: float, row: Any) -> None:
     panel.annotate(
-        str(effect(row)), (1, down), (6, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-        fontsize=7.5, color=style.MUTED, va="center_baseline",
+        f"{effect(row)} ({row.pairs})", (1, down), (6, 0), xycoords=("axes fraction", "data"),
+        textcoords="offset points", fontsize=7.5, color=style.MUTED, va="center_baseline",
     )  # fmt: skip
 
 
@@ -110,11 +115,11 @@ def _limits(shown: pd.DataFrame) -> tuple[float, float]:
 def _caption(ledger: dict[str, Any]) -> str:
     return (
         "How much higher the first of two methods scores than the second, mean over the label fractions and over "
-        "runs of the same seed; bars: 95 % t-interval. Triangles: supported, "
-        f"p < {ledger['level']:g} adjusted after Holm; "
+        "runs of the same seed; bars: 95 % t-interval, in brackets the pairs. Triangles: supported, "
+        f"p < {ledger['level']:g} adjusted after Holm (pointing down: the opposite); "
         f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs). Few labels: "
-        "fine-tuned with less than all; other images: pretrained on the first, fine-tuned on the second. Bars that "
-        "reach the panel's edge go on beyond it. The table of claims has every number."
+        "fine-tuned with less than all; other images: pretrained on the first, fine-tuned on the second. Bars with an "
+        "arrow go on beyond the edge. The table of claims has every number."
     )
 
 
@@ -122,8 +127,7 @@ def _alt(shown: pd.DataFrame, titles: dict[str, str]) -> str:
     said = []
     for name, title in titles.items():
         rows = shown[shown["claim"] == name]
-        each = zip(rows["study"], rows["effect"], rows["verdict"], strict=True)
-        told = [f"{study} {effect:+.1f} points, {verdict}" for study, effect, verdict in each]
+        told = [f"{row.study} {effect(row)} points, {row.verdict}" for row in rows.itertuples()]
         said.append(f"{title}: {'; '.join(told)}.")
     return " ".join(said)
 

@@ -1,15 +1,16 @@
 """The sensitivity table: what changes if one setting of the paper's method does, and all others stay."""
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from figures import captions, style
-from figures.cells import cell, intervals, most_seeds, seeds_cell
+from figures.cells import cell, intervals, most_seeds, seeds_cell, signed
 from figures.differences import MEAN, gains
 from figures.evidence import Evidence
-from figures.partners import over_chance
+from figures.partners import gain_over
 from figures.products import Artefact, Table
 from figures.records import VARIED, Study, aside, same_images
 from figures.scores import seed_scores
@@ -17,7 +18,7 @@ from figures.series import Series, differing, flat
 from figures.stats import difference, estimate
 from figures.tables import MISSING, Cell, Grid, Group
 
-OVER_CHANCE, GAIN = "partners_over_chance", "finetune_over_reference"
+OVER_CHANCE, GAIN = SIGNED = "partners_over_chance", "finetune_over_reference"
 
 COLUMNS = (
     "study_key", "study", "setting", "value", "label", "reference", "statistic", "seeds", "undefined", "mean", "low",
@@ -105,7 +106,7 @@ def _measured(
         ids_of_base = {run["config"]["seed"]: run["_id"] for run in base.runs}
         runs = " ".join(f"{ids[seed]} {ids_of_base[seed]}" for seed in gain.index.get_level_values("seed"))
         yield (*head, GAIN, gained.pairs, 0, gained.mean, gained.low, gained.high, runs)
-    over = over_chance(points[other.key], one)
+    over = gain_over(points[other.key], one)
     found = estimate(over)
     runs = " ".join(map(str, over.index))
     yield (*head, OVER_CHANCE, found.seeds, found.undefined, found.mean, found.low, found.high, runs)
@@ -127,8 +128,14 @@ def _told(value: Any) -> str:
 def _row(rows: pd.DataFrame, shown: Mapping[str, str]) -> list[Cell]:
     by_statistic = {row.statistic: row for row in rows.itertuples()}
     seeds = most_seeds(rows)
-    cells = [cell(by_statistic[name], seeds) if name in by_statistic else Cell(MISSING) for name in shown]
-    return [*cells, seeds_cell(rows)]
+    return [*(_told_of(by_statistic.get(name), seeds) for name in shown), seeds_cell(rows)]
+
+
+def _told_of(row: Any, seeds: int) -> Cell:
+    if row is None:
+        return Cell(MISSING)
+    plain = cell(row, seeds)
+    return dataclasses.replace(plain, text=signed(row).text) if row.seeds and row.statistic in SIGNED else plain
 
 
 def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
@@ -142,8 +149,8 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     runs = [run for study in evidence.studies for one in study.series if one.method == VARIED for run in one.runs]
     sentences = [
         "One setting changed at a time; the paper's abstract gives none of them. Test metric: mean over the label "
-        "shares; over the reference: paired by seed; partners: how much more often than chance they share the image's "
-        "label in the last epoch.",
+        "shares; over the reference: mean difference over the seeds that both have; partners: how much more often than "
+        "chance they share the image's label in the last epoch.",
         *intervals(data, runs),
         "Nothing is tested here: there are many rows.",
         f"{MISSING}: does not apply, or no stored run gives it.",

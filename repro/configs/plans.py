@@ -78,7 +78,7 @@ _MORE: dict[str, tuple[Any, ...]] = {
 }
 """What else could keep the additional positive from helping: when, how and whom it pulls, capacity, views."""
 
-_COMPARED = ("byol", "byol_cosine", "byol_tracin", "byol_oracle")
+_COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")
 
 PLANS = {
     "smoke": Plan(

@@ -42,8 +42,8 @@ def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_h
     assert isinstance(drawing, Drawing)
     table = claims.judge(evidence, ledger)
     names = [
-        "semi_supervised_over_byol", "transfer_over_byol", "over_random_partner", "over_cosine_partner",
-        "oracle_over_byol",
+        "semi_supervised_over_byol", "transfer_over_byol", "byol_over_random", "over_random_partner",
+        "over_cosine_partner", "oracle_over_byol",
     ]  # fmt: skip
     assert drawing.data["claim"].to_list() == names
     expected = table.set_index("label").loc[drawing.data["label"]]
@@ -54,7 +54,11 @@ def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_h
         assert figure.get_figwidth() == width
         (panel,) = figure.axes
         told = [text.get_text() for text in panel.texts]
-        numbers = [str(answer.effect(row)) for row in drawing.data.itertuples()] if width == style.TWO_COLUMNS else []
+        numbers = (
+            [f"{answer.effect(row)} ({SEEDS})" for row in drawing.data.itertuples()]
+            if width == style.TWO_COLUMNS
+            else []
+        )
         assert told == [each for pair in itertools.zip_longest(titles, numbers) for each in pair if each is not None]
         labels = [label.get_text().replace("\n", " ") for label in panel.get_yticklabels()]
         assert labels == [study.replace(", scale ", ", ") for study in drawing.data["study"]]
