@@ -93,18 +93,18 @@ def test_too_few_runs_are_drawn_as_such_and_not_counted() -> None:
     assert [line.endswith("Not judged, for want of runs.") for line in said] == [True] * 3
 
 
-@pytest.mark.parametrize(("effect", "supported"), [(8.0, 1), (-8.0, 0)])
-def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_interval(effect: float, supported: int):
+@pytest.mark.parametrize(("effect", "counts"), [(8.0, "1 of 1 study"), (-8.0, "0 of 1 study, the opposite in 1")])
+def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_interval(effect: float, counts: str):
     evidence, ledger = all_evidence(simulated(np.random.default_rng(1), effect)), claims.read()
     table = claims.judge(evidence, ledger)
     few, other, partners = answer.sentences(ledger, table)
     row = table.set_index("claim").loc["semi_supervised_over_byol"]
     sign = "+" if row["effect"] > 0 else "−"
     interval = f"{sign}{abs(row['effect']):.1f} ± {row['high'] - row['effect']:.1f} points ({row['study']})."
-    assert few.startswith(f"*{ledger['claim'][0]['text']}* **Supported in {supported} of 1 study**: {sign}")
+    assert few.startswith(f"*{ledger['claim'][0]['text']}* **Supported in {counts}**: {sign}")
     assert few.endswith(interval)
     assert other.endswith("Not judged, for want of runs.")
-    assert f"**Supported in {supported} of 1 study**" in partners
+    assert f"**Supported in {counts}**" in partners
 
 
 def test_nothing_is_drawn_where_nothing_can_be_compared() -> None:
