@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from figures import captions, style
-from figures.differences import MEAN, gains
+from figures.differences import MEAN, gains, one_by_one
 from figures.evidence import Evidence
 from figures.partners import gain_over, stroke_of
 from figures.records import Study, aside
@@ -245,17 +245,13 @@ def _time(one: Series, other: Series, at_most: float) -> Answer:
     ratio = estimate(known)
     answer = _answer(at_most - known, 1, f"{at_most:g} × {other.label}", _ids(known.index, one, other))
     note = "processor time was not stored" if len(known) < len(ratios) else ""
-    return dataclasses.replace(answer, effect=(ratio.mean, ratio.low, ratio.high), each=_told(known), note=note)
+    return dataclasses.replace(answer, effect=(ratio.mean, ratio.low, ratio.high), each=one_by_one(known), note=note)
 
 
 def _answer(gains: pd.Series, factor: float, against: str, runs: tuple[int, ...]) -> Answer:
     gain = difference(gains)
     effect = (factor * gain.mean, factor * gain.low, factor * gain.high)
-    return Answer(gain, effect, against, _told(factor * gains), runs)
-
-
-def _told(values: pd.Series) -> str:
-    return " ".join(f"{pair}:{value:.6g}" for pair, value in values.items())
+    return Answer(gain, effect, against, one_by_one(factor * gains), runs)
 
 
 def _ids(seeds: Iterable[int], *series: Series) -> tuple[int, ...]:

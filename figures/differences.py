@@ -17,8 +17,9 @@ MEAN = "mean"
 """Stands for a label fraction where the mean over all fractions of a run is compared."""
 
 COLUMNS = (
-    "protocol", "method", "label", "series", "percent", "seeds", "mean", "low", "high", "p", "p_holm", "runs",
+    "protocol", "method", "label", "series", "percent", "seeds", "mean", "low", "high", "p", "p_holm", "each", "runs",
 )  # fmt: skip
+"""`each` has the difference of every pair, as seed:value."""
 
 
 def differences(study: Study, points: pd.DataFrame) -> pd.DataFrame:
@@ -60,6 +61,11 @@ def gains(scores: pd.DataFrame, series: Series, base: Series) -> pd.DataFrame:
     return found.assign(**{MEAN: found.mean(axis=1, skipna=False)})
 
 
+def one_by_one(values: pd.Series) -> str:
+    """Return values as text, each after its index: "0:1.5 1:-0.25"."""
+    return " ".join(f"{index}:{value:.6g}" for index, value in values.items())
+
+
 def _by_seed(scores: pd.DataFrame, series: Series) -> pd.DataFrame:
     return scores[scores["series"] == series.key].pivot(index=["protocol", "seed"], columns="percent", values="value")
 
@@ -74,4 +80,4 @@ def _against(base: Series, series: Series, scores: pd.DataFrame) -> Iterator[tup
             runs = " ".join(str(ids[one.key][seed]) for seed in found.index for one in (series, base))
             p = result.p if percent == MEAN else math.nan
             cell = (protocol, series.method, series.label, series.key, percent)
-            yield (*cell, result.pairs, result.mean, result.low, result.high, p, runs)
+            yield (*cell, result.pairs, result.mean, result.low, result.high, p, one_by_one(found), runs)

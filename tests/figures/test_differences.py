@@ -54,6 +54,10 @@ def test_differences_are_paired_by_seed_and_the_mean_is_tested_against_all_metho
         assert rows["p"].drop(MEAN).isna().all()
         raw[method] = stats.ttest_1samp(gain.mean(axis=1), 0).pvalue
         assert rows.loc[MEAN, "p"] == pytest.approx(raw[method])
+        told = dict(pair.split(":") for pair in rows.loc[MEAN, "each"].split())
+        assert {int(seed): float(value) for seed, value in told.items()} == pytest.approx(
+            dict(enumerate(gain.mean(axis=1))), rel=1e-5
+        )
     tested = table[(table["protocol"] == "linear") & (table["percent"] == MEAN)].set_index("method")["p_holm"]
     order = sorted(raw, key=lambda method: raw[method])
     adjusted = np.maximum.accumulate([min(1.0, raw[method] * (3 - rank)) for rank, method in enumerate(order)])
