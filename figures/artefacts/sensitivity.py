@@ -8,7 +8,7 @@ import pandas as pd
 
 from figures import captions, style
 from figures.cells import cell, intervals, most_seeds, seeds_cell, signed
-from figures.differences import MEAN, gains
+from figures.differences import BASELINE, MEAN, gains
 from figures.evidence import Evidence
 from figures.partners import gain_over
 from figures.products import Artefact, Table
@@ -18,7 +18,9 @@ from figures.series import Series, differing, flat
 from figures.stats import difference, estimate
 from figures.tables import MISSING, Cell, Grid, Group
 
-OVER_CHANCE, GAIN = SIGNED = "partners_over_chance", "finetune_over_reference"
+OVER_CHANCE, OVER_REFERENCE, OVER_BYOL = SIGNED = (
+    "partners_over_chance", "finetune_over_reference", "finetune_over_byol",
+)  # fmt: skip
 
 COLUMNS = (
     "study_key", "study", "setting", "value", "label", "reference", "statistic", "seeds", "undefined", "mean", "low",
@@ -34,7 +36,8 @@ def make(evidence: Evidence) -> Table | None:
     data = pd.DataFrame(rows, columns=list(COLUMNS))
     headings = {
         **{name: f"{title} (%)" for name, title in style.PROTOCOLS.items()},
-        GAIN: "Fine-tuning, over the reference (points)",
+        OVER_BYOL: f"Fine-tuning, over {style.look(BASELINE).label} (points)",
+        OVER_REFERENCE: "Fine-tuning, over the reference (points)",
         OVER_CHANCE: "Partners, over chance (points)",
     }
     shown = {key: title for key, title in headings.items() if data.loc[data["statistic"] == key, "seeds"].any()}
@@ -98,18 +101,25 @@ def _measured(
         found = estimate(means)
         runs = " ".join(str(ids[seed]) for seed in means.index)
         yield (*head, protocol, found.seeds, found.undefined, found.mean, found.low, found.high, runs)
-    if not is_reference:
-        both = pd.concat([scores[study.key], scores[other.key]]).drop_duplicates(["run_id", "protocol", "percent"])
-        gain = gains(both, one, base)[MEAN]
-        gain = gain[gain.index.get_level_values("protocol") == "finetune"].dropna()
-        gained = difference(gain)
-        ids_of_base = {run["config"]["seed"]: run["_id"] for run in base.runs}
-        runs = " ".join(f"{ids[seed]} {ids_of_base[seed]}" for seed in gain.index.get_level_values("seed"))
-        yield (*head, GAIN, gained.pairs, 0, gained.mean, gained.low, gained.high, runs)
+    both = pd.concat([scores[study.key], scores[other.key]]).drop_duplicates(["run_id", "protocol", "percent"])
+    byol = other.reference(BASELINE)
+    for statistic, than in ((OVER_BYOL, byol), (OVER_REFERENCE, None if is_reference else base)):
+        if than is not None:
+            yield (*head, statistic, *_gained(both, one, than))
     over = gain_over(points[other.key], one)
     found = estimate(over)
     runs = " ".join(map(str, over.index))
     yield (*head, OVER_CHANCE, found.seeds, found.undefined, found.mean, found.low, found.high, runs)
+
+
+def _gained(scores: pd.DataFrame, one: Series, than: Series) -> tuple[Any, ...]:
+    """Return seeds to runs of COLUMNS: how much better a series is than another when fine-tuned, by seed."""
+    gain = gains(scores, one, than)[MEAN]
+    gain = gain[gain.index.get_level_values("protocol") == "finetune"].dropna()
+    found = difference(gain)
+    seeds = set(gain.index.get_level_values("seed"))
+    runs = " ".join(str(run["_id"]) for series in (one, than) for run in series.runs if run["config"]["seed"] in seeds)
+    return (found.pairs, 0, found.mean, found.low, found.high, runs)
 
 
 def _value(series: Series, setting: str) -> Any:
@@ -149,8 +159,8 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     runs = [run for study in evidence.studies for one in study.series if one.method == VARIED for run in one.runs]
     sentences = [
         "One setting changed at a time; the paper's abstract gives none of them. Test metric: mean over the label "
-        "shares; over the reference: mean difference over the seeds that both have; partners: how much more often than "
-        "chance they share the image's label in the last epoch.",
+        "shares; over BYOL or the reference: mean difference over the seeds that both have; partners: how much more "
+        "often than chance they share the image's label in the last epoch.",
         *intervals(data, runs),
         "Nothing is tested here: there are many rows.",
         f"{MISSING}: does not apply, or no stored run gives it.",

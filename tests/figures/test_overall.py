@@ -120,8 +120,13 @@ def test_sensitivity_finds_what_differs_in_one_setting_also_in_other_studies() -
 
     own, reference = means(pretrain__epochs=5), means()
     assert row["mean"] == pytest.approx(np.mean(own))
-    gain = rows_of(made, setting="pretrain.epochs", value="5", statistic=sensitivity.GAIN).iloc[0]
+    gain = rows_of(made, setting="pretrain.epochs", value="5", statistic=sensitivity.OVER_REFERENCE).iloc[0]
     assert (gain["seeds"], gain["mean"]) == (3, pytest.approx(np.mean(np.subtract(own, reference))))
+    byol = [float(np.mean(metrics(config("byol", s))["test/finetune/balanced_accuracy"][1])) for s in range(3)]
+    over_byol = rows_of(made, statistic=sensitivity.OVER_BYOL)
+    assert set(over_byol["value"]) == {"20", "cosine", "dot"}  # no BYOL has the other epochs
+    of_reference = over_byol[over_byol["value"] == "20"].iloc[0]
+    assert (of_reference["seeds"], of_reference["mean"]) == (3, pytest.approx(np.mean(np.subtract(reference, byol))))
     last = [metrics(config("byol_tracin", seed, tracin__normalize="dot")) for seed in range(3)]
     over = [one["partners/tracin_dot/same_label"][1][-1] - one["partners/chance"][1][-1] for one in last]
     chance = rows_of(made, setting="tracin.normalize", value="dot", statistic=sensitivity.OVER_CHANCE).iloc[0]
