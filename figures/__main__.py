@@ -103,7 +103,8 @@ def _chosen(names: list[str]) -> list[Artefact]:
 
 
 def _parser() -> Parser:
-    listed = "\n".join(f"  {artefact.name:<20}{artefact.title}" for artefact in ARTEFACTS)
+    width = max(len(artefact.name) for artefact in ARTEFACTS)
+    listed = "\n".join(f"  {artefact.name:<{width}}  {artefact.title}" for artefact in ARTEFACTS)
     parser = Parser(
         prog="python -m figures",
         description="Draw every table and figure from the stored runs, and the page that shows them all.",

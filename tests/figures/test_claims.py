@@ -69,6 +69,8 @@ def test_a_planted_effect_is_supported_and_a_planted_null_is_not_at_the_stated_e
     for found in (*null, *planted):
         assert claims.TOO_FEW not in {found[name] for name in JUDGED}
         assert {found[name] for name in found.keys() - {*JUDGED}} == {claims.TOO_FEW}
+    wrong = sum(claims.SUPPORTED in found.values() for found in null)
+    assert wrong <= 20  # false support of any claim of either source: half of what the bound below allows each
     for source in ("[A]", "[us]"):
         names = [claim["name"] for claim in claims.read()["claim"] if claim["source"] == source]
         # In any of its claims, at most one database in twenty: 10 of 200, and 20 by bad luck in one test of a thousand.
