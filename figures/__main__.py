@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from figures import records
+from figures import arrangement, records
 from figures.evidence import Evidence
 from figures.exhibits import begin, finish
 from figures.files import remove, results_folder, write
@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
         chapters, points = [], []
         for study in found.studies:
             evidence = Evidence((study,), found.points.of(study.all_series), stored)
-            if study.series and not records.aside(study, found.studies):
+            if study.series and not arrangement.aside(study, found.studies):
                 chapters.append(desk.chapter(evidence, study.folder))
             points.append(final(evidence.points).assign(study=study.key))
         together = Evidence(found.studies, pd.concat(points), stored)

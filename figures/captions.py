@@ -7,8 +7,8 @@ import pandas as pd
 
 from figures import style
 from figures.evidence import Evidence
-from figures.records import Study
 from figures.series import Run
+from figures.study import Study
 
 SPLIT_NOTES = {
     ("dermamnist", "official"): "This split leaks: 641 of its 1,868 test lesions also occur in training.",

@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 
 from figures import captions, style
+from figures.arrangement import aside
 from figures.differences import MEAN, gains, one_by_one
 from figures.evidence import Evidence
 from figures.partners import gain_over, stroke_of
-from figures.records import Study, aside
 from figures.scores import seed_scores
 from figures.series import Origin, Series
 from figures.stats import Difference, difference, estimate, holm
+from figures.study import Study
 from figures.timings import comparable_epoch_seconds, device_of
 from repro.errors import InputError
 

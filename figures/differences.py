@@ -6,10 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from figures.records import Study
 from figures.scores import seed_scores
 from figures.series import Series
 from figures.stats import difference, holm
+from figures.study import Study
 
 BASELINE = "byol"
 

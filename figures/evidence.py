@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from figures.records import Study
 from figures.series import Run, Series
+from figures.study import Study
 from repro.store import RunSource
 
 

@@ -9,10 +9,10 @@ from typing import Any
 from figures import captions, style
 from figures.evidence import Evidence
 from figures.products import Artefact, Drawing, Table
-from figures.records import Study
 from figures.rendering import Rendered, render
 from figures.scores import run_ids
 from figures.series import Run
+from figures.study import Study
 from figures.tables import latex, markdown
 
 

@@ -5,8 +5,8 @@ import pandas as pd
 from figures import panels, style
 from figures.curves import Stroke
 from figures.points import named
-from figures.records import Study
 from figures.series import Series
+from figures.study import Study
 
 CHANCE = "chance"
 """Stands for a selector where partners are drawn at random from the batch."""

@@ -1,130 +1,27 @@
 """The stored runs, read once: which are whole, which are left out and why, and which may stand side by side."""
 
 import dataclasses
-import functools
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any
 
 from pymongo.database import Database
 
 from figures import style
+from figures.arrangement import in_order
 from figures.points import Points
-from figures.series import Origin, Run, Series, differing, series_of, settings_of, tell_apart
+from figures.series import Origin, Run, Series, series_of
+from figures.study import LeftOut, Study
 from repro.errors import InputError
 from repro.store import Finding, RunSource, examine, source_of
 
 COMMANDS = ("train", "pretrain", "evaluate")
 
-LONGEST = 60
-"""Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
-
 EXAMINED = ("expected", "metrics")
 """Parts of `info` that are most of a run's document, and only say whether it is whole."""
 
-VARIED = "byol_tracin"
-"""The method whose settings are varied: the paper's."""
-
 UNTRAINED = ("none", "imagenet", "supervised", "semixup")
 """Objectives without pretraining of ours, so that an evaluation of them names no stored encoder."""
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A run that is not drawn.
-
-    Args:
-        run: its id.
-        what: method, data set and seed.
-        problems: why, one phrase each.
-        replaced_by: id of a whole run of the same series and seed, which is drawn instead.
-    """
-
-    run: int
-    what: str
-    problems: tuple[str, ...]
-    replaced_by: int | None
-
-    def __str__(self) -> str:
-        instead = f" (run {self.replaced_by} repeats it, is whole, and drawn)" if self.replaced_by else ""
-        return f"run {self.run}, {self.what}: {'; '.join(self.problems)}{instead}"
-
-
-@dataclass(frozen=True)
-class Study:
-    """Runs that differ in seed and method only, and so may be compared.
-
-    Args:
-        key: `info.study` of the runs.
-        folder: name of its folder below the results.
-        series: its series; also those whose every run is left out, so that the hole is seen.
-        transfers: series that judge encoders pretrained on other images; they stand in a table of their own.
-        left_out: its runs that are not drawn.
-        note: in what it differs from a greater one with the same images and scale; empty where there is none.
-    """
-
-    key: str
-    folder: str
-    series: tuple[Series, ...]
-    transfers: tuple[Series, ...]
-    left_out: tuple[LeftOut, ...]
-    note: str = ""
-
-    @functools.cached_property
-    def own_runs(self) -> list[Run]:
-        """The runs that are drawn, without transfers, by id."""
-        return _runs(self.series)
-
-    @functools.cached_property
-    def runs(self) -> list[Run]:
-        """The runs that are drawn, by id."""
-        return _runs((*self.series, *self.transfers))
-
-    @functools.cached_property
-    def references(self) -> tuple[Series, ...]:
-        """One series per method, under the method's plain name: what figures of scores show."""
-        return tuple(_plain(one) for one in self.series if one.reference)
-
-    @functools.cached_property
-    def trainers(self) -> tuple[Series, ...]:
-        """One series per method, under the method's plain name: what figures of pretraining show."""
-        return tuple(_plain(one) for one in self.series if one.trainer)
-
-    @property
-    def all_series(self) -> tuple[Series, ...]:
-        """Its series and its transfers."""
-        return (*self.series, *self.transfers)
-
-    def reference(self, method: str, origin: Origin | None = None) -> Series | None:
-        """Return the series that stands for a method, or for its transfers from an origin; None where none has runs."""
-        found = (one for one in (*self.references, *self.transfers) if one.method == method and one.origin == origin)
-        return next((one for one in found if one.reference and one.runs), None)
-
-    def trainer(self, method: str) -> Series | None:
-        """Return the series that stands for a method's pretraining; None where it has no runs."""
-        return next((one for one in self.trainers if one.method == method and one.runs), None)
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """Config of the newest run; outside seed and method all agree."""
-        return self.runs[-1]["config"]
-
-    @property
-    def data(self) -> dict[str, Any]:
-        """What the newest run recorded about its images."""
-        return self.runs[-1]["info"]["data"]
-
-    @property
-    def scale(self) -> str:
-        """Name of the scale; names joined by + where runs of one study give several."""
-        return "+".join(sorted({str(run["config"]["scale"]) for run in self.runs}))
-
-    @property
-    def phantom(self) -> bool:
-        """Whether the images are procedural."""
-        return bool(self.data.get("stands_in_for")) or str(self.config["data"]["name"]).startswith("phantom")
 
 
 @dataclass(frozen=True)
@@ -173,36 +70,7 @@ def read(stored: Database | RunSource) -> Records:
             own = [run for run in members if not _is_transfer(run)]
             out = tuple(left_out[run["_id"]] for run in members if run["_id"] in left_out)
             studies.append(Study(key, "", series_of(own, whole), _transfers(members, whole, by_id), out))
-    return Records(_in_order(studies), tuple(left_out.values()), points)
-
-
-def aside(study: Study, studies: Iterable[Study]) -> bool:
-    """Whether a study is but the variant of a greater one: runs of the paper's method with one setting changed.
-
-    What there is to say of it stands in the table of sensitivity, beside that method's other settings.
-    """
-    drawn = [one for one in study.series if one.runs]
-    return {one.method for one in drawn} == {VARIED} and any(
-        len({one.method for one in other.series}) > 1
-        and same_images(study, other)
-        and (base := other.reference(VARIED)) is not None
-        and all(len(differing(base, one)) == 1 for one in drawn)
-        for other in studies
-    )
-
-
-def same_images(study: Study, other: Study) -> bool:
-    """Whether two studies have the same images, labels and division."""
-    known = study.data.get("sha256") is not None
-    return known and all(study.data.get(key) == other.data.get(key) for key in ("sha256", "splits_sha256"))
-
-
-def _plain(series: Series) -> Series:
-    return dataclasses.replace(series, label=style.look(series.method).label, variant=0)
-
-
-def _runs(series: Iterable[Series]) -> list[Run]:
-    return sorted((run for one in series for run in one.runs), key=lambda run: run["_id"])
+    return Records(in_order(studies), tuple(left_out.values()), points)
 
 
 def _readable(run: Run) -> bool:
@@ -270,44 +138,3 @@ def _what(run: Run) -> str:
     config = run["config"] or {}
     name, data = config.get("method", {}).get("name", "?"), config.get("data", {}).get("name", "?")
     return f"{run['command']} {name} {data} seed {config.get('seed', '?')}"
-
-
-def _in_order(studies: list[Study]) -> tuple[Study, ...]:
-    """Return the studies with folders and notes: real images first, then those with most runs, then the newest.
-
-    Of several with the same images and scale the greatest has the plain name; the others say how they differ from it.
-    """
-    alike: dict[str, list[Study]] = {}
-    for study in studies:
-        if study.series and not aside(study, studies):
-            alike.setdefault(_folder(study), []).append(study)
-    named = {study.key: dataclasses.replace(study, folder=_folder(study)) for study in studies}
-    for folder, found in alike.items():
-        first, *others = sorted(found, key=lambda study: (-len(study.runs), study.runs[0]["_id"]))
-        for study in others:
-            note = _note(study, first)
-            named[study.key] = dataclasses.replace(study, folder=f"{folder}-{_fit(note, study.key)}", note=note)
-    return tuple(sorted(named.values(), key=lambda s: (s.phantom, -len(s.runs), -s.runs[-1]["_id"], s.folder)))
-
-
-def _shared_settings(study: Study) -> dict[str, str]:
-    """Return the settings of a study that do not belong to its methods."""
-    own = ("method.", "selector.", "tracin.", "contrastive.", "semixup.", "evaluate.protocols", "command")
-    return {name: value for name, value in settings_of(study.runs).items() if not name.startswith(own)}
-
-
-def _note(study: Study, first: Study) -> str:
-    """Return in what a study differs from another with the same images and scale."""
-    notes = tell_apart({one.key: _shared_settings(one) for one in (study, first)})
-    return notes[study.key] or f"images {str(study.data.get('sha256'))[:8]}"
-
-
-def _folder(study: Study) -> str:
-    data = study.config["data"]
-    return _fit(f"{data['name']}-{data['split']}-{data['size']}px-{study.scale}")
-
-
-def _fit(name: str, instead: str = "") -> str:
-    """Return a name fit for a folder; `instead` where it would not tell the name any more, or be a long one."""
-    fit = re.sub(r"[^\w.+=-]+|^\.+", "_", name)
-    return instead if instead and (fit != name or len(fit) > LONGEST) else fit

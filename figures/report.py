@@ -11,8 +11,8 @@ from figures import captions
 from figures.evidence import Evidence
 from figures.exhibits import Exhibit, commits
 from figures.products import Drawing, Table
-from figures.records import LeftOut, Study
 from figures.scores import run_ids
+from figures.study import LeftOut, Study
 from figures.tables import templates
 
 PAGE = "index.html"

@@ -6,9 +6,9 @@ import pandas as pd
 
 from figures import captions, style
 from figures.points import named
-from figures.records import Study
 from figures.series import Series
 from figures.stats import estimate
+from figures.study import Study
 
 COLUMNS = (
     "protocol", "method", "label", "series", "percent", "metric",

@@ -11,9 +11,9 @@ from figures.cells import intervals, most_seeds, seeds_cell
 from figures.differences import BASELINE
 from figures.evidence import Evidence
 from figures.products import Artefact, Table
-from figures.records import Study
 from figures.series import Run, Series
 from figures.stats import estimate
+from figures.study import Study
 from figures.tables import MISSING, Cell, Grid, Group
 from figures.timings import comparable_epoch_seconds, device_of, epoch_seconds
 

@@ -7,7 +7,7 @@ import pandas as pd
 from figures import captions
 from figures.evidence import Evidence
 from figures.products import Artefact, Table
-from figures.records import Study
+from figures.study import Study
 from figures.tables import MISSING, Cell, Grid, Group
 
 SPLITS = {"train": "Train", "val": "Validation", "test": "Test"}

@@ -3,6 +3,7 @@
 import functools
 import math
 import textwrap
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -46,34 +47,53 @@ def make(evidence: Evidence) -> Drawing | None:
 
 def _draw(shown: pd.DataFrame, titles: dict[str, str], width: float) -> Figure:
     wide = width == style.TWO_COLUMNS
-    names = shown["study"].str.replace(", scale ", ", ", regex=False)
-    names = names if wide else names.map(lambda name: textwrap.fill(name, ONE_COLUMN_LABEL))
-    figure = Figure(figsize=(width, EDGE), layout="constrained")
+    headings, bars, height = _lay_out(shown, titles, math.inf if wide else ONE_COLUMN_LABEL)
+    limits = _limits(shown)
+    figure = Figure(figsize=(width, EDGE + LINE * height), layout="constrained")
     panel = figure.add_subplot()
     panel.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
-    limits = _limits(shown)
-    down, ticks = 0.0, {}
-    for claim, title in titles.items():
+    for down, title in headings.items():
         _heading(panel, down, title)
-        down += 1.0
-        for row, name in zip(shown[shown["claim"] == claim].itertuples(), names[shown["claim"] == claim], strict=True):
-            more = 0.7 * name.count("\n")
-            middle = down + more / 2
-            _bar(panel, middle, row, limits)
-            if wide:
-                _number(panel, middle, row)
-            ticks[middle] = name
-            down += 1 + more
-        down += 0.4
-    figure.set_figheight(EDGE + LINE * down)
-    panel.set_ylim(down - 0.4, -0.8)
-    panel.set_yticks(list(ticks), list(ticks.values()), fontsize=7.5, color=style.MUTED, linespacing=1.0)
+    for down, (_, row) in bars.items():
+        _bar(panel, down, row, limits)
+        if wide:
+            _number(panel, down, row)
+    panel.set_ylim(height - 0.4, -0.8)
+    names = [name for name, _ in bars.values()]
+    panel.set_yticks(list(bars), names, fontsize=7.5, color=style.MUTED, linespacing=1.0)
     panel.tick_params(axis="y", length=0)
     panel.grid(axis="y", visible=False)
     panel.spines["left"].set_visible(False)
     panel.set_xlim(*limits)
     panel.set_xlabel("Points of the main test metric")
     return figure
+
+
+def _lay_out(
+    shown: pd.DataFrame, titles: dict[str, str], letters: float
+) -> tuple[dict[float, str], dict[float, tuple[str, Any]], float]:
+    """Return what stands how many lines down: the claims' headings, and the bars with their names; and the height.
+
+    Args:
+        shown: the claims, a row per study.
+        titles: the headings.
+        letters: how many a line of a name holds.
+    """
+    headings: dict[float, str] = {}
+    bars: dict[float, tuple[str, Any]] = {}
+    down = 0.0
+    for claim, title in titles.items():
+        headings[down] = title
+        down += 1
+        rows: Iterator[Any] = shown[shown["claim"] == claim].itertuples()
+        for row in rows:
+            name = row.study.replace(", scale ", ", ")
+            name = name if len(name) <= letters else textwrap.fill(name, int(letters))
+            more = 0.7 * name.count("\n")
+            bars[down + more / 2] = (name, row)
+            down += 1 + more
+        down += 0.4
+    return headings, bars, down
 
 
 def _heading(panel: Axes, down: float, title: str) -> None:

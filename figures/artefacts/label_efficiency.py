@@ -9,8 +9,8 @@ from figures.curves import stroke_of
 from figures.evidence import Evidence
 from figures.fractions import draw, edge_note
 from figures.products import Artefact, Drawing
-from figures.records import Study
 from figures.scores import metric_names, score_table
+from figures.study import Study
 
 
 def make(evidence: Evidence) -> Drawing | None:

@@ -11,8 +11,8 @@ from figures.evidence import Evidence
 from figures.panels import panels, ticks
 from figures.partners import LABELS_MEASURE, measuring, rank, selector_of, stroke_of
 from figures.products import Artefact, Drawing
-from figures.records import Study
 from figures.series import Series
+from figures.study import Study
 
 PREFERRED = "byol_tracin"
 """In whose training partners are measured, if there is such a run: every run measures several selectors."""

@@ -10,8 +10,8 @@ from figures.evidence import Evidence
 from figures.partners import CHANCE, LABELS_MEASURE, measuring, rank, selector_of, stroke_of
 from figures.points import named
 from figures.products import Artefact, Table
-from figures.records import Study
 from figures.stats import estimate
+from figures.study import Study
 from figures.tables import MISSING, Grid, Group
 
 STATISTICS: dict[str, tuple[str, float]] = {

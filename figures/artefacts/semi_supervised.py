@@ -9,9 +9,9 @@ from figures.bootstrap import interval
 from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
 from figures.evidence import Evidence
 from figures.products import Artefact, Table
-from figures.records import Study
 from figures.scores import metric_names, score_table
 from figures.stats import estimate
+from figures.study import Study
 from figures.tables import MISSING, Cell, Grid, Group
 
 ARTIFACT = "test_scores"

@@ -7,15 +7,16 @@ from typing import Any
 import pandas as pd
 
 from figures import captions, style
+from figures.arrangement import VARIED, aside
 from figures.cells import cell, intervals, most_seeds, seeds_cell, signed
 from figures.differences import BASELINE, MEAN, gains
 from figures.evidence import Evidence
 from figures.partners import gain_over
 from figures.products import Artefact, Table
-from figures.records import VARIED, Study, aside, same_images
 from figures.scores import seed_scores
 from figures.series import Series, differing, flat
 from figures.stats import difference, estimate
+from figures.study import Study
 from figures.tables import MISSING, Cell, Grid, Group
 
 OVER_CHANCE, OVER_REFERENCE, OVER_BYOL = SIGNED = (
@@ -79,7 +80,7 @@ def _rows(evidence: Evidence) -> Iterator[tuple[Any, ...]]:
 
 def _changed(study: Study, base: Series, other: Study, one: Series) -> list[str]:
     """Return the settings in which a series differs from the reference; more than one where the images do."""
-    if one.key == base.key or not same_images(study, other):
+    if one.key == base.key or not study.same_images(other):
         return []
     return differing(base, one)
 

@@ -11,7 +11,7 @@ from figures.curves import Stroke, draw, over_seeds, stroke_of
 from figures.evidence import Evidence
 from figures.panels import panels, ticks
 from figures.products import Artefact, Drawing
-from figures.records import Study
+from figures.study import Study
 
 LOSS, LOSS_BYOL = "pretrain/loss", "pretrain/loss_byol"
 

@@ -8,9 +8,9 @@ from figures import captions, style
 from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
 from figures.evidence import Evidence
 from figures.products import Artefact, Table
-from figures.records import Study
 from figures.scores import metric_names, score_table
 from figures.series import Series
+from figures.study import Study
 from figures.tables import MISSING, Cell, Grid, Group
 
 WITHOUT = ("random_init", "imagenet", "supervised", "semixup")

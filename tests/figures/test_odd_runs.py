@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figures import claims, records
+from figures import arrangement, claims, records
 from figures.artefacts import (
     comparisons,
     label_efficiency,
@@ -94,7 +94,7 @@ def test_a_study_of_another_method_is_no_variant_that_could_be_hidden() -> None:
     add_study(memory, ("random_init", "byol", "byol_tracin"), seeds=2)
     add_study(memory, ("byol",), seeds=2, pretrain__epochs=40)
     studies = records.read(memory).studies
-    assert [records.aside(study, studies) for study in studies] == [False, False]
+    assert [arrangement.aside(study, studies) for study in studies] == [False, False]
 
 
 def test_studies_of_the_same_images_are_told_apart_by_what_differs() -> None:

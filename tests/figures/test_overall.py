@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from figures import records
+from figures import arrangement, records
 from figures.artefacts import datasets, sensitivity, transfer
 from tests.figures.synthetic import (
     Memory,
@@ -160,7 +160,7 @@ def test_a_study_that_is_but_a_variant_has_no_chapter_and_any_other_has() -> Non
     add_study(memory, ("byol_tracin",), seeds=2, data__name="pneumoniamnist")
     add_study(memory, ("byol", "byol_tracin"), seeds=1, pretrain__epochs=7)
     studies = records.read(memory).studies
-    aside = [study.config["pretrain"]["epochs"] for study in studies if records.aside(study, studies)]
+    aside = [study.config["pretrain"]["epochs"] for study in studies if arrangement.aside(study, studies)]
     assert len(studies) == 5
     assert aside == [5]
 

@@ -1,0 +1,70 @@
+"""Several studies beside each other: their order, their folders, and what tells those of the same images apart."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+
+from figures.series import differing, settings_of, tell_apart
+from figures.study import Study
+
+LONGEST = 60
+"""Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
+
+VARIED = "byol_tracin"
+"""The method whose settings are varied: the paper's."""
+
+
+def in_order(studies: Sequence[Study]) -> tuple[Study, ...]:
+    """Return the studies with folders and notes: real images first, then those with most runs, then the newest.
+
+    Of several with the same images and scale the greatest has the plain name; the others say how they differ from it.
+    """
+    alike: dict[str, list[Study]] = {}
+    for study in studies:
+        if study.series and not aside(study, studies):
+            alike.setdefault(_folder(study), []).append(study)
+    named = {study.key: dataclasses.replace(study, folder=_folder(study)) for study in studies}
+    for folder, found in alike.items():
+        first, *others = sorted(found, key=lambda study: (-len(study.runs), study.runs[0]["_id"]))
+        for study in others:
+            note = _note(study, first)
+            named[study.key] = dataclasses.replace(study, folder=f"{folder}-{_fit(note, study.key)}", note=note)
+    return tuple(sorted(named.values(), key=lambda s: (s.phantom, -len(s.runs), -s.runs[-1]["_id"], s.folder)))
+
+
+def aside(study: Study, studies: Iterable[Study]) -> bool:
+    """Whether a study is but the variant of a greater one: runs of the paper's method with one setting changed.
+
+    What there is to say of it stands in the table of sensitivity, beside that method's other settings.
+    """
+    drawn = [one for one in study.series if one.runs]
+    return {one.method for one in drawn} == {VARIED} and any(
+        len({one.method for one in other.series}) > 1
+        and study.same_images(other)
+        and (base := other.reference(VARIED)) is not None
+        and all(len(differing(base, one)) == 1 for one in drawn)
+        for other in studies
+    )
+
+
+def _shared_settings(study: Study) -> dict[str, str]:
+    """Return the settings of a study that do not belong to its methods."""
+    own = ("method.", "selector.", "tracin.", "contrastive.", "semixup.", "evaluate.protocols", "command")
+    return {name: value for name, value in settings_of(study.runs).items() if not name.startswith(own)}
+
+
+def _note(study: Study, first: Study) -> str:
+    """Return in what a study differs from another with the same images and scale."""
+    notes = tell_apart({one.key: _shared_settings(one) for one in (study, first)})
+    return notes[study.key] or f"images {str(study.data.get('sha256'))[:8]}"
+
+
+def _folder(study: Study) -> str:
+    data = study.config["data"]
+    return _fit(f"{data['name']}-{data['split']}-{data['size']}px-{study.scale}")
+
+
+def _fit(name: str, instead: str = "") -> str:
+    """Return a name fit for a folder; `instead` where it would not tell the name any more, or be a long one."""
+    fit = re.sub(r"[^\w.+=-]+|^\.+", "_", name)
+    return instead if instead and (fit != name or len(fit) > LONGEST) else fit
