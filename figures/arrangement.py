@@ -4,14 +4,14 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
-from figures.series import differing, settings_of, tell_apart
+from figures.series import differing, settings_of, tell_from
 from figures.study import Study
 
 LONGEST = 60
 """Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
 
-VARIED = "byol_tracin"
-"""The method whose settings are varied: the paper's."""
+PAPER = "byol_tracin"
+"""The paper's method."""
 
 
 def in_order(studies: Sequence[Study]) -> tuple[Study, ...]:
@@ -38,10 +38,10 @@ def aside(study: Study, studies: Iterable[Study]) -> bool:
     What there is to say of it stands in the table of sensitivity, beside that method's other settings.
     """
     drawn = [one for one in study.series if one.runs]
-    return {one.method for one in drawn} == {VARIED} and any(
+    return {one.method for one in drawn} == {PAPER} and any(
         len({one.method for one in other.series}) > 1
         and study.same_images(other)
-        and (base := other.reference(VARIED)) is not None
+        and (base := other.reference(PAPER)) is not None
         and all(len(differing(base, one)) == 1 for one in drawn)
         for other in studies
     )
@@ -55,8 +55,8 @@ def _shared_settings(study: Study) -> dict[str, str]:
 
 def _note(study: Study, first: Study) -> str:
     """Return in what a study differs from another with the same images and scale."""
-    notes = tell_apart({one.key: _shared_settings(one) for one in (study, first)})
-    return notes[study.key] or f"images {str(study.data.get('sha256'))[:8]}"
+    note = tell_from(_shared_settings(first), {study.key: _shared_settings(study)})[study.key]
+    return note or f"images {str(study.data.get('sha256'))[:8]}"
 
 
 def _folder(study: Study) -> str:

@@ -40,7 +40,8 @@ class Series:
     Args:
         key: `info.series` of the runs.
         method: name of the method.
-        label: its name in print; with the settings that differ where a study has several series of one method.
+        label: its name in print; of several series of one method the reference has the plain name, and the others also
+            tell in which settings they differ from it.
         variant: 0, 1, ... among the series of one method.
         runs: the whole runs, by id; empty where every run of the series is left out.
         tested: whether its runs are ones that are evaluated.
@@ -79,7 +80,6 @@ def series_of(runs: Sequence[Run], whole: Set[int], origin: Origin | None = None
     made = []
     for method in sorted(by_method, key=style.rank):
         keys = by_method[method]
-        notes = tell_apart({key: settings[key] for key in keys})
         others = [settings[key] for key in by_key if key not in keys]
         order = {
             key: (whole.isdisjoint(ids), -_likeness(settings[key], others), -len(ids), key)
@@ -89,6 +89,7 @@ def series_of(runs: Sequence[Run], whole: Set[int], origin: Origin | None = None
         judging = [key for key in keys if _does(by_key[key], "train", "evaluate")] or keys
         training = [key for key in keys if _does(by_key[key], "train", "pretrain")] or keys
         reference, trainer = (min(able, key=order.__getitem__) for able in (judging, training))
+        notes = tell_from(settings[reference], {key: settings[key] for key in keys})
         for variant, (note, key) in enumerate(sorted((notes[key], key) for key in keys)):
             label = style.look(method).label + (f" ({note})" if note else "")
             drawn = tuple(run for run in by_key[key] if run["_id"] in whole)
@@ -113,16 +114,26 @@ def _likeness(settings: Mapping[str, str], others: Sequence[Mapping[str, str]]) 
     return sum(values.get(name) == value for name, value in settings.items() for values in others)
 
 
-def tell_apart(settings: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """Return, for the settings of each group, those in which the groups differ: "tracin.normalize=dot"."""
-    names = sorted(set().union(*settings.values()) - set(UNTOLD))
-    differing = [name for name in names if len({values.get(name, "") for values in settings.values()}) > 1]
+def tell_from(base: Mapping[str, str], settings: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+    """Return, for each group, the settings in which it differs from a base: "tracin.normalize=dot"; "" for the base."""
+    untold: tuple[str, ...] = UNTOLD
+    told = _differences(base, settings, untold)
     for faint in FAINT:
-        others = [name for name in differing if name != faint]
-        if len({tuple(values.get(name, "") for name in others) for values in settings.values()}) == len(settings):
-            differing = others
+        fewer = _differences(base, settings, (*untold, faint))
+        if len({"", *fewer.values()}) == len({"", *told.values()}):
+            told, untold = fewer, (*untold, faint)
+    return told
+
+
+def _differences(
+    base: Mapping[str, str], settings: Mapping[str, Mapping[str, str]], untold: Sequence[str]
+) -> dict[str, str]:
     return {
-        key: ", ".join(f"{name}={values[name]}" for name in differing if name in values)
+        key: ", ".join(
+            f"{name}={values[name]}" if name in values else f"no {name}"
+            for name in sorted((base.keys() | values.keys()) - set(untold))
+            if values.get(name) != base.get(name)
+        )
         for key, values in settings.items()
     }
 

@@ -1,13 +1,14 @@
-"""The sensitivity table: what changes if one setting of the paper's method does, and all others stay."""
+"""The sensitivity table: what changes if one setting of an additional positive does, and all others stay."""
 
 import dataclasses
+import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from figures import captions, style
-from figures.arrangement import VARIED, aside
+from figures.arrangement import PAPER, aside
 from figures.cells import cell, intervals, most_seeds, seeds_cell, signed
 from figures.differences import BASELINE, MEAN, gains
 from figures.evidence import Evidence
@@ -19,13 +20,16 @@ from figures.stats import difference, estimate
 from figures.study import Study
 from figures.tables import MISSING, Cell, Grid, Group
 
+METHODS = (PAPER, "byol_oracle")
+"""Whose settings: the paper's method, and beside it partners that are right, to tell what being wrong costs."""
+
 OVER_CHANCE, OVER_REFERENCE, OVER_BYOL = SIGNED = (
     "partners_over_chance", "finetune_over_reference", "finetune_over_byol",
 )  # fmt: skip
 
 COLUMNS = (
-    "study_key", "study", "setting", "value", "label", "reference", "statistic", "seeds", "undefined", "mean", "low",
-    "high", "runs",
+    "study_key", "study", "method", "setting", "value", "label", "reference", "statistic", "seeds", "undefined", "mean",
+    "low", "high", "runs",
 )  # fmt: skip
 
 
@@ -43,28 +47,22 @@ def make(evidence: Evidence) -> Table | None:
     }
     shown = {key: title for key, title in headings.items() if data.loc[data["statistic"] == key, "seeds"].any()}
     groups = []
-    for (_, study, setting), found in data.groupby(["study_key", "study", "setting"], sort=False):
+    for (_, study, method, setting), found in data.groupby(["study_key", "study", "method", "setting"], sort=False):
         lines = [(str(rows["label"].iloc[0]), _row(rows, shown)) for _, rows in found.groupby("value", sort=False)]
-        groups.append(Group(f"{setting}: {study}", lines))
-    grid = Grid(f"{style.look(VARIED).label} with", [*shown.values(), "Seeds"], groups)
+        groups.append(Group(f"{style.look(str(method)).label}, {setting}: {study}", lines))
+    grid = Grid("Value", [*shown.values(), "Seeds"], groups)
     return Table(_caption(evidence, data), data, _names(evidence, data), grid)
 
 
 def _rows(evidence: Evidence) -> Iterator[tuple[Any, ...]]:
-    """Yield COLUMNS: for every study and setting the series that differ from its reference in nothing else."""
-    everyone = [
-        (study, one)
-        for study in evidence.studies
-        for one in study.series
-        if one.method == VARIED and one.runs and (one.tested or one.reference)
-    ]
+    """Yield COLUMNS: for every study, method and setting the series that differ from the reference in nothing else."""
     told: set[tuple[str, frozenset[str]]] = set()
-    for study in evidence.studies:
-        base = study.reference(VARIED)
+    for method, study in itertools.product(METHODS, evidence.studies):
+        base = study.reference(method)
         if base is None or aside(study, evidence.studies):
             continue
         variants: dict[str, list[tuple[Study, Series]]] = {}
-        for other, one in everyone:
+        for other, one in _series(evidence, method):
             changed = _changed(study, base, other, one)
             if len(changed) == 1:
                 variants.setdefault(changed[0], []).append((other, one))
@@ -76,6 +74,14 @@ def _rows(evidence: Evidence) -> Iterator[tuple[Any, ...]]:
             every = sorted([(study, base), *found], key=lambda pair: _order(_value(pair[1], setting)))
             for other, one in every:
                 yield from _measured(evidence, (study, base), (other, one), setting)
+
+
+def _series(evidence: Evidence, method: str) -> Iterator[tuple[Study, Series]]:
+    """Yield the series of a method that have results, with their studies."""
+    for study in evidence.studies:
+        for one in study.series:
+            if one.method == method and one.runs and (one.tested or one.reference):
+                yield study, one
 
 
 def _changed(study: Study, base: Series, other: Study, one: Series) -> list[str]:
@@ -91,7 +97,7 @@ def _measured(
     (study, base), (other, one) = reference, variant
     value, is_reference = _value(one, setting), one.key == base.key
     label = f"{_told(value)} (reference)" if is_reference else _told(value)
-    head = (study.key, captions.title(study), setting, _told(value), label, is_reference)
+    head = (study.key, captions.title(study), base.method, setting, _told(value), label, is_reference)
     ids = {run["config"]["seed"]: run["_id"] for run in one.runs}
     points = {s.key: evidence.points_of(s) for s in (study, other)}
     scores = {key: seed_scores(s, points[key]) for s, key in ((study, study.key), (other, other.key))}
@@ -107,10 +113,11 @@ def _measured(
     for statistic, than in ((OVER_BYOL, byol), (OVER_REFERENCE, None if is_reference else base)):
         if than is not None:
             yield (*head, statistic, *_gained(both, one, than))
-    over = gain_over(points[other.key], one)
-    found = estimate(over)
-    runs = " ".join(map(str, over.index))
-    yield (*head, OVER_CHANCE, found.seeds, found.undefined, found.mean, found.low, found.high, runs)
+    if one.method == PAPER:
+        over = gain_over(points[other.key], one)
+        found = estimate(over)
+        runs = " ".join(map(str, over.index))
+        yield (*head, OVER_CHANCE, found.seeds, found.undefined, found.mean, found.low, found.high, runs)
 
 
 def _gained(scores: pd.DataFrame, one: Series, than: Series) -> tuple[Any, ...]:
@@ -157,9 +164,10 @@ def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
 
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
-    runs = [run for study in evidence.studies for one in study.series if one.method == VARIED for run in one.runs]
+    runs = [run for study in evidence.studies for one in study.series if one.method in METHODS for run in one.runs]
     sentences = [
-        "One setting changed at a time; the paper's abstract gives none of them. Test metric: mean over the label "
+        "One setting changed at a time; the paper's abstract gives none of them. The reference: all settings as in the "
+        "other tables. Test metric: mean over the label "
         "shares; over BYOL or the reference: mean difference over the seeds that both have; partners: how much more "
         "often than chance they share the image's label in the last epoch.",
         *intervals(data, runs),

@@ -22,17 +22,19 @@ class Images:
 
 @dataclass(frozen=True)
 class Ablation:
-    """Methods on the plan's first data set, again with one setting changed at a time.
+    """Methods on one data set, again with one setting changed at a time.
 
     Args:
         methods: named configs.
         axes: dotted key -> values tried; the methods' own value may be among them and costs nothing.
         seeds: one run each.
+        images: the data set; None for the plan's first.
     """
 
     methods: tuple[str, ...]
     axes: Mapping[str, tuple[Any, ...]]
     seeds: tuple[int, ...]
+    images: Images | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,14 @@ _MORE: dict[str, tuple[Any, ...]] = {
 }
 """What else could keep the additional positive from helping: when, how and whom it pulls, capacity, views."""
 
+_PNEUMONIA = Images("pneumoniamnist")
+
+_WEIGHTS = Ablation(
+    ("byol_tracin", "byol_oracle"), {"selector.weight": (0.25, 0.5, 1.0, 2.0)}, seeds=(0, 1, 2, 3, 4), images=_PNEUMONIA
+)
+"""Where BYOL beats random weights and right partners seem to help: how much weight does the additional positive bear?
+Partners of the right label against those of TracIn, so that what being wrong costs is told from what pulling costs."""
+
 _COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")
 
 PLANS = {
@@ -99,7 +109,7 @@ PLANS = {
         "The study on MedMNIST: DermaMNIST by lesion and as published, PneumoniaMNIST, every method, five seeds, "
         "transfer between them, and what changes if the unknowns of the method change. Half a day on two CPU cores.",
         datasets=(
-            Images("dermamnist", _BY_LESION, transfer=(Images("pneumoniamnist"), _BREAST)),
+            Images("dermamnist", _BY_LESION, transfer=(_PNEUMONIA, _BREAST)),
             Images("pneumoniamnist", transfer=(Images("dermamnist", _BY_LESION), _BREAST)),
             Images("dermamnist"),
         ),
@@ -108,6 +118,7 @@ PLANS = {
         ablations=(
             Ablation(("byol_tracin",), {**_UNKNOWNS, **_MORE}, seeds=(0, 1, 2)),
             Ablation(_COMPARED, {"pretrain.epochs": (15, 60), "pretrain.tau": (0.9, 0.99)}, seeds=(0, 1, 2)),
+            _WEIGHTS,
         ),
     ),
     "subset": Plan(

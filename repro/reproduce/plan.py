@@ -122,7 +122,7 @@ def cells(
             for (key, values), method in itertools.product(ablation.axes.items(), ablation.methods):
                 if not methods or method in methods:
                     for value, seed in itertools.product(values, dict.fromkeys(seeds or ablation.seeds)):
-                        yield cell(method, plan.datasets[0], {"seed": seed, key: value})
+                        yield cell(method, ablation.images or plan.datasets[0], {"seed": seed, key: value})
 
     found: dict[str, Cell] = {}
     for each in every():

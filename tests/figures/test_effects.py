@@ -1,6 +1,5 @@
 """The figure of effects and the answer in sentences: both say what the claims ledger says, and no more."""
 
-import itertools
 import math
 
 import numpy as np
@@ -59,7 +58,7 @@ def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_h
             if width == style.TWO_COLUMNS
             else []
         )
-        assert told == [each for pair in itertools.zip_longest(titles, numbers) for each in pair if each is not None]
+        assert told == [*titles, *numbers]
         labels = [label.get_text().replace("\n", " ") for label in panel.get_yticklabels()]
         assert labels == [study.replace(", scale ", ", ") for study in drawing.data["study"]]
         _, *lines = panel.lines

@@ -107,9 +107,9 @@ def test_sensitivity_finds_what_differs_in_one_setting_also_in_other_studies() -
     made = sensitivity.make(evidence)
     assert made is not None
     assert [group.heading.split(":")[0] for group in made.grid.groups] == [
-        "pretrain.epochs",
-        "tracin.normalize",
-        "tracin.normalize",  # with fewer epochs
+        "BYOL + TracIn, pretrain.epochs",
+        "BYOL + TracIn, tracin.normalize",
+        "BYOL + TracIn, tracin.normalize",  # with fewer epochs
     ]
     assert [label for label, _ in made.grid.groups[0].rows] == ["5", "20 (reference)"]
     row = rows_of(made, setting="pretrain.epochs", value="5", statistic="finetune").iloc[0]
@@ -131,6 +131,27 @@ def test_sensitivity_finds_what_differs_in_one_setting_also_in_other_studies() -
     over = [one["partners/tracin_dot/same_label"][1][-1] - one["partners/chance"][1][-1] for one in last]
     chance = rows_of(made, setting="tracin.normalize", value="dot", statistic=sensitivity.OVER_CHANCE).iloc[0]
     assert chance["mean"] == pytest.approx(np.mean(over))
+
+
+def test_sensitivity_of_right_partners_stands_beside_and_tells_no_rate_of_tracins() -> None:
+    memory = Memory()
+    add_study(memory, ("byol", "byol_tracin", "byol_oracle"), seeds=3)
+    for method in ("byol_tracin", "byol_oracle"):
+        add_study(memory, (method,), seeds=3, selector__weight=0.5)
+    made = sensitivity.make(all_evidence(memory))
+    assert made is not None
+    assert [group.heading.split(":")[0] for group in made.grid.groups] == [
+        "BYOL + TracIn, selector.weight",
+        "BYOL + oracle (uses labels), selector.weight",
+    ]
+    half = rows_of(made, method="byol_oracle", value="0.5", statistic=sensitivity.OVER_BYOL).iloc[0]
+    oracle, byol = (
+        [float(np.mean(metrics(config(method, s, **more))["test/finetune/balanced_accuracy"][1])) for s in range(3)]
+        for method, more in (("byol_oracle", {"selector__weight": 0.5}), ("byol", {}))
+    )
+    assert half["mean"] == pytest.approx(np.mean(np.subtract(oracle, byol)))
+    told = made.data[made.data["statistic"] == sensitivity.OVER_CHANCE]
+    assert set(told["method"]) == {"byol_tracin"}
 
 
 def test_other_images_are_no_variant() -> None:

@@ -43,20 +43,20 @@ def test_the_real_studies_have_five_seeds_of_every_method_and_three_of_every_var
 
 def test_an_ablation_changes_one_setting_and_its_own_value_is_the_main_cell():
     study = [cell for cell in cells("medmnist") if cell.updates["seed"] == 0 and cell.task == "train"]
-    by_lesion = [cell for cell in study if cell.updates.get("data.split") == "lesion"]
-    first: dict[str, Cell] = {}
-    for cell in by_lesion:
-        first.setdefault(cell.named[0], cell)
+    first: dict[tuple[str, str, str], Cell] = {}  # method, data set, split
+    for cell in study:
+        first.setdefault((*cell.named[:2], cell.config["data"]["split"]), cell)
     changed = []
     for ablation in PLANS["medmnist"].ablations:
+        images = ablation.images or PLANS["medmnist"].datasets[0]
         for key, values in ablation.axes.items():
             group, name = key.split(".")
             for method in ablation.methods:
-                own = first[method].config[group][name]
+                own = first[method, images.named, images.updates.get("data.split", "official")].config[group][name]
                 assert own in values, "the main cell is a point of every axis"
-                changed += [(method, key, value) for value in values if value != own]
-    variants = [cell for cell in by_lesion if cell is not first[cell.named[0]]]
-    assert [(cell.named[0], *list(cell.updates.items())[-1]) for cell in variants] == changed
+                changed += [(method, images.named, key, value) for value in values if value != own]
+    variants = [cell for cell in study if cell not in first.values()]
+    assert [(*cell.named[:2], *list(cell.updates.items())[-1]) for cell in variants] == changed
 
 
 def test_a_transfer_is_named_by_the_pretraining_and_not_by_its_number_in_some_database():
