@@ -115,6 +115,13 @@ def references(study: Study) -> str:
     return "Of a method's several settings, those that most other methods share; the others are told in the tables."
 
 
+def variants(study: Study) -> str:
+    """Return what the brackets behind a method's name say, where there are some."""
+    if all(one.reference for one in study.series):
+        return ""
+    return "In brackets: the settings in which runs of a method differ from those of its plain row."
+
+
 def label_counts(study: Study) -> str:
     """Return how many labelled images the fractions are, where all runs agree; else nothing."""
     counts: dict[float, set[int]] = {}

@@ -3,7 +3,6 @@
 It writes figures/reference/effects.png, and what stands in README.md between the marks of the result.
 """
 
-import json
 import re
 import tempfile
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 
 from figures.__main__ import main as draw
 from figures.answer import sentences
+from figures.artefacts import effects
 from figures.claims import read
 from figures.files import write
 from repro.errors import InputError, Parser, front_door
@@ -51,7 +51,6 @@ def result(archive: Path) -> tuple[str, bytes]:
         folder = Path(name)
         draw(["effects", *FOLDED, "--archive", str(archive), "--out", name])
         table = pd.read_csv(folder / "claims.csv", keep_default_na=False, na_values=[""]).fillna({"study": ""})
-        alt = json.loads((folder / "effects.json").read_text())["alt"]
         picture = (folder / "effects.png").read_bytes()
         tables = {file.stem: file.read_text().strip() for file in folder.glob("*.md")}
     said = [f"- {sentence}" for sentence in sentences(read(), table)]
@@ -60,6 +59,7 @@ def result(archive: Path) -> tuple[str, bytes]:
         for key, title in FOLDED.items()
         if key in tables
     ]
+    alt = f"{effects.ARTEFACT.title}, claim by claim and study by study; every number is in the first table below"
     parts = [f"![{alt}]({PICTURE.relative_to(ROOT)})", "\n".join(said), *folded]
     return "\n\n".join(parts) + "\n", picture
 

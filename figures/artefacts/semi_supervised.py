@@ -63,6 +63,7 @@ def _caption(study: Study, scores: pd.DataFrame) -> str:
     sentences = [
         f"{captions.METRICS[captions.main_metric(study)]} (%) on the test split by share of training labels.",
         captions.label_counts(study),
+        captions.variants(study),
         *intervals(scores, tested),
     ]
     within = 100 * scores["images_half_width"].dropna()
