@@ -42,6 +42,16 @@ def test_every_method_of_every_study_has_all_its_seeds():
     assert {pair for pair in methods if pair[0] in studies} == shown
 
 
+def test_the_main_comparisons_of_the_scale_medmnist_and_transfer_both_ways_are_in_it():
+    study = cells("medmnist")
+    main = {cell.key for cell in study if cell.origin is None and cell.updates.keys() <= {"seed", "data.split"}}
+    assert len(main) == 3 * 12 * 5  # DermaMNIST by lesion and as published, PneumoniaMNIST; methods; seeds
+    transfers = {cell.key for cell in study if cell.origin is not None and cell.named[1] != "breastmnist"}
+    assert len(transfers) == 2 * 9 * 5
+    with open_archive(readme.ARCHIVE) as archive:
+        assert main | transfers <= {run["info"]["cell"] for run in archive.runs()}
+
+
 def test_the_readme_shows_what_the_archive_gives():
     text, picture = readme.result(readme.ARCHIVE)
     (block,) = re.findall(r"<!-- result:[^>]*-->\n(.*?)<!-- end of result -->", readme.README.read_text(), re.DOTALL)
