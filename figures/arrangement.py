@@ -10,7 +10,7 @@ from figures.study import Study
 LONGEST = 60
 """Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
 
-PAPER = "byol_tracin"
+PAPERS_METHOD = "byol_tracin"
 """The paper's method."""
 
 
@@ -38,10 +38,10 @@ def aside(study: Study, studies: Iterable[Study]) -> bool:
     What there is to say of it stands in the table of sensitivity, beside that method's other settings.
     """
     drawn = [one for one in study.series if one.runs]
-    return {one.method for one in drawn} == {PAPER} and any(
+    return {one.method for one in drawn} == {PAPERS_METHOD} and any(
         len({one.method for one in other.series}) > 1
         and study.same_images(other)
-        and (base := other.reference(PAPER)) is not None
+        and (base := other.reference(PAPERS_METHOD)) is not None
         and all(len(differing(base, one)) == 1 for one in drawn)
         for other in studies
     )

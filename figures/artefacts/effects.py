@@ -1,6 +1,7 @@
 """The figure of effects: what the additional positive changes, claim by claim and study by study."""
 
 import functools
+import itertools
 import math
 import textwrap
 from collections.abc import Iterator
@@ -51,7 +52,6 @@ def _draw(shown: pd.DataFrame, titles: dict[str, str], width: float) -> Figure:
     limits = _limits(shown)
     figure = Figure(figsize=(width, EDGE + LINE * height), layout="constrained")
     panel = figure.add_subplot()
-    panel.axvline(0, color=style.INK, linewidth=0.8, zorder=1)
     for down, title in headings.items():
         _heading(panel, down, title)
     for down, (_, row) in bars.items():
@@ -62,9 +62,10 @@ def _draw(shown: pd.DataFrame, titles: dict[str, str], width: float) -> Figure:
     names = [name for name, _ in bars.values()]
     panel.set_yticks(list(bars), names, fontsize=7.5, color=style.MUTED, linespacing=1.0)
     panel.tick_params(axis="y", length=0)
-    panel.grid(axis="y", visible=False)
+    panel.grid(visible=False)
     panel.spines["left"].set_visible(False)
     panel.set_xlim(*limits)
+    _rule(panel, list(headings), height)
     panel.set_xlabel("Points of the main test metric")
     return figure
 
@@ -97,11 +98,19 @@ def _lay_out(
 
 
 def _heading(panel: Axes, down: float, title: str) -> None:
-    text = panel.annotate(
-        title, (0.005, down), xycoords=("figure fraction", "data"), va="center", annotation_clip=False,
-        bbox={"facecolor": style.PAPER, "linewidth": 0, "pad": 1.5},
-    )  # fmt: skip
+    place = ("figure fraction", "data")
+    text = panel.annotate(title, (0.005, down), xycoords=place, va="center", annotation_clip=False)
     text.set_in_layout(False)
+
+
+def _rule(panel: Axes, headings: list[float], height: float) -> None:
+    """Draw zero and the grid behind each claim's bars, and not through the headings."""
+    low, high = panel.get_xlim()
+    ticks = [tick for tick in panel.get_xticks() if low <= tick <= high]
+    for top, below in itertools.pairwise([*headings, height]):
+        edges = (top + 0.5, below - 0.8)
+        panel.vlines(ticks, *edges, color=style.GRID, linewidth=0.5, zorder=0)
+        panel.vlines(0, *edges, color=style.INK, linewidth=0.8, zorder=1)
 
 
 def _bar(panel: Axes, down: float, row: Any, limits: tuple[float, float]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from figures import captions, style
-from figures.arrangement import PAPER, aside
+from figures.arrangement import PAPERS_METHOD, aside
 from figures.cells import cell, intervals, most_seeds, seeds_cell, signed
 from figures.differences import BASELINE, MEAN, gains
 from figures.evidence import Evidence
@@ -20,7 +20,7 @@ from figures.stats import difference, estimate
 from figures.study import Study
 from figures.tables import MISSING, Cell, Grid, Group
 
-METHODS = (PAPER, "byol_oracle")
+METHODS = (PAPERS_METHOD, "byol_oracle")
 """Whose settings: the paper's method, and beside it partners that are right, to tell what being wrong costs."""
 
 OVER_CHANCE, OVER_REFERENCE, OVER_BYOL = SIGNED = (
@@ -113,7 +113,7 @@ def _measured(
     for statistic, than in ((OVER_BYOL, byol), (OVER_REFERENCE, None if is_reference else base)):
         if than is not None:
             yield (*head, statistic, *_gained(both, one, than))
-    if one.method == PAPER:
+    if one.method == PAPERS_METHOD:
         over = gain_over(points[other.key], one)
         found = estimate(over)
         runs = " ".join(map(str, over.index))

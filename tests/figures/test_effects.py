@@ -9,6 +9,7 @@ import pytest
 from figures import answer, claims, style
 from figures.artefacts import effects
 from figures.products import Drawing
+from figures.rendering import render
 from tests.figures.synthetic import CONTRASTIVE, Memory, add_transfers, add_whole_study, all_evidence
 from tests.figures.test_claims import simulated
 
@@ -61,7 +62,7 @@ def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_h
         assert told == [*titles, *numbers]
         labels = [label.get_text().replace("\n", " ") for label in panel.get_yticklabels()]
         assert labels == [study.replace(", scale ", ", ") for study in drawing.data["study"]]
-        _, *lines = panel.lines
+        lines = panel.lines
         for bar, mark, place, row in zip(
             lines[::2], lines[1::2], panel.get_yticks(), drawing.data.itertuples(), strict=True
         ):
@@ -87,7 +88,7 @@ def test_too_few_runs_are_drawn_as_such_and_not_counted() -> None:
     assert isinstance(drawing, Drawing)
     assert set(drawing.data["verdict"]) == {claims.TOO_FEW}
     (panel,) = drawing.draw(style.ONE_COLUMN).axes
-    assert [mark.get_markerfacecolor() for mark in panel.lines[2::2]] == ["none"] * len(drawing.data)
+    assert [mark.get_markerfacecolor() for mark in panel.lines[1::2]] == ["none"] * len(drawing.data)
     said = list(answer.sentences(ledger, claims.judge(evidence, ledger)))
     assert [line.endswith("Not judged, for want of runs.") for line in said] == [True] * 3
 
@@ -131,3 +132,12 @@ def test_of_many_studies_the_answer_gives_the_least_and_the_greatest_effect():
     assert few.endswith("in 4 of 4 studies**: from −2.0 ± 1.0 points (A) to +7.2 ± 1.0 points (C).")
     few, *_ = answer.sentences(ledger, table[table["study"] != "D"])
     assert few.endswith(": +3.0 ± 1.0 points (B); −2.0 ± 1.0 points (A); +7.2 ± 1.0 points (C).")
+
+
+def test_nothing_in_it_is_white_which_would_hide_its_words_on_a_dark_page() -> None:
+    drawing = effects.make(all_evidence(studied()))
+    assert isinstance(drawing, Drawing)
+    for width in (style.TWO_COLUMNS, style.ONE_COLUMN):
+        drawn = render(drawing.draw, width)
+        assert style.DARK[style.INK] in drawn.svg_dark
+        assert style.PAPER not in drawn.svg_dark
