@@ -5,13 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 
 from figures.series import differing, settings_of, tell_from
-from figures.study import Study
+from figures.study import PAPERS_METHOD, Study
 
 LONGEST = 60
 """Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
-
-PAPERS_METHOD = "byol_tracin"
-"""The paper's method."""
 
 
 def in_order(studies: Sequence[Study]) -> tuple[Study, ...]:

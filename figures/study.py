@@ -9,6 +9,9 @@ from typing import Any
 from figures import style
 from figures.series import Origin, Run, Series
 
+PAPERS_METHOD = "byol_tracin"
+"""The paper's method: what is shown of one method alone is shown of it, where it has runs."""
+
 
 @dataclass(frozen=True)
 class LeftOut:

@@ -15,16 +15,15 @@ from figures.partners import stroke_of
 from figures.pictures import label_legend, legend_columns, picture_grid, show
 from figures.products import Artefact, Drawing
 from figures.series import Run
+from figures.study import PAPERS_METHOD
 
 ARTIFACT = "partners.pictures"
-
-PREFERRED = "byol_tracin"
 
 
 def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study."""
     study = evidence.study
-    preferred = study.trainer(PREFERRED)
+    preferred = study.trainer(PAPERS_METHOD)
     series = [one for one in (preferred, *study.trainers) if one is not None and one.runs]
     found = next((first for one in series if (first := evidence.first_with(one, ARTIFACT))), None)
     if found is None or not len(found[1]["queries"]):

@@ -12,10 +12,7 @@ from figures.panels import panels, ticks
 from figures.partners import LABELS_MEASURE, measuring, rank, selector_of, stroke_of
 from figures.products import Artefact, Drawing
 from figures.series import Series
-from figures.study import Study
-
-PREFERRED = "byol_tracin"
-"""In whose training partners are measured, if there is such a run: every run measures several selectors."""
+from figures.study import PAPERS_METHOD, Study
 
 VIEWS = {"": "all images", "_macro": "mean over classes"}
 
@@ -25,7 +22,7 @@ def make(evidence: Evidence) -> Drawing | None:
     study, points = evidence.study, evidence.points
     measured = {series.key for series in measuring(study, points)}
     able = [series for series in study.trainers if series.key in measured]
-    rows = [series for series in able if series.method == PREFERRED] or able[:1]
+    rows = [series for series in able if series.method == PAPERS_METHOD] or able[:1]
     if not rows:
         return None
     stored = set(points["name"])

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from figures import captions, style
-from figures.arrangement import PAPERS_METHOD, aside
+from figures.arrangement import aside
 from figures.cells import cell, intervals, most_seeds, seeds_cell, signed
 from figures.differences import BASELINE, MEAN, gains
 from figures.evidence import Evidence
@@ -17,7 +17,7 @@ from figures.products import Artefact, Table
 from figures.scores import seed_scores
 from figures.series import Series, differing, flat
 from figures.stats import difference, estimate
-from figures.study import Study
+from figures.study import PAPERS_METHOD, Study
 from figures.tables import MISSING, Cell, Grid, Group
 
 METHODS = (PAPERS_METHOD, "byol_oracle")

@@ -124,6 +124,13 @@ def test_measured_selectors_are_told_where_nothing_else_tells_series_apart(datab
     assert labels(database) == ["BYOL", "BYOL (selector.measured=cosine+queue)"]
 
 
+def test_a_setting_that_older_runs_do_not_have_is_told_as_missing(database) -> None:
+    for seed in (0, 1):
+        add(database, config("byol", seed, selector__ramp_epochs=0))
+    add(database, config("byol", 0))
+    assert labels(database) == ["BYOL", "BYOL (no selector.ramp_epochs)"]
+
+
 def test_every_known_method_is_told_apart_by_colour_and_by_marker() -> None:
     for known in (style.METHODS, style.SELECTORS):
         looks = list(known.values())
