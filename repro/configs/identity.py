@@ -5,7 +5,8 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from repro.configs.resolve import flat, plain
+from repro.configs.resolve import flat, plain, settings
+from repro.configs.setting import ALWAYS
 
 VOLATILE = ("scale", "device", "data.residency", "pretrain.checkpoint_every")
 """Keys that do not change what a run computes; they are left out of its hash."""
@@ -17,13 +18,21 @@ ORIGINS = ("evaluate.pretraining", "tracin.pretraining")
 def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
     """Return the SHA-256 (first 16 hex digits) of a config's canonical JSON.
 
+    A setting that is younger than the first stored runs counts only where it differs from what they did
+    (`Setting.absent`).
+
     Args:
         config: nested plain config.
         without: dotted keys, or groups, left out beside the volatile ones.
     """
     left_out = (*VOLATILE, *without)
     groups = tuple(f"{key}." for key in left_out)
-    kept = {key: value for key, value in flat(config) if key not in left_out and not key.startswith(groups)}
+    absent = {key: setting.absent for key, setting in settings()}
+    kept = {
+        key: value
+        for key, value in flat(config)
+        if key not in left_out and not key.startswith(groups) and value != absent.get(key, ALWAYS)
+    }
     return hashlib.sha256(json.dumps(plain(kept), sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -114,14 +114,14 @@ def _canonical(config: dict[str, Any]) -> dict[str, Any]:
 def _check_value(key: str, value: Any, setting: Setting) -> None:
     if value is None and setting.optional:
         return
-    many = isinstance(setting.value, list)
+    many = isinstance(setting.value, list) and not (setting.single and not isinstance(value, list | tuple | str))
     if many and isinstance(value, str) and value.startswith("["):
         raise InputError(f'{key}={value}: the shell took the quotes; type it as "{key}={setting.value}"')
     if many and (not isinstance(value, list | tuple) or not value):
         raise InputError(f"{key}={value!r} must be a list of one or more, such as {setting.value}")
     if many and setting.length is not None and len(value) != setting.length:
         raise InputError(f"{key}={value!r} must have {setting.length} elements, such as {setting.value}")
-    example = setting.value[0] if many else setting.value
+    example = setting.value[0] if isinstance(setting.value, list) else setting.value
     kind = setting.kind or type(example)
     for element in value if many else [value]:
         if not _is_a(element, kind):

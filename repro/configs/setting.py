@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
-SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[SimCLR]", "[Semixup]", "[us]")
+SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[SimCLR]", "[Semixup]", "[LARS]", "[Tian]", "[us]")
 """Where a value comes from: the paper's abstract, Grill et al. 2020, Pruthi et al. 2020, Chen et al. 2020 (SimCLR), the
-code of Nguyen et al. 2020 (Semixup), our own choice."""
+code of Nguyen et al. 2020 (Semixup), You et al. 2017 (LARS), Tian et al. 2021 (arXiv 2102.06810), our own choice."""
+
+ALWAYS = object()
+"""A setting that every stored run has."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,9 @@ class Setting:
         length: how many elements a list must have; None for any number from 1.
         optional: whether None is allowed beside the type of `kind`.
         kind: the accepted type where the default is None.
+        single: whether a list may be given as one value, for all its places.
+        absent: what runs did that were stored before the setting existed. A config with this value has the hash that it
+            had without the setting, so that older runs are still found.
     """
 
     value: Any
@@ -34,6 +40,8 @@ class Setting:
     length: int | None = None
     optional: bool = False
     kind: type | None = None
+    single: bool = False
+    absent: Any = ALWAYS
 
 
 @dataclass(frozen=True)

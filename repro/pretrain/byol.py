@@ -125,6 +125,19 @@ def partner_losses(out: Outputs, partners: Partners, symmetric: bool = False) ->
     return (losses * partners.valid).sum(dim=1) / partners.valid.sum(dim=1).clamp_min(1)
 
 
+def tau_for(renewals: float, steps: int) -> float:
+    """Return the EMA decay at step 0 with which `tau_at` replaces the target so many times in all.
+
+    Along the cosine the sum over all steps of 1 - tau is (1 - tau_base) steps / 2. A fixed tau means another target for
+    every length of schedule: BYOL's presets are 0.97 for 40 epochs, 0.99 for 100 and 300, 0.996 for 1000. [us]
+
+    Args:
+        renewals: how many times; at most half the number of steps, where the target starts as a copy of every step.
+        steps: of the whole training.
+    """
+    return max(0.0, 1 - 2 * renewals / steps)
+
+
 def tau_at(step: int, steps: int, tau_base: float) -> float:
     """Return the EMA decay at a step: from tau_base to 1 along a cosine (Grill et al. 2020, section 3.3)."""
     return 1 - (1 - tau_base) * (math.cos(math.pi * step / steps) + 1) / 2

@@ -15,7 +15,8 @@ class Encoder(ResNet):
 
     Args:
         arch: a key of `ARCHITECTURES`.
-        stem: "imagenet" (7x7 stride 2, max-pooling) or "small" (3x3 stride 1, none), for images under 64 px.
+        stem: "imagenet" (7x7 stride 2, max-pooling), or for images under 64 px 3x3 without max-pooling: "small" with
+            stride 1, "half" with stride 2.
         width: channels of the first stage; 64 is the standard network.
 
     Input `[B, 3, H, W]`, output h `[B, D]` with D = `self.features`.
@@ -26,8 +27,9 @@ class Encoder(ResNet):
         super().__init__(block, layers)
         if width != 64:
             self._rebuild(block, layers, width)
-        if stem == "small":
-            self.conv1 = nn.Conv2d(3, width, kernel_size=3, stride=1, padding=1, bias=False)
+        if stem != "imagenet":
+            stride = {"small": 1, "half": 2}[stem]
+            self.conv1 = nn.Conv2d(3, width, kernel_size=3, stride=stride, padding=1, bias=False)
             self.maxpool = nn.Identity()
         self.features = 8 * width * block.expansion
         self.fc = nn.Identity()

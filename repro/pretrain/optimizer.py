@@ -1,6 +1,7 @@
 """The optimiser and its learning rate, each a plain function of the step."""
 
 import math
+from collections import defaultdict
 from typing import Any
 
 import torch
@@ -10,14 +11,18 @@ from torch import nn
 def build(parameters: list[tuple[str, nn.Parameter]], settings: dict[str, Any]) -> torch.optim.Optimizer:
     """Return the optimiser over named parameters; biases and BatchNorm get no weight decay (and no LARS) [BYOL].
 
+    Each of its groups has a `factor`: its learning rate as a multiple of the schedule's, other than 1 for the predictor.
+
     Args:
-        parameters: (name, parameter) pairs.
-        settings: the `pretrain` settings (optimizer, momentum, weight_decay).
+        parameters: (name, parameter) pairs; those of a module named `predictor` are the predictor's.
+        settings: optimizer, momentum, weight_decay, and for pretraining trust and predictor_lr.
     """
-    groups = [
-        {"params": [p for _, p in parameters if p.ndim > 1], "weight_decay": settings["weight_decay"]},
-        {"params": [p for _, p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+    members: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in sorted(parameters, key=lambda pair: pair[1].ndim <= 1):  # matrices, then vectors
+        decay = settings["weight_decay"] if parameter.ndim > 1 else 0.0
+        factor = settings["predictor_lr"] if "predictor" in name.split(".") else 1.0
+        members[decay, factor].append(parameter)
+    groups = [{"params": own, "weight_decay": decay, "factor": factor} for (decay, factor), own in members.items()]
     match settings["optimizer"]:
         case "sgd":
             return torch.optim.SGD(groups, lr=0.0, momentum=settings["momentum"])
@@ -26,7 +31,7 @@ def build(parameters: list[tuple[str, nn.Parameter]], settings: dict[str, Any]) 
         case "lars":
             from lightly.utils.lars import LARS
 
-            return LARS(groups, lr=0.0, momentum=settings["momentum"])
+            return LARS(groups, lr=0.0, momentum=settings["momentum"], trust_coefficient=settings["trust"])
     raise ValueError(settings["optimizer"])
 
 
@@ -38,6 +43,6 @@ def lr_at(step: int, steps: int, warmup_steps: int, peak: float) -> float:
 
 
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Give every group of the optimiser this learning rate."""
+    """Give every group of the optimiser this learning rate, times the group's own factor."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group["factor"]

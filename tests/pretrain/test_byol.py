@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from repro.pretrain.byol import Byol, Outputs, Partners, distance, image_losses, partner_losses, tau_at
+from repro.pretrain.byol import Byol, Outputs, Partners, distance, image_losses, partner_losses, tau_at, tau_for
 from repro.pretrain.encoder import Encoder
 
 
@@ -108,3 +108,13 @@ def test_tau_is_lightlys_cosine_schedule():
 
     for step in range(100):  # lightly reaches the end one step earlier: at the last one, not after it
         assert tau_at(step, 99, 0.996) == pytest.approx(cosine_schedule(step, 100, 0.996, 1.0), abs=1e-12)
+
+
+@pytest.mark.parametrize(("renewals", "steps"), [(50, 810), (188, 12_520), (3, 40)])
+def test_the_target_is_replaced_as_often_as_is_asked_whatever_the_length_of_the_schedule(renewals: float, steps: int):
+    tau = tau_for(renewals, steps)
+    assert sum(1 - tau_at(step, steps, tau) for step in range(steps)) == pytest.approx(renewals, rel=0.03)
+
+
+def test_more_renewals_than_a_schedule_has_steps_for_make_the_target_a_copy_at_first():
+    assert tau_for(100, 10) == 0.0

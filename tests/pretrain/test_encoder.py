@@ -19,7 +19,7 @@ def test_standard_encoder_is_torchvisions_and_its_weights_load_there(arch: str):
         torch.testing.assert_close(encoder(x), peer.eval()(x))
 
 
-@pytest.mark.parametrize(("arch", "stem", "width"), [("resnet18", "small", 8), ("resnet50", "imagenet", 16)])
+@pytest.mark.parametrize(("arch", "stem", "width"), [("resnet18", "small", 8), ("resnet18", "half", 8), ("resnet50", "imagenet", 16)])
 def test_every_width_and_stem_gives_the_features_it_promises(arch: str, stem: str, width: int):
     encoder = Encoder(arch, stem, width).eval()
     assert encoder(torch.randn(3, 3, 28, 28)).shape == (3, encoder.features)
@@ -49,3 +49,11 @@ def test_grey_images_enter_as_three_equal_channels_between_zero_and_one():
     assert x.shape == (1, 3, 16, 16)
     assert torch.equal(x[:, 0], x[:, 2])
     assert (float(x.min()), float(x.max())) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("stem", "pixels"), [("imagenet", 7), ("half", 14), ("small", 28)])
+def test_a_stem_leaves_as_many_pixels_of_a_small_image_as_it_says(stem: str, pixels: int):
+    encoder, seen = Encoder(stem=stem, width=8), []
+    encoder.layer1.register_forward_hook(lambda _layer, _inputs, output: seen.append(output.shape[-1]))
+    encoder(torch.randn(2, 3, 28, 28))
+    assert seen == [pixels]

@@ -6,7 +6,7 @@ import torch
 
 from repro.pretrain import processes
 from repro.pretrain.bank import PartnerBank
-from repro.pretrain.byol import Byol, Outputs, image_losses, partner_losses, tau_at
+from repro.pretrain.byol import Byol, Outputs, image_losses, partner_losses, tau_at, tau_for
 from repro.pretrain.diagnostics import PartnerStatistics, feature_std
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.objectives.base import Context, Objective
@@ -24,6 +24,9 @@ class ByolObjective(Objective):
         self.model = processes.join_norms(Byol(encoder, **config["heads"]))
         if config["pretrain"]["compile"]:
             self.model.compile()
+        self.tau = config["pretrain"]["tau"]
+        if self.tau is None:
+            self.tau = tau_for(config["pretrain"]["renewals"], context.steps)
         self.selector, settings = used_selector(config), config["selector"]
         self.bank = None
         if "queue" in (self.selector, *settings["measured"]):
@@ -65,7 +68,7 @@ class ByolObjective(Objective):
 
     def after_step(self, step: int) -> None:
         """Move the target network."""
-        self.model.update_target(tau_at(step, self.context.steps, self.config["pretrain"]["tau"]))
+        self.model.update_target(tau_at(step, self.context.steps, self.tau))
 
     def end_epoch(self) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
         """Return lambda and the partner statistics.
