@@ -17,12 +17,14 @@ def build(parameters: list[tuple[str, nn.Parameter]], settings: dict[str, Any]) 
         parameters: (name, parameter) pairs; those of a module named `predictor` are the predictor's.
         settings: optimizer, momentum, weight_decay, and for pretraining trust and predictor_lr.
     """
-    members: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    members: dict[tuple[bool, float], list[nn.Parameter]] = defaultdict(list)
     for name, parameter in sorted(parameters, key=lambda pair: pair[1].ndim <= 1):  # matrices, then vectors
-        decay = settings["weight_decay"] if parameter.ndim > 1 else 0.0
         factor = settings["predictor_lr"] if "predictor" in name.split(".") else 1.0
-        members[decay, factor].append(parameter)
-    groups = [{"params": own, "weight_decay": decay, "factor": factor} for (decay, factor), own in members.items()]
+        members[parameter.ndim > 1, factor].append(parameter)
+    groups = [
+        {"params": own, "weight_decay": settings["weight_decay"] if matrices else 0.0, "factor": factor}
+        for (matrices, factor), own in members.items()
+    ]
     match settings["optimizer"]:
         case "sgd":
             return torch.optim.SGD(groups, lr=0.0, momentum=settings["momentum"])
