@@ -2,10 +2,12 @@
 
 import functools
 import json
+import logging
 import math
 import os
 import resource
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from repro.data.folder import prepared_folder
 from repro.earlier import stored_networks, stored_pretraining
 from repro.errors import InputError
 from repro.evaluate.budget import extra_steps
+from repro.evaluate.probe import Probe, told
 from repro.evaluate.protocols import evaluate
 from repro.pretrain import pictures, processes
 from repro.pretrain.checkpoint import Checkpoint, Followed
@@ -33,6 +36,8 @@ from repro.pretrain.trainer import new_encoder
 from repro.provenance import provenance
 from repro.recorder import Recorder
 from repro.store import ENCODER, read_artifact, runs_folder
+
+log = logging.getLogger("repro")
 
 
 class Procedure:
@@ -88,7 +93,13 @@ class Procedure:
             return self._untrained()
         stored = stored_networks(self.database, self.config)
         with processes.together(self.device):
-            result = pretrain(self.images, self.config, self.device, self.checkpoint, self.recorder.metric, stored)
+            probe = Probe(self.images, self.config, self.device)
+            result = pretrain(
+                self.images, self.config, self.device, self.checkpoint, self.recorder.metric, stored, probe.look
+            )
+        gain = probe.gain(new_encoder(self.config), result.encoder)
+        self.recorder.info(learning={**asdict(gain), "learned": gain.learned})
+        log.log(*told(self.config["method"]["name"], gain))
         self.recorder.weights(ENCODER, result.encoder.state_dict())
         for file in self.checkpoint.kept():
             self.recorder.file(file)

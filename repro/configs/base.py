@@ -94,6 +94,7 @@ BASE = {
         "warmup_epochs": S(10, "[BYOL]", "Epochs of linear learning-rate warm-up, then a cosine to 0.", low=0),
         "tau": S(0.99, "[us]", "EMA decay of the target at step 0; rises to 1 along a cosine. BYOL: 0.996 for 10^6 steps. None: from `renewals` and the length of the schedule.", low=0.0, high=1.0, optional=True),
         "renewals": S(50.0, "[us]", "With tau=None: how many times the target is replaced in the whole training, the sum of 1 - tau over all steps. BYOL's presets of 40, 100, 300, 1000 epochs: 188, 156, 470, 626.", positive=True, absent=50.0),
+        "probe_every": S(None, "[us]", "Epochs between looks at what has been learned, on training and validation images: linear readout, kNN, effective rank, alignment. None: a tenth of all epochs.", low=1, optional=True, kind=int, absent=None),
         "checkpoint_every": S(10, "[us]", "Epochs between checkpoints.", low=1),
         "keep_every": S(None, "[us]", "Epochs between copies of all networks that are stored with the run, for tracin.source=pretrained of another. None: no copies.", low=1, optional=True, kind=int),
         "precision": S("auto", "[us]", "auto: bf16 autocast on a GPU, float32 on a CPU.", choices=("auto", "float32", "bf16")),
@@ -101,6 +102,7 @@ BASE = {
     },
     "evaluate": {
         "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (random_init, supervised, semixup).", low=1, optional=True, kind=int),
+        "test": S(True, "[us]", "False leaves the test split alone: only validation is measured, as when a recipe is chosen.", absent=True),
         "protocols": S(["knn", "linear", "finetune"], "[us]", "Which protocols to run.", choices=("knn", "linear", "finetune")),
         "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", positive=True, high=1.0),
         "class_weights": S("balanced", "[us]", "balanced: classes count alike in the linear and fine-tuning losses, as in balanced accuracy; none.",

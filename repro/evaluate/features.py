@@ -13,21 +13,33 @@ SHOWN, SEED = 500, 0
 
 
 @torch.no_grad()
-def extract(encoder: Encoder, images: ImageSet, device: torch.device) -> np.ndarray:
-    """Return the encoder's features h of all images, without augmentation, in eval mode: float32 `[N, D]`."""
+def extract(encoder: Encoder, images: ImageSet, device: torch.device, indices: np.ndarray) -> np.ndarray:
+    """Return the encoder's features h of images, without augmentation, in eval mode.
+
+    Args:
+        encoder: the weights; it is left in eval mode.
+        images: the data set.
+        device: where the encoder is.
+        indices: which images, int64 `[n]`; no other is read.
+
+    Returns:
+        float32 `[N, D]`: a row for every image of the data set; NaN for those not asked for.
+    """
     encoder.eval()
-    rows = []
-    for start in range(0, len(images.images), CHUNK):
-        pixels = torch.from_numpy(np.array(images.images[start : start + CHUNK])).to(device)
-        rows.append(encoder(normalized(to_input(pixels))).float().cpu())
-    return torch.cat(rows).numpy()
+    features = np.full((len(images.images), encoder.features), np.nan, np.float32)
+    ascending = np.sort(indices)
+    for start in range(0, len(ascending), CHUNK):
+        some = ascending[start : start + CHUNK]
+        pixels = torch.from_numpy(images.images[some]).to(device)
+        features[some] = encoder(normalized(to_input(pixels))).float().cpu().numpy()
+    return features
 
 
 def shown(features: np.ndarray, images: ImageSet) -> dict[str, np.ndarray]:
     """Return the features of a few test images, for a map of them.
 
     Args:
-        features: float32 `[N, D]` of all images.
+        features: float32 `[N, D]`, a row for every image.
         images: the data set.
 
     Returns:

@@ -24,8 +24,9 @@ class Evaluation:
     """What an evaluation gives.
 
     Args:
-        main: "protocol/percent" -> the main metric on the test split.
-        scores: arrays to store: test labels, test indices, and test scores float16 `[N, C]` per protocol and percent.
+        main: "protocol/percent" -> the main metric on the test split; with evaluate.test=False on the validation split.
+        scores: arrays to store: test labels, test indices, and test scores float16 `[N, C]` per protocol and percent;
+            empty with evaluate.test=False.
         label_subsets: fraction, number of images and hash of every label subset.
         features: arrays to store: frozen features of some test images (see `shown`); empty if no protocol has any.
     """
@@ -58,11 +59,15 @@ def evaluate(
     settings = config["evaluate"]
     encoder.to(device)
     frozen = {"knn", "linear"} & set(settings["protocols"])
-    features = extract(encoder, images, device) if frozen else np.empty((0, 0))
-    test = images.indices("test")
-    result = Evaluation(scores={"labels": images.labels[test], "indices": test})
-    if frozen:
-        result.features = shown(features, images)
+    splits = ("val", "test") if settings["test"] else ("val",)
+    read = np.concatenate([images.indices(split) for split in ("train", *splits)])
+    features = extract(encoder, images, device, read) if frozen else np.empty((0, 0))
+    result = Evaluation()
+    if settings["test"]:
+        test = images.indices("test")
+        result.scores = {"labels": images.labels[test], "indices": test}
+        if frozen:
+            result.features = shown(features, images)
     for fraction in settings["fractions"]:
         labelled = label_subset(images, fraction, config["seed"])
         percent = round(100 * fraction, 6)
@@ -73,13 +78,14 @@ def evaluate(
                 predict = _trained_predictor(encoder, images, labelled, config, extra_steps, device, curve)
             else:
                 predict = _frozen_predictor(protocol, features, images, labelled, settings)
-            for split in ("val", "test"):
+            for split in splits:
                 # In half precision, as they are stored: who measures the stored scores again gets the same numbers.
                 scores = predict(split).astype(np.float16)
                 values = measure(scores.astype(np.float32), images.labels[images.indices(split)], images.class_names)
                 for metric, value in values.items():
                     report(f"{split}/{protocol}/{metric}", value, percent)
-            result.scores[f"{protocol}/{percent:g}"] = scores
+            if settings["test"]:
+                result.scores[f"{protocol}/{percent:g}"] = scores
             result.main[f"{protocol}/{percent:g}"] = values[main_metric(images.multi_label)]
     return result
 

@@ -54,7 +54,8 @@ def train(
     Raises:
         InputError: the loss is no longer finite.
     """
-    optimizer = optim.build(list(model.named_parameters()), {"optimizer": "sgd", "momentum": 0.9, "predictor_lr": 1.0, **settings})
+    fixed = {"optimizer": "sgd", "momentum": 0.9, "predictor_lr": 1.0}
+    optimizer = optim.build(list(model.named_parameters()), {**fixed, **settings})
     steps, every = settings["steps"], max(1, math.ceil(settings["steps"] / settings["validations"]))
     truth = images.labels[images.indices("val")]
     best, best_state, losses = -math.inf, copy.deepcopy(model.state_dict()), []

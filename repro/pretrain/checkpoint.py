@@ -26,6 +26,7 @@ class History:
     Args:
         metrics: name -> one value per epoch.
         batches: name -> float32 `[epochs, batches]`.
+        probes: name -> one value per look at the networks (see `loop.looks`).
         seconds: time spent training, over all the processes that took part.
         processor_seconds: what of their processors' time that took, which other work on the machine does not stretch;
             NaN where a checkpoint of an older version did not tell.
@@ -39,6 +40,7 @@ class History:
     processor_seconds: float = 0.0
     interruptions: int = 0
     choices: dict[str, torch.Tensor] = field(default_factory=dict)
+    probes: dict[str, list[float]] = field(default_factory=dict)
 
     def add(
         self, metrics: dict[str, float], batches: dict[str, torch.Tensor], seconds: float, processor_seconds: float
@@ -95,6 +97,7 @@ class Checkpoint:
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer/{number}/{name}": value for name, value in state.items() if value is not None}
         tensors |= {f"metrics/{name}": torch.tensor(v, dtype=torch.float64) for name, v in history.metrics.items()}
+        tensors |= {f"probes/{name}": torch.tensor(v, dtype=torch.float64) for name, v in history.probes.items()}
         tensors |= {f"batches/{name}": values for name, values in history.batches.items()}
         tensors |= {f"choices/{name}": positions for name, positions in history.choices.items()}
         about = {
@@ -142,9 +145,10 @@ class Checkpoint:
             state.setdefault(int(number), {})[key] = value
         optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
         metrics = {name: values.tolist() for name, values in below(tensors, "metrics/").items()}
+        probes = {name: values.tolist() for name, values in below(tensors, "probes/").items()}
         batches, choices = below(tensors, "batches/"), below(tensors, "choices/")
         times = about["seconds"], about.get("processor_seconds", math.nan)
-        return about["epoch"], History(metrics, batches, *times, about["interruptions"] + 1, choices)
+        return about["epoch"], History(metrics, batches, *times, about["interruptions"] + 1, choices, probes)
 
     def delete(self) -> None:
         """Remove the checkpoint: what it led to is stored."""

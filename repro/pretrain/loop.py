@@ -15,6 +15,7 @@ from repro.pretrain import processes
 from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import Checkpoint, History
 from repro.pretrain.encoder import Encoder
+from repro.pretrain.objectives import Objective
 from repro.pretrain.trainer import Trainer
 from repro.progress import Progress
 
@@ -27,6 +28,9 @@ COLLAPSE = (
 
 Report = Callable[[str, float, float], None]
 """Takes (metric name, value, step)."""
+
+Look = Callable[[Objective, Encoder], dict[str, float]]
+"""Takes the networks in training, and returns metrics of what they have learned."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ def pretrain(
     checkpoint: Checkpoint,
     report: Report,
     stored: Sequence[tuple[float, Byol]] = (),
+    look: Look | None = None,
 ) -> Pretrained:
     """Train an encoder on the training split without its labels.
 
@@ -65,6 +70,7 @@ def pretrain(
         checkpoint: where the state is kept, and found.
         report: called with every metric of every epoch, steps from 1; resumed epochs are reported again.
         stored: (learning rate, networks) of stored checkpoints, for tracin.source=pretrained.
+        look: called before training and at the ends of some epochs (`looks`); its metrics are reported as well.
 
     Raises:
         InputError: fewer training images than a batch, settings that contradict each other, a loss or a score that is
@@ -86,6 +92,19 @@ def pretrain(
     for name, logged in history.metrics.items():
         for epoch, value in enumerate(logged, start=1):
             report(name, value, epoch)
+    planned = looks(settings) if look is not None else []
+    for name, probed in history.probes.items():
+        for epoch, value in zip(planned, probed, strict=False):
+            report(name, value, epoch)
+
+    def take_a_look(epoch: int) -> None:
+        if look is not None and epoch in planned:
+            for name, value in look(trainer.objective, trainer.encoder).items():
+                history.probes.setdefault(name, []).append(value)
+                report(name, value, epoch)
+
+    if not done:
+        take_a_look(0)
     began = time.monotonic()
     title, batches = f"pretrain {config['method']['name']}", trainer.batches
     shown = processes.is_first()
@@ -102,6 +121,7 @@ def pretrain(
             history.add(values, by_batch, time.monotonic() - start, time.process_time() - used)
             for name, value in values.items():
                 report(name, value, epoch + 1)
+            take_a_look(epoch + 1)
             last = epoch + 1 == settings["epochs"]
             if last:
                 history.choices = trainer.objective.choices()
@@ -111,6 +131,13 @@ def pretrain(
                 checkpoint.save(trainer.objective, trainer.optimizer, epoch + 1, history, content)
     trained = (settings["epochs"] - done) * batches * settings["batch_size"]
     return Pretrained(trainer.encoder, history, trained / (time.monotonic() - began))
+
+
+def looks(settings: dict[str, Any]) -> list[int]:
+    """Return after which epochs the networks are looked at: 0, every `pretrain.probe_every`, and the last."""
+    epochs = settings["epochs"]
+    every = settings["probe_every"] or max(1, epochs // 10)
+    return sorted({*range(0, epochs + 1, every), epochs})
 
 
 def fits(config: dict[str, Any], number: int) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 def build(parameters: list[tuple[str, nn.Parameter]], settings: dict[str, Any]) -> torch.optim.Optimizer:
     """Return the optimiser over named parameters; biases and BatchNorm get no weight decay (and no LARS) [BYOL].
 
-    Each of its groups has a `factor`: its learning rate as a multiple of the schedule's, other than 1 for the predictor.
+    Each of its groups has a `factor`: its learning rate as a multiple of the schedule's; 1 but for the predictor.
 
     Args:
         parameters: (name, parameter) pairs; those of a module named `predictor` are the predictor's.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from repro.data import ImageSet
 from repro.pretrain import optimizer as optim
@@ -82,7 +83,10 @@ class Trainer:
         self.objective.begin_epoch(epoch, _seed_epoch(self.config["seed"], epoch, self.device))
 
     def step(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
-        """Take one step of the whole training, counted from 0; arguments and result are those of `Objective.losses`."""
+        """Take one step of the whole training, counted from 0.
+
+        Arguments and result are those of `Objective.losses`; the result also has the norm of the whole gradient.
+        """
         settings = self.config["pretrain"]
         steps, warmup = (settings[name] * self.batches for name in ("epochs", "warmup_epochs"))
         peak = settings["lr"] * settings["batch_size"] / 256
@@ -91,6 +95,8 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         terms["loss"].backward()
         processes.sum_gradients(self.objective.parameters())
+        gradients = [p.grad for p in self.objective.parameters() if p.grad is not None]
+        terms["gradient_norm"] = nn.utils.get_total_norm(gradients)
         self.optimizer.step()
         self.objective.after_step(step)
         return {name: value.detach() for name, value in terms.items()}

@@ -81,7 +81,7 @@ def test_validation_chooses_the_strength_of_the_linear_probe():
 
 def test_features_of_an_image_do_not_depend_on_the_others(tiny: ImageSet):
     encoder = Encoder(width=4)
-    together = extract(encoder, tiny, CPU)
+    together = extract(encoder, tiny, CPU, np.arange(len(tiny.images)))
     encoder.eval()
     with torch.no_grad():
         for i in (0, 50, 95):

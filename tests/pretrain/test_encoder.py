@@ -19,7 +19,9 @@ def test_standard_encoder_is_torchvisions_and_its_weights_load_there(arch: str):
         torch.testing.assert_close(encoder(x), peer.eval()(x))
 
 
-@pytest.mark.parametrize(("arch", "stem", "width"), [("resnet18", "small", 8), ("resnet18", "half", 8), ("resnet50", "imagenet", 16)])
+@pytest.mark.parametrize(
+    ("arch", "stem", "width"), [("resnet18", "small", 8), ("resnet18", "half", 8), ("resnet50", "imagenet", 16)]
+)
 def test_every_width_and_stem_gives_the_features_it_promises(arch: str, stem: str, width: int):
     encoder = Encoder(arch, stem, width).eval()
     assert encoder(torch.randn(3, 3, 28, 28)).shape == (3, encoder.features)

@@ -62,6 +62,10 @@ class Objective(nn.Module):
         """
         raise NotImplementedError
 
+    def projections(self, images: torch.Tensor) -> torch.Tensor:
+        """Return what the loss compares, `[B, P]`, of normalised images `[B, 3, H, W]`."""
+        raise NotImplementedError
+
     def after_step(self, step: int) -> None:
         """Do what follows an optimiser step, such as moving a target network."""
 

@@ -40,7 +40,7 @@ class ByolObjective(Objective):
     def begin_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Set lambda, and start the epoch's partner statistics."""
         settings = self.config["selector"]
-        self.weight, self.generator = partner_weight(settings, epoch), generator
+        self.weight, self.generator, self.renewed = partner_weight(settings, epoch), generator, 0.0
         self.partners = PartnerStatistics(
             self.selector,
             settings["measured"],
@@ -66,19 +66,26 @@ class ByolObjective(Objective):
             self.bank.add(batch)
         return terms
 
+    def projections(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the online projections; see `Objective.projections`."""
+        return self.model.projector(self.model.encoder(images))[0]
+
     def after_step(self, step: int) -> None:
         """Move the target network."""
-        self.model.update_target(tau_at(step, self.context.steps, self.tau))
+        tau = tau_at(step, self.context.steps, self.tau)
+        self.model.update_target(tau)
+        self.renewed += 1 - tau
 
     def end_epoch(self) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
-        """Return lambda and the partner statistics.
+        """Return lambda, how often the epoch replaced the target (the sum of 1 - tau), and the partner statistics.
 
         Raises:
             InputError: a score was not finite.
         """
         self.partners.check()
         measured = {f"partners/{name}": value for name, value in self.partners.means().items()}
-        return {"pretrain/lambda": self.weight, **measured}, self.partners.by_batch()
+        own = {"pretrain/lambda": self.weight, "pretrain/renewals": self.renewed}
+        return {**own, **measured}, self.partners.by_batch()
 
     def choices(self) -> dict[str, torch.Tensor]:
         """Return the partners in the epoch's last batch, of every selector that chooses within it."""

@@ -40,6 +40,10 @@ class SimClr(Objective):
         z1, z2 = processes.gathered(exact(z1)), processes.gathered(exact(z2))
         return {"loss": self.criterion(z1, z2), "feature_std": feature_std(z1.detach())}
 
+    def projections(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the projections; see `Objective.projections`."""
+        return self.model(images)[0]
+
 
 class Dcl(SimClr):
     """SimCLR with the positive pair left out of the denominator (Yeh et al. 2022, Decoupled Contrastive, eq. 6)."""
