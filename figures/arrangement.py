@@ -7,6 +7,12 @@ from collections.abc import Iterable, Sequence
 from figures.series import differing, settings_of, tell_from
 from figures.study import PAPERS_METHOD, Study
 
+RECIPE = tuple(
+    f"pretrain.{key}"
+    for key in ("optimizer", "lr", "momentum", "weight_decay", "trust", "predictor_lr", "tau", "renewals")
+)
+"""Settings with which a method is trained; each method can have its own."""
+
 LONGEST = 60
 """Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
 
@@ -46,7 +52,7 @@ def aside(study: Study, studies: Iterable[Study]) -> bool:
 
 def _shared_settings(study: Study) -> dict[str, str]:
     """Return the settings of a study that do not belong to its methods."""
-    own = ("method.", "selector.", "tracin.", "contrastive.", "semixup.", "evaluate.protocols", "command")
+    own = ("method.", "selector.", "tracin.", "contrastive.", "semixup.", "evaluate.protocols", "command", *RECIPE)
     return {name: value for name, value in settings_of(study.runs).items() if not name.startswith(own)}
 
 

@@ -13,7 +13,7 @@ from repro.configs.resolve import defaults, flat
 from repro.data import SPLITS, ImageSet
 from repro.earlier import source_of_tracin, stored_pretraining
 from repro.errors import InputError, StorageError
-from repro.evaluate.budget import allowed_protocols
+from repro.evaluate.budget import allowed_protocols, check_steps
 from repro.pretrain import processes
 from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.selectors import used_selector
@@ -101,6 +101,7 @@ def execute(
     if command == "pretrain":
         needs_pretraining(config)
     allowed_protocols(config)
+    check_steps(config)
     used_selector(config)
     origins = _origins(database, command, config)
     log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))

@@ -115,7 +115,7 @@ BASE = {
             "c": S([0.01, 0.1, 1.0], "[us]", "Inverse L2 strengths tried; the validation split chooses.", positive=True),
         },
         "finetune": {
-            "steps": S(1000, "[us]", "Optimiser steps, at every label fraction.", low=1),
+            "steps": S(1000, "[us]", "Optimiser steps, at every label fraction; or a list, one number for each of evaluate.fractions.", low=1, several=True),
             "batch_size": S(128, "[us]", "Images per step.", low=2),
             "lr": S(0.01, "[us]", "Peak learning rate (SGD, cosine to 0).", low=0.0),
             "weight_decay": S(1e-4, "[us]", "Weight decay.", low=0.0),

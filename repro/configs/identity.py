@@ -11,6 +11,13 @@ from repro.configs.setting import ALWAYS
 VOLATILE = ("scale", "device", "data.residency", "pretrain.checkpoint_every")
 """Keys that do not change what a run computes; they are left out of its hash."""
 
+RECIPE = (
+    "pretrain.optimizer", "pretrain.lr", "pretrain.momentum", "pretrain.weight_decay", "pretrain.trust",
+    "pretrain.predictor_lr", "pretrain.tau", "pretrain.renewals",
+)  # fmt: skip
+"""Keys that belong to a method, since each is trained with the recipe that validation chose for it: runs of one study
+share the images, the networks, the budget and the evaluation."""
+
 ORIGINS = ("evaluate.pretraining", "tracin.pretraining")
 """Keys that hold the id of another run, which is another in every database: the run itself counts, not its id."""
 
@@ -41,8 +48,8 @@ def identity(
 ) -> dict[str, str]:
     """Return the hashes that say what a run is.
 
-    `cell` is everything; `series` all but the seed; `study` what runs that may be compared share: all but seed and
-    method.
+    `cell` is everything; `series` all but the seed; `study` what runs that may be compared share: all but seed, method
+    and recipe.
 
     Args:
         config: the resolved config.
@@ -50,7 +57,7 @@ def identity(
         origins: key of `ORIGINS` -> the identity of the run that it names.
     """
     origins = origins or {}
-    method = ("method", "selector", "tracin", "contrastive", "semixup", "evaluate.protocols")
+    method = ("method", "selector", "tracin", "contrastive", "semixup", "evaluate.protocols", *RECIPE)
     free = ("seed", *ORIGINS, "pretrain.keep_every")  # what else is stored
     without = {"cell": ORIGINS, "series": free, "study": (*free, *method)}
     found = {kind: digest(config, without[kind]) for kind in without}

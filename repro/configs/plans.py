@@ -58,7 +58,7 @@ class Plan:
     ablations: tuple[Ablation, ...] = ()
 
 
-_BY_LESION = {"data.split": "lesion"}
+BY_LESION = {"data.split": "lesion"}
 _BREAST = Images("breastmnist")
 _RIVALS = ("random_init", "supervised", "semixup", "simclr", "dcl", "nnclr", "byol")
 _SELECTORS = ("byol_random", "byol_cosine", "byol_queue", "byol_tracin", "byol_oracle")
@@ -117,8 +117,8 @@ PLANS = {
         "The study on MedMNIST: DermaMNIST by lesion and as published, PneumoniaMNIST, every method, five seeds, "
         "transfer between them, and what changes if the unknowns of the method change. Half a day on two CPU cores.",
         datasets=(
-            Images("dermamnist", _BY_LESION, transfer=(_PNEUMONIA, _BREAST)),
-            Images("pneumoniamnist", transfer=(Images("dermamnist", _BY_LESION), _BREAST)),
+            Images("dermamnist", BY_LESION, transfer=(_PNEUMONIA, _BREAST)),
+            Images("pneumoniamnist", transfer=(Images("dermamnist", BY_LESION), _BREAST)),
             Images("dermamnist"),
         ),
         methods=(*_RIVALS, *_SELECTORS),

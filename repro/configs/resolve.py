@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from repro.configs import BASE, DATASETS, METHODS, NAMED, SCALES, Setting
+from repro.configs.recipes import recipe
 from repro.errors import LARGEST, InputError, did_you_mean
 
 
@@ -29,6 +30,8 @@ def defaults() -> dict[str, Any]:
 def resolve(named: Iterable[str] = (), updates: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the checked config of `with NAMED... key=value...`; updates win over names.
 
+    A method at a scale for which recipes were chosen gets its own (`recipes.recipe`), unless updates say otherwise.
+
     Args:
         named: names of named configs.
         updates: dotted key -> value.
@@ -45,6 +48,8 @@ def resolve(named: Iterable[str] = (), updates: Mapping[str, Any] | None = None)
         check_name(name)
         for key, value in flat(NAMED[name].values):
             put(config, key, copy.deepcopy(value))
+    for key, value in recipe(named).items():
+        put(config, key, copy.deepcopy(value))
     for key, value in (updates or {}).items():
         put(config, key, value)
     check(config)
@@ -114,7 +119,7 @@ def _canonical(config: dict[str, Any]) -> dict[str, Any]:
 def _check_value(key: str, value: Any, setting: Setting) -> None:
     if value is None and setting.optional:
         return
-    many = isinstance(setting.value, list) and not (setting.single and not isinstance(value, list | tuple | str))
+    many = isinstance(setting.value, list) or (setting.several and isinstance(value, list | tuple))
     if many and isinstance(value, str) and value.startswith("["):
         raise InputError(f'{key}={value}: the shell took the quotes; type it as "{key}={setting.value}"')
     if many and (not isinstance(value, list | tuple) or not value):

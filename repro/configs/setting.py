@@ -25,7 +25,7 @@ class Setting:
         length: how many elements a list must have; None for any number from 1.
         optional: whether None is allowed beside the type of `kind`.
         kind: the accepted type where the default is None.
-        single: whether a list may be given as one value, for all its places.
+        several: whether a list may be given in place of one value.
         absent: what runs did that were stored before the setting existed. A config with this value has the hash that it
             had without the setting, so that older runs are still found.
     """
@@ -40,7 +40,7 @@ class Setting:
     length: int | None = None
     optional: bool = False
     kind: type | None = None
-    single: bool = False
+    several: bool = False
     absent: Any = ALWAYS
 
 

@@ -31,10 +31,28 @@ def extra_steps(config: dict[str, Any], training_images: int) -> int:
     return pretraining["epochs"] * seen_per_epoch // size
 
 
-def steps(config: dict[str, Any], extra: int) -> int:
-    """Return the optimiser steps, at least 1, that see `evaluate.finetune.steps` + `extra` batches."""
-    batches = config["evaluate"]["finetune"]["steps"] + extra
-    return max(1, batches // BATCHES_PER_STEP.get(config["method"]["objective"], 1))
+def steps(config: dict[str, Any], extra: int, fraction: float) -> int:
+    """Return the optimiser steps, at least 1, that see `evaluate.finetune.steps` + `extra` batches.
+
+    Args:
+        config: the whole config.
+        extra: from `extra_steps`.
+        fraction: one of `evaluate.fractions`, since each can have steps of its own.
+    """
+    own = config["evaluate"]["finetune"]["steps"]
+    if isinstance(own, list):
+        own = own[config["evaluate"]["fractions"].index(fraction)]
+    return max(1, (own + extra) // BATCHES_PER_STEP.get(config["method"]["objective"], 1))
+
+
+def check_steps(config: dict[str, Any]) -> None:
+    """Raise InputError if steps are given one by one, but not for every label fraction."""
+    own, fractions = config["evaluate"]["finetune"]["steps"], config["evaluate"]["fractions"]
+    if isinstance(own, list) and len(own) != len(fractions):
+        raise InputError(
+            f"evaluate.finetune.steps={own} has {len(own)} numbers and evaluate.fractions={fractions} has "
+            f"{len(fractions)}; give one number for all, or one for each"
+        )
 
 
 def allowed_protocols(config: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ def evaluate(
         for protocol in settings["protocols"]:
             if protocol == "finetune":
                 curve = _prefixed(report, f"finetune/{percent:g}/")
-                predict = _trained_predictor(encoder, images, labelled, config, extra_steps, device, curve)
+                predict = _trained_predictor(encoder, images, labelled, fraction, config, extra_steps, device, curve)
             else:
                 predict = _frozen_predictor(protocol, features, images, labelled, settings)
             for split in splits:
@@ -94,13 +94,14 @@ def _trained_predictor(
     encoder: Encoder,
     images: ImageSet,
     labelled: np.ndarray,
+    fraction: float,
     config: dict[str, Any],
     extra_steps: int,
     device: torch.device,
     report: Report,
 ) -> Predictor:
     """Train the whole network: fine-tuning, or Semixup, which takes its place in the tables."""
-    settings = {**config["evaluate"]["finetune"], "steps": budget.steps(config, extra_steps)}
+    settings = {**config["evaluate"]["finetune"], "steps": budget.steps(config, extra_steps, fraction)}
     rest = config["evaluate"]["class_weights"], config["seed"], device, report
     if config["method"]["objective"] == "semixup":
         return semixup(encoder, images, labelled, settings, config["semixup"], *rest)

@@ -1,7 +1,8 @@
-"""python -m repro.reproduce plan|status|run --scale smoke, or verify RUN_ID
+"""python -m repro.reproduce plan|status|run|tune --scale medmnist, or verify RUN_ID
 
 The whole study: `plan` prints its cells and what they cost, `status` where each stands, `run` runs what is missing.
-`verify` executes stored runs again and compares every number.
+`tune` chooses each method's recipe on validation images, before a study. `verify` executes stored runs again and
+compares every number.
 """
 
 import argparse
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pymongo.database import Database
 
 from repro.configs import DATASETS
+from repro.configs.grids import TUNINGS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat
 from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
@@ -36,8 +38,8 @@ def main(arguments: list[str]) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
     log_to_stderr()
-    study = [] if options.verb == "verify" else _study(options)
-    with open_database(writes=options.verb == "run") as database:
+    study = [] if options.verb in ("verify", "tune") else _study(options)
+    with open_database(writes=options.verb in ("run", "tune")) as database:
         deliver_left_over(database)
         match options.verb:
             case "plan":
@@ -46,6 +48,8 @@ def main(arguments: list[str]) -> None:
                 _status(database, study, options.check)
             case "run":
                 _run(database, study, options)
+            case "tune":
+                _tune(database, options)
             case "verify":
                 _verify(database, options)
 
@@ -95,6 +99,22 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
     if failures:
         raise StorageError(f"{len(failures)} of {len(study)} cells failed; the others are stored. See above")
     _count(standings(database, study))
+
+
+def _tune(database: Database, options: argparse.Namespace) -> None:
+    from repro.reproduce import local  # torch takes seconds to import
+    from repro.reproduce.tune import report, tune, write
+
+    recipes, found, failures = tune(
+        database, options.scale, options.methods, lambda trials: local.run_missing(database, trials)
+    )
+    print(report(found, recipes))
+    _name(failures)
+    if not options.dry:
+        write(options.scale, recipes)
+        print(f"chosen for {', '.join(recipes) or 'no method'}; written into repro/configs/recipes.json")
+    if failures:
+        raise StorageError(f"{len(failures)} trials failed; methods of which one failed keep what they had. See above")
 
 
 def _name(failures: Sequence["Failure"]) -> None:
@@ -180,6 +200,10 @@ def _parser() -> Parser:
     run.add_argument(
         "--gpus", type=float, metavar="N", help="ray: GPUs of a cell, 0.5 for two on one (default: 1 if any)"
     )
+    tune = verbs.add_parser("tune", help="choose each method's recipe on validation images; runs only what is missing")
+    tune.add_argument("--scale", choices=PLANS, required=True, help="whose recipes: " + ", ".join(TUNINGS))
+    tune.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="these methods only (default: all)")
+    tune.add_argument("--dry", action="store_true", help="show the choice, and leave the configs as they are")
     verify = verbs.add_parser("verify", help="execute stored runs again and compare every number; exit code 1 if not")
     verify.add_argument(
         "runs", nargs="*", type=run_id, metavar="RUN_ID", help="finished runs; `repro.db check` lists them"

@@ -133,9 +133,10 @@ def _seconds(cell: Cell, probe: tuple[float, float]) -> float | None:
     if cell.task != "pretrain":
         settings = cell.config["evaluate"]
         tuned = settings["finetune"]
-        seen = steps(cell.config, extra_steps(cell.config, train)) * tuned["batch_size"]
+        extra = extra_steps(cell.config, train)
         looked = tuned["validations"] * val / 3 + test / 3  # forward only
-        seconds += judging * len(settings["fractions"]) * (seen + looked)
+        for fraction in settings["fractions"]:
+            seconds += judging * (steps(cell.config, extra, fraction) * tuned["batch_size"] + looked)
     return seconds
 
 

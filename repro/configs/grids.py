@@ -1,0 +1,87 @@
+"""Which recipes are tried for each method of a scale: data, declared before any of them is run."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from repro.configs.plans import BY_LESION, Images
+
+Candidate = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The candidates of one method: all combinations of the values of its axes.
+
+    Args:
+        axes: dotted key -> values tried.
+        base: the method whose chosen recipe this one takes first; None for its own.
+    """
+
+    axes: Mapping[str, tuple[Any, ...]]
+    base: str | None = None
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """Every combination, in order; of equally good ones the first is chosen."""
+        return [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the recipes of a scale are chosen.
+
+    Args:
+        doc: what it does, and what it costs.
+        datasets: candidates are scored on the validation split of each; the mean counts.
+        seeds: none of them is a seed of the study.
+        settings: of every candidate's run, dotted key -> value.
+        grids: method -> its candidates.
+        steps: numbers of steps that random weights are fine-tuned with. At each label fraction the fewest are chosen with
+            which validation is as good as with more.
+        finetune: settings of those runs, dotted key -> value.
+    """
+
+    doc: str
+    datasets: tuple[Images, ...]
+    seeds: tuple[int, ...]
+    settings: Mapping[str, Any]
+    grids: Mapping[str, Grid]
+    steps: tuple[int, ...]
+    finetune: Mapping[str, Any]
+
+
+_RATES = (1.0, 2.0, 4.0)
+_PARTNERS = Grid({"selector.weight": (0.25, 0.5, 1.0), "selector.warmup_epochs": (0, 10)}, base="byol")
+
+TUNINGS = {
+    "medmnist": Tuning(
+        "Six candidates for every base method, each with 20 epochs of pretraining, one seed and two data sets; methods "
+        "with partners take BYOL's recipe and try six pairs of weight and warm-up. Scored by the macro AUC of the linear "
+        "probe with 1, 10 and 100 % of the labels on the validation split. [us]",
+        datasets=(Images("dermamnist", BY_LESION), Images("pneumoniamnist")),
+        seeds=(11,),
+        settings={
+            "pretrain.epochs": 20,
+            "evaluate.test": False,
+            "evaluate.protocols": ["linear"],
+            "evaluate.fractions": [0.01, 0.1, 1.0],
+            "evaluate.finetune.steps": 200,
+        },
+        grids={
+            "byol": Grid({"pretrain.predictor_lr": (1.0, 10.0), "pretrain.lr": _RATES}),
+            "simclr": Grid({"contrastive.temperature": (0.1, 0.5), "pretrain.lr": _RATES}),
+            "dcl": Grid({"contrastive.temperature": (0.1, 0.5), "pretrain.lr": _RATES}),
+            "nnclr": Grid({"contrastive.temperature": (0.1, 0.5), "pretrain.lr": _RATES}),
+            "byol_random": _PARTNERS,
+            "byol_cosine": _PARTNERS,
+            "byol_queue": _PARTNERS,
+            "byol_tracin": _PARTNERS,
+            "byol_oracle": _PARTNERS,
+        },
+        steps=(250, 500, 1000, 2000, 4000),
+        finetune={"evaluate.test": False, "evaluate.protocols": ["finetune"]},
+    ),
+}
+"""Scale -> how its recipes are chosen."""
