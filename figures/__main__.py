@@ -43,7 +43,8 @@ def main(arguments: list[str]) -> None:
             if study.series and not arrangement.aside(study, found.studies):
                 chapters.append(desk.chapter(evidence, study.folder))
             points.append(final(evidence.points).assign(study=study.key))
-        together = Evidence(found.studies, pd.concat(points), stored)
+        points += [final(found.points.of(trial.all_series)).assign(study=trial.key) for trial in found.trials]
+        together = Evidence(found.studies, pd.concat(points), stored, found.trials)
         overall = desk.chapter(together, "")
     if not options.names:
         write(folder, {PAGE: page(overall, chapters, found.left_out)})

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from figures.claims import OPPOSITE, SUPPORTED, TOO_FEW
+from figures import style
+from figures.claims import NOT_ASKED, OPPOSITE, SUPPORTED, TOO_FEW
 from figures.tables import Cell
 
 TOLD = 3
@@ -23,7 +24,11 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
     for claim in ledger["claim"]:
         if claim["headline"]:
             rows = table[(table["claim"] == claim["name"]) & (table["verdict"] != TOO_FEW)]
-            yield f"*{claim['text']}* {_said(rows)}."
+            asked = rows[rows["verdict"] != NOT_ASKED]
+            unasked = len(rows) - len(asked)
+            base = style.look(claim["base"]).label if claim["base"] else ""
+            rest = f" Not asked in {unasked} where {base} has learned nothing." if unasked else ""
+            yield f"*{claim['text']}* {_said(asked, unasked)}.{rest}"
 
 
 def effect(row: Any) -> Cell:
@@ -34,9 +39,9 @@ def effect(row: Any) -> Cell:
     return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else "")
 
 
-def _said(rows: pd.DataFrame) -> str:
+def _said(rows: pd.DataFrame, unasked: int) -> str:
     if rows.empty:
-        return "Not judged, for want of runs"
+        return "Asked nowhere" if unasked else "Not judged, for want of runs"
     supported, many = (rows["verdict"] == SUPPORTED).sum(), "study" if len(rows) == 1 else "studies"
     if len(rows) <= TOLD:
         effects = "; ".join(_one(row) for row in rows.itertuples())

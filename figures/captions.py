@@ -7,7 +7,7 @@ import pandas as pd
 
 from figures import style
 from figures.evidence import Evidence
-from figures.series import Run
+from figures.series import MARK, Run, unlearned
 from figures.study import Study
 
 SPLIT_NOTES = {
@@ -17,6 +17,7 @@ SPLIT_NOTES = {
 METRICS = {
     "balanced_accuracy": "Balanced accuracy",
     "mean_auc": "Mean AUC",
+    "macro_auc": "Macro AUC",
 }
 
 COLLAPSED = "pretrain/collapsed"
@@ -26,6 +27,11 @@ COLLAPSED = "pretrain/collapsed"
 def main_metric(study: Study) -> str:
     """Return the metric that tables show: balanced accuracy, or for several labels at once the mean AUC."""
     return "mean_auc" if study.data["task"] == "multi-label" else "balanced_accuracy"
+
+
+def second_metric(study: Study) -> str | None:
+    """Return the metric that claims are judged by as well: macro AUC; None where the main one is an AUC already."""
+    return None if study.data["task"] == "multi-label" else "macro_auc"
 
 
 def in_sentence(metric: str) -> str:
@@ -66,7 +72,20 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
     collapsed = set(points.loc[(points["name"] == COLLAPSED) & (points["value"] > 0), "run_id"])
     runs = [(series.label, [run for run in series.runs if run["_id"] in collapsed]) for series in study.series]
     told = [f"{label}, {seeds(members)}" for label, members in runs if members]
-    return [*found, f"Collapsed while pretraining: {'; '.join(told)}."] if told else found
+    if told:
+        found.append(f"Collapsed while pretraining: {'; '.join(told)}.")
+    marked = [f"{series.label} in {_of(unlearned(series.runs), series.runs)}" for series in study.series]
+    marked = [line for line in marked if MARK in line]
+    if marked:
+        found.append(
+            f"{MARK.strip()} Nothing learned: after pretraining, a linear readout on validation images is not above "
+            f"that of random weights: {'; '.join(marked)}."
+        )
+    return found
+
+
+def _of(some: Sequence[Run], runs: Sequence[Run]) -> str:
+    return seeds(some) if len(some) < len(runs) else f"all {_count(len(runs), 'run')}" if len(runs) > 1 else "its run"
 
 
 def about(evidence: Evidence) -> str:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from figures import captions, style
 from figures.arrangement import aside
 from figures.differences import MEAN, gains, one_by_one
 from figures.evidence import Evidence
+from figures.learning import gains as gains_over_random
+from figures.learning import learned
 from figures.partners import gain_over, stroke_of
 from figures.scores import seed_scores
 from figures.series import Origin, Series
@@ -25,6 +27,8 @@ from repro.errors import InputError
 LEDGER = Path(__file__).with_name("claims.toml")
 
 SUPPORTED, NOT_SUPPORTED, OPPOSITE, TOO_FEW = "supported", "not supported", "opposite", "too few runs"
+NOT_ASKED = "not asked"
+"""The verdict where the method that claims build on has learned nothing."""
 
 NEEDED: dict[str, set[str]] = {
     "scores": {"against", "transfer", "protocol", "percent_below"},
@@ -39,13 +43,19 @@ NOWHERE = "no study has runs of what is compared"
 
 Claim = dict[str, Any]
 
-OF_ALL = {"name", "short", "headline", "text", "source", "kind", "method"}
+OF_ALL = {"name", "short", "headline", "text", "source", "kind", "method", "base"}
+
+Metric = Callable[[Study], str | None]
+"""From a study to the test metric by which its scores are compared; None where it has none of that kind."""
 
 COLUMNS = (
     "claim", "label", "study", "verdict", "effect", "low", "high", "unit", "pairs", "p", "p_holm", "against", "note",
-    "each", "runs",
+    "each", "runs", "second", "second_effect", "second_low", "second_high", "second_p_holm",
 )  # fmt: skip
-"""`each` has the difference (or ratio) of every pair, as seed:value; of partners as run:value."""
+"""`each` has the difference (or ratio) of every pair, as seed:value; of partners as run:value. The last five are the
+verdict and effect by the second metric, empty for claims that compare no scores."""
+
+OWN_COLUMNS = COLUMNS[: COLUMNS.index("second")]
 
 
 @dataclass(frozen=True)
@@ -123,19 +133,28 @@ def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
         evidence: of all studies.
         ledger: from `read`.
     """
-    rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"])]
-    table = pd.DataFrame(rows, columns=[*COLUMNS, "favour", "family"])
+    table = _judged(evidence, ledger, captions.main_metric)
+    of_scores = [claim for claim in ledger["claim"] if claim["kind"] == "scores"]
+    second = _judged(evidence, {**ledger, "claim": of_scores}, captions.second_metric).set_index("label")
+    names = {"verdict": "second", **{key: f"second_{key}" for key in ("effect", "low", "high", "p_holm")}}
+    return table.join(second[list(names)].rename(columns=names), on="label")[list(COLUMNS)]
+
+
+def _judged(evidence: Evidence, ledger: dict[str, Any], metric_of: Metric) -> pd.DataFrame:
+    """Return the verdicts by one metric."""
+    rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"], metric_of)]
+    table = pd.DataFrame(rows, columns=[*OWN_COLUMNS, "favour", "family"])
     table["p_holm"] = table.groupby("family", sort=False)["p"].transform(lambda p: holm(list(p)))
     proven = (table["verdict"] == NOT_SUPPORTED) & (table["p_holm"] < ledger["level"])
     table.loc[proven, "verdict"] = table["favour"].map({True: SUPPORTED, False: OPPOSITE})
-    return table[list(COLUMNS)]
+    return table
 
 
-def _rows_of(evidence: Evidence, claim: Claim, pairs: int) -> list[tuple[Any, ...]]:
-    """Return COLUMNS, whether the effect is in the claim's favour, and with which tests p is to be adjusted."""
+def _rows_of(evidence: Evidence, claim: Claim, pairs: int, metric_of: Metric) -> list[tuple[Any, ...]]:
+    """Return OWN_COLUMNS, whether the effect is in the claim's favour, and with which tests p is to be adjusted."""
     rows = []
     for place in _places(evidence, claim):
-        answers, missing = _answers(evidence, claim, place)
+        answers, missing = _answers(evidence, claim, place, metric_of(place.study))
         if not answers:
             continue
         weakest = max(answers, key=lambda answer: (answer.doubt, -answer.gain.mean))
@@ -147,6 +166,8 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int) -> list[tuple[Any, ..
         # them is not beaten does not make the opposite of the claim.
         p = min(1.0, 2 * weakest.doubt) if several and math.isfinite(weakest.gain.p) else weakest.gain.p
         verdict, p = (TOO_FEW, math.nan) if lacking else (NOT_SUPPORTED, p)
+        if (unlearned := _not_learned(evidence, claim["base"], place)) is not None:
+            verdict, p, lacking = NOT_ASKED, math.nan, [unlearned]
         equal = ["all differences are equal, so there is no test"] if not lacking and math.isnan(p) else []
         note = "; ".join([*lacking, *equal, *dict.fromkeys(answer.note for answer in answers if answer.note)])
         against = f"{weakest.against}, of {len(answers)}" if several else weakest.against
@@ -174,6 +195,21 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int) -> list[tuple[Any, ..
     return rows or [(claim["name"], claim["name"], "", TOO_FEW, *nowhere)]
 
 
+def _not_learned(evidence: Evidence, base: str, place: Place) -> str | None:
+    """Return why a claim is not asked, where the method that it builds on has learned nothing; else None."""
+    if not base:
+        return None
+    gain = gains_over_random(place.study, evidence.points_of(place.study), base, place.origin)
+    if learned(gain) is not False:
+        return None
+    found = difference(gain)
+    half = f" ± {100 * (found.high - found.mean):.1f}" if math.isfinite(found.high) else ""
+    return (
+        f"{style.look(base).label} has learned nothing here: its linear readout on validation images is "
+        f"{100 * found.mean:+.1f}{half} points above that of random weights"
+    ).replace("-", "−")
+
+
 def _places(evidence: Evidence, claim: Claim) -> Iterator[Place]:
     """Yield where there are runs of the claim's method: studies, or for transfer pairs of images."""
     for study in evidence.studies:
@@ -194,8 +230,10 @@ def _standing(claim: Claim, place: Place, method: str) -> Series | None:
     return place.study.trainer(method)
 
 
-def _answers(evidence: Evidence, claim: Claim, place: Place) -> tuple[list[Answer], list[str]]:
+def _answers(evidence: Evidence, claim: Claim, place: Place, metric: str | None) -> tuple[list[Answer], list[str]]:
     """Return what the runs of a place say, one method to compare with after the other, and those that have no runs."""
+    if metric is None:
+        return [], []
     one = _standing(claim, place, claim["method"])
     assert one is not None
     points = evidence.points_of(place.study)
@@ -209,13 +247,12 @@ def _answers(evidence: Evidence, claim: Claim, place: Place) -> tuple[list[Answe
         elif claim["kind"] == "time":
             answers.append(_time(one, other, claim["at_most"]))
         else:
-            answers.append(_scores(claim, place.study, points, one, other))
+            answers.append(_scores(claim, seed_scores(place.study, points, metric), one, other))
     return answers, missing
 
 
-def _scores(claim: Claim, study: Study, points: pd.DataFrame, one: Series, other: Series) -> Answer:
-    """Compare the main test metric, as the mean over the label fractions asked for."""
-    scores = seed_scores(study, points)
+def _scores(claim: Claim, scores: pd.DataFrame, one: Series, other: Series) -> Answer:
+    """Compare a test metric, as the mean over the label fractions asked for; `scores` are from `seed_scores`."""
     asked = (scores["protocol"] == claim["protocol"]) & (scores["percent"] < claim["percent_below"])
     stored = scores[asked & scores["series"].isin([one.key, other.key])]
     table = gains(stored, one, other)

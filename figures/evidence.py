@@ -21,11 +21,13 @@ class Evidence:
         points: of one study every metric point, from `Points.of`; of all studies those of `points.final`, and whose
             they are in the column `study`.
         stored: where they were read from.
+        trials: of all studies, also those whose runs choose recipes; their points are there, too.
     """
 
     studies: tuple[Study, ...]
     points: pd.DataFrame
     stored: RunSource
+    trials: tuple[Study, ...] = ()
 
     @property
     def study(self) -> Study:

@@ -81,7 +81,7 @@ def finish(pending: Pending) -> Exhibit:
     # Without ids: the same numbers are the same file, whatever their runs are called in a database.
     numbers = product.data.drop(columns="runs")
     files[f"{name}.csv"] = numbers.to_csv(index=False, lineterminator="\n").encode()
-    sidecar = _sidecar(name, product, evidence.studies, caption, [*files])
+    sidecar = _sidecar(name, product, (*evidence.studies, *evidence.trials), caption, [*files])
     files[f"{name}.json"] = (json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n").encode()
     return Exhibit(artefact, product, caption, files, wide, narrow)
 

@@ -71,10 +71,13 @@ def named(points: pd.DataFrame, pattern: str) -> pd.DataFrame:
 
 
 def final(points: pd.DataFrame) -> pd.DataFrame:
-    """Return what is left to say of metric points beside other studies: those of tests, those at which a network was
-    collapsed, and of every other metric the last.
-    """  # fmt: skip
-    tests = points["name"].isin([name for name in points["name"].unique() if name.startswith("test/")])
+    """Return what is left to say of metric points beside other studies.
+
+    These are the scores by label fraction, the epochs at which a network was collapsed, and of every other metric the
+    last point.
+    """
+    scores = ("test/", "val/")
+    tests = points["name"].isin([name for name in points["name"].unique() if name.startswith(scores)])
     # A run's metric stands together, its steps ascending.
     last = (points["name"] != points["name"].shift(-1)) | (points["run_id"] != points["run_id"].shift(-1))
     collapsed = (points["name"] == "pretrain/collapsed") & (points["value"] > 0)

@@ -26,9 +26,13 @@ UNTRAINED = ("none", "imagenet", "supervised", "semixup")
 
 @dataclass(frozen=True)
 class Records:
-    """All stored runs: the studies to draw, most complete first, every run left out, and the metric points."""
+    """All stored runs: the studies to draw, most complete first, every run left out, and the metric points.
+
+    `trials` are runs that choose recipes; they stand in the table of tuning alone.
+    """
 
     studies: tuple[Study, ...]
+    trials: tuple[Study, ...]
     left_out: tuple[LeftOut, ...]
     points: Points
 
@@ -70,7 +74,8 @@ def read(stored: Database | RunSource) -> Records:
             own = [run for run in members if not _is_transfer(run)]
             out = tuple(left_out[run["_id"]] for run in members if run["_id"] in left_out)
             studies.append(Study(key, "", series_of(own, whole), _transfers(members, whole, by_id), out))
-    return Records(in_order(studies), tuple(left_out.values()), points)
+    trials = tuple(study for study in studies if study.trial)
+    return Records(in_order([study for study in studies if not study.trial]), trials, tuple(left_out.values()), points)
 
 
 def _readable(run: Run) -> bool:

@@ -9,6 +9,7 @@ from figures.artefacts import (
     embedding,
     gallery,
     label_efficiency,
+    learning,
     over_random,
     paired_differences,
     partner_quality,
@@ -19,6 +20,7 @@ from figures.artefacts import (
     settings,
     training_curves,
     transfer,
+    tuning,
     views,
 )
 from figures.products import Artefact
@@ -29,12 +31,14 @@ ARTEFACTS: tuple[Artefact, ...] = (
     claims.ARTEFACT,
     transfer.ARTEFACT,
     sensitivity.ARTEFACT,
+    tuning.ARTEFACT,
     datasets.ARTEFACT,
     # of each study
     semi_supervised.ARTEFACT,
     comparisons.ARTEFACT,
     paired_differences.ARTEFACT,
     label_efficiency.ARTEFACT,
+    learning.ARTEFACT,
     over_random.ARTEFACT,
     roc.ARTEFACT,
     partner_quality.ARTEFACT,

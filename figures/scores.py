@@ -46,14 +46,18 @@ def score_table(study: Study, points: pd.DataFrame, series: Sequence[Series]) ->
     return pd.DataFrame(table, columns=list(COLUMNS))
 
 
-def seed_scores(study: Study, points: pd.DataFrame) -> pd.DataFrame:
-    """Return the main test metric of every run, protocol and label fraction of a study.
+def seed_scores(study: Study, points: pd.DataFrame, metric: str | None = None) -> pd.DataFrame:
+    """Return a test metric of every run, protocol and label fraction of a study.
+
+    Args:
+        study: the study.
+        points: its metric points, from `Points.of`.
+        metric: which; None for the main one.
 
     Returns:
         Columns protocol, percent, series, seed, run_id, value; in the order of runs, then names.
     """
-    metric = captions.main_metric(study)
-    found = named(points, f"test/[^/]+/{metric}")
+    found = named(points, f"test/[^/]+/{metric or captions.main_metric(study)}")
     return pd.DataFrame(
         {
             "protocol": found["name"].str.split("/").str[1],

@@ -19,6 +19,9 @@ FAINT = ("selector.measured", "command")
 Run = dict[str, Any]
 """A run's document, as Sacred stores it."""
 
+MARK = " †"
+"""Behind the name of a series of which a run has learned nothing that random weights do not give."""
+
 
 @dataclass(frozen=True)
 class Origin:
@@ -91,11 +94,24 @@ def series_of(runs: Sequence[Run], whole: Set[int], origin: Origin | None = None
         reference, trainer = (min(able, key=order.__getitem__) for able in (judging, training))
         notes = tell_from(settings[reference], {key: settings[key] for key in keys})
         for variant, (note, key) in enumerate(sorted((notes[key], key) for key in keys)):
-            label = style.look(method).label + (f" ({note})" if note else "")
             drawn = tuple(run for run in by_key[key] if run["_id"] in whole)
+            label = plain_label(method, drawn) + (f" ({note})" if note else "")
             tested = _does(by_key[key], "train", "evaluate")
             made.append(Series(key, method, label, variant, drawn, tested, key == reference, key == trainer, origin))
     return tuple(made)
+
+
+def unlearned(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs whose pretraining ended with a linear readout that is not above that of random weights.
+
+    Runs without pretraining, and those stored before it was measured, are none of them.
+    """
+    return [run for run in runs if not run["info"].get("learning", {}).get("learned", True)]
+
+
+def plain_label(method: str, runs: Sequence[Run]) -> str:
+    """Return a method's name in print, marked where one of the runs has learned nothing."""
+    return style.look(method).label + (MARK if unlearned(runs) else "")
 
 
 def differing(one: Series, other: Series) -> list[str]:

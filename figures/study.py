@@ -6,8 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from figures import style
-from figures.series import Origin, Run, Series
+from figures.series import Origin, Run, Series, plain_label
 
 PAPERS_METHOD = "byol_tracin"
 """The paper's method: what is shown of one method alone is shown of it, where it has runs."""
@@ -104,6 +103,11 @@ class Study:
         return "+".join(sorted({str(run["config"]["scale"]) for run in self.runs}))
 
     @property
+    def trial(self) -> bool:
+        """Whether its runs leave the test split alone: they choose a recipe, and are no study."""
+        return not self.config["evaluate"].get("test", True)
+
+    @property
     def phantom(self) -> bool:
         """Whether the images are procedural."""
         return bool(self.data.get("stands_in_for")) or str(self.config["data"]["name"]).startswith("phantom")
@@ -115,7 +119,7 @@ class Study:
 
 
 def _plain(series: Series) -> Series:
-    return dataclasses.replace(series, label=style.look(series.method).label, variant=0)
+    return dataclasses.replace(series, label=plain_label(series.method, series.runs), variant=0)
 
 
 def _runs(series: Iterable[Series]) -> list[Run]:

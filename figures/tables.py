@@ -25,7 +25,7 @@ _LATEX = str.maketrans(
         "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
         "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
         "–": "--", "→": r"$\rightarrow$", "≥": r"$\geq$", "≤": r"$\leq$", "≈": r"$\approx$", "µ": r"$\mu$",
-        "’": "'", "×": r"$\times$", "±": r"$\pm$", "−": "$-$",
+        "’": "'", "×": r"$\times$", "†": r"\textdagger{}", "±": r"$\pm$", "−": "$-$",
     }
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.answer import effect
-from figures.claims import NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW, judge, read
+from figures.claims import NOT_ASKED, NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW, judge, read
 from figures.evidence import Evidence
 from figures.products import Artefact, Drawing
 
@@ -27,6 +27,7 @@ LOOKS = {
     SUPPORTED: ("^", style.METHODS["byol_tracin"].colour, style.METHODS["byol_tracin"].colour),
     OPPOSITE: ("v", style.INK, style.INK),
     NOT_SUPPORTED: ("X", style.METHODS["random_init"].colour, style.METHODS["random_init"].colour),
+    NOT_ASKED: ("s", style.METHODS["random_init"].colour, "none"),
     TOO_FEW: ("o", style.METHODS["random_init"].colour, "none"),
 }
 """Marker, colour and filling by verdict."""
@@ -146,7 +147,8 @@ def _caption(ledger: dict[str, Any]) -> str:
         "How much higher the first of two methods scores than the second, mean over the label fractions and over "
         "runs of the same seed; bars: 95 % t-interval, in brackets the pairs. Triangles: supported, "
         f"p < {ledger['level']:g} adjusted after Holm (pointing down: the opposite); "
-        f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs). Few labels: "
+        f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs); "
+        "squares: not asked, since BYOL has learned nothing there. Few labels: "
         "fine-tuned with less than all; other images: pretrained on the first, fine-tuned on the second. Bars with an "
         "arrow go on beyond the edge. The table of claims has every number."
     )

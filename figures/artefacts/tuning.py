@@ -1,0 +1,115 @@
+"""The table of tuning: every candidate recipe, its score on validation images, and which one those scores choose."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from figures import style
+from figures.evidence import Evidence
+from figures.points import named
+from figures.products import Artefact, Table
+from figures.series import Run, flat
+from figures.tables import MISSING, Cell, Grid, Group
+
+AS_GOOD = 0.005
+"""AUC by which more steps of fine-tuning have to be better to count as better. [us]"""
+
+STEPS, BASELINE = "evaluate.finetune.steps", "random_init"
+
+SAME = ("seed", "scale", "device", "data.", "method.", "evaluate.protocols")
+"""Settings that do not tell candidates of a method apart."""
+
+COLUMNS = ("method", "label", "percent", "auc", "images", "chosen", "runs")
+
+
+def make(evidence: Evidence) -> Table | None:
+    """Return the table over all trials, that is runs that leave the test split alone."""
+    runs = [run for study in evidence.trials for run in study.own_runs]
+    if not runs:
+        return None
+    aucs = named(evidence.points, "val/[a-z]+/(macro|mean)_auc").set_index("run_id")
+    methods = sorted({run["config"]["method"]["name"] for run in runs}, key=style.rank)
+    rows = []
+    for method in methods:
+        own = [run for run in runs if run["config"]["method"]["name"] == method]
+        for label, members in _candidates(own).items():
+            ids = " ".join(str(run["_id"]) for run in members)
+            images = len({run["info"]["images"] for run in members if "images" in run["info"]})
+            found = aucs.loc[aucs.index.isin([run["_id"] for run in members])]
+            for percent, values in found.groupby("step")["value"]:
+                rows.append((method, label, percent, float(values.mean()), images, False, ids))
+    data = pd.DataFrame(rows, columns=list(COLUMNS))
+    if data.empty:
+        return None
+    chosen = [
+        row
+        for method, candidates in data.groupby("method")
+        for row in (_fewest if method == BASELINE else _best)(candidates)
+    ]
+    data["chosen"] = data.index.isin(chosen)
+    return Table(_caption(), data, ["val/*/macro_auc", "val/*/mean_auc"], _grid(data))
+
+
+def _candidates(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Return the runs of a method by the settings in which they differ: "pretrain.lr=2.0, ..."."""
+    settings = [{name: str(value) for name, value in flat(run["config"]) if not name.startswith(SAME)} for run in runs]
+    varied = [name for name in settings[0] if len({each.get(name) for each in settings}) > 1]
+    found: dict[str, list[Run]] = {}
+    for run, own in zip(runs, settings, strict=True):
+        found.setdefault(", ".join(f"{name}={own.get(name)}" for name in varied) or "the scale's own", []).append(run)
+    order = sorted(found, key=lambda label: [_sortable(part.rpartition("=")[2]) for part in label.split(", ")])
+    return {label: found[label] for label in order}
+
+
+def _sortable(value: str) -> tuple[float, str]:
+    try:
+        return float(value), ""
+    except ValueError:
+        return float("inf"), value
+
+
+def _best(own: pd.DataFrame) -> list[int]:
+    """Return the rows of the candidate with the highest mean over label fractions, of those with the most images."""
+    full = own[own["images"] == own["images"].max()]
+    means = full.groupby("label", sort=False)["auc"].mean()
+    return list(full.index[full["label"] == means.idxmax()])
+
+
+def _fewest(own: pd.DataFrame) -> list[int]:
+    """Return, for each label fraction, the row of the fewest steps after which more are no better."""
+    chosen = []
+    for _, rows in own.groupby("percent"):
+        values = rows["auc"].to_numpy()
+        chosen.append(next(rows.index[n] for n in range(len(values)) if values[n:].max() <= values[n] + AS_GOOD))
+    return chosen
+
+
+def _grid(data: pd.DataFrame) -> Grid:
+    percents = sorted(data["percent"].unique())
+    groups = []
+    for method, own in data.groupby("method", sort=False):
+        lines = []
+        for label, rows in own.groupby("label", sort=False):
+            of = rows.set_index("percent")
+            cells = [
+                Cell(f"{100 * of.loc[percent, 'auc']:.1f}{' *' if of.loc[percent, 'chosen'] else ''}")
+                if percent in of.index
+                else Cell(MISSING)
+                for percent in percents
+            ]
+            lines.append((str(label), [*cells, Cell(f"{100 * float(np.mean(rows['auc'])):.2f}")]))
+        groups.append(Group(style.look(str(method)).label, lines))
+    return Grid("Candidate", [*(f"{percent:g} %" for percent in percents), "Mean"], groups)
+
+
+def _caption() -> str:
+    return (
+        "AUC (%) on the validation split by share of training labels, mean over data sets and seeds; no seed is one of "
+        "the study, and no test image is read. Methods: macro AUC of the linear probe, and * the candidate with the "
+        f"highest mean. {style.look(BASELINE).label}: fine-tuned with different numbers of steps, and * at each share "
+        f"the fewest after which more are not better by {100 * AS_GOOD:g} points."
+    )
+
+
+ARTEFACT = Artefact("tuning", "How recipes were chosen", make, overall=True)
