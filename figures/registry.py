@@ -13,6 +13,7 @@ from figures.artefacts import (
     over_random,
     paired_differences,
     partner_quality,
+    published,
     roc,
     selectors,
     semi_supervised,
@@ -32,6 +33,7 @@ ARTEFACTS: tuple[Artefact, ...] = (
     transfer.ARTEFACT,
     sensitivity.ARTEFACT,
     tuning.ARTEFACT,
+    published.ARTEFACT,
     datasets.ARTEFACT,
     # of each study
     semi_supervised.ARTEFACT,

@@ -117,7 +117,11 @@ BASE = {
         "finetune": {
             "steps": S(1000, "[us]", "Optimiser steps, at every label fraction; or a list, one number for each of evaluate.fractions.", low=1, several=True),
             "batch_size": S(128, "[us]", "Images per step.", low=2),
-            "lr": S(0.01, "[us]", "Peak learning rate (SGD, cosine to 0).", low=0.0),
+            "optimizer": S("sgd", "[us]", "sgd with momentum 0.9, or adam.", choices=("sgd", "adam"), absent="sgd"),
+            "lr": S(0.01, "[us]", "Peak learning rate.", low=0.0),
+            "schedule": S("cosine", "[us]", "cosine: to 0; steps: divided by 10 at half and at three quarters of the steps.", choices=("cosine", "steps"), absent="cosine"),
+            "augment": S(True, "[us]", "A mild crop and a flip; False: images as they are.", absent=True),
+            "choose_by": S("main", "[us]", "Which validation score chooses the moment. main: balanced accuracy (several labels: mean AUC); auc: macro or mean AUC.", choices=("main", "auc"), absent="main"),
             "weight_decay": S(1e-4, "[us]", "Weight decay.", low=0.0),
             "validations": S(10, "[us]", "Times the validation split is read; the best moment gives the model.", low=1),
         },

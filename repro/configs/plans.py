@@ -129,6 +129,17 @@ PLANS = {
             _WEIGHTS,
         ),
     ),
+    "medmnist_protocol": Plan(
+        "MedMNIST's supervised experiment, to hold the kit against published numbers: three data sets, three seeds. Half "
+        "a day on two CPU cores, most of it DermaMNIST.",
+        datasets=(
+            Images("breastmnist", {"evaluate.finetune.steps": 400}),
+            Images("pneumoniamnist", {"evaluate.finetune.steps": 3600}),
+            Images("dermamnist", {"evaluate.finetune.steps": 5400}),
+        ),
+        methods=("random_init",),
+        seeds=(0, 1, 2),
+    ),
     "subset": Plan(
         "The paper's data sets where only a part of their images is at hand: the main comparison, three seeds. Ten "
         "minutes on one data-centre GPU with sixteen cores.",

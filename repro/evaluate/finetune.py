@@ -9,7 +9,7 @@ from repro.data import ImageSet
 from repro.evaluate.labelled import Labelled
 from repro.evaluate.training import Predictor, Report, new_classifier, train
 from repro.pretrain.augment import LightViews
-from repro.pretrain.encoder import Encoder
+from repro.pretrain.encoder import Encoder, normalized
 
 
 def finetune(
@@ -44,7 +44,7 @@ def finetune(
     """
     torch.manual_seed(seed)
     model = new_classifier(encoder, images, device)
-    augment = LightViews(images.images.shape[1]).to(device)
+    augment = LightViews(images.images.shape[1]).to(device) if settings["augment"] else normalized
     known = Labelled(images, labelled, settings, class_weights, device)
 
     def loss_at(step: int) -> torch.Tensor:

@@ -17,14 +17,19 @@ def main_metric(multi_label: bool) -> str:
     return "mean_auc" if multi_label else "balanced_accuracy"
 
 
-def selection_score(values: dict[str, float], multi_label: bool) -> float:
-    """Return what chooses a model on the validation split: the main metric, over the labels for which it is defined.
+def selection_score(values: dict[str, float], multi_label: bool, by: str = "main") -> float:
+    """Return what chooses a model on the validation split, over the labels for which it is defined.
+
+    Args:
+        values: from `measure`.
+        multi_label: whether images can have several labels.
+        by: "main" for the main metric, "auc" for macro AUC; for several labels they are the same.
 
     Raises:
         InputError: it is defined for none.
     """
     if not multi_label:
-        return values["balanced_accuracy"]
+        return values["balanced_accuracy" if by == "main" else "macro_auc"]
     defined = [value for name, value in values.items() if name.startswith("auc_") and not np.isnan(value)]
     if not defined:
         raise InputError("no label has both positives and negatives in the validation split: it can choose no model")

@@ -37,7 +37,7 @@ def train(
     report: Report,
     title: str,
 ) -> Predictor:
-    """Train a classifier by SGD and return its best moment's predictor.
+    """Train a classifier and return its best moment's predictor.
 
     Args:
         model: the classifier, trained in place.
@@ -54,7 +54,7 @@ def train(
     Raises:
         InputError: the loss is no longer finite.
     """
-    fixed = {"optimizer": "sgd", "momentum": 0.9, "predictor_lr": 1.0}
+    fixed = {"momentum": 0.9, "predictor_lr": 1.0}
     optimizer = optim.build(list(model.named_parameters()), {**fixed, **settings})
     steps, every = settings["steps"], max(1, math.ceil(settings["steps"] / settings["validations"]))
     truth = images.labels[images.indices("val")]
@@ -63,7 +63,7 @@ def train(
     with Progress(title, steps) as progress:
         for step in range(1, steps + 1):
             model.train()
-            optim.set_lr(optimizer, optim.lr_at(step - 1, steps, 0, settings["lr"]))
+            optim.set_lr(optimizer, _lr_at(step - 1, settings))
             loss = loss_at(step - 1)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
@@ -75,7 +75,7 @@ def train(
                 if not math.isfinite(mean_loss):
                     raise InputError(f"the loss is {mean_loss} ({title}): take a lower evaluate.finetune.lr")
                 values = measure(_scores(model, images, "val", device), truth, images.class_names)
-                value = selection_score(values, images.multi_label)
+                value = selection_score(values, images.multi_label, settings["choose_by"])
                 report("train_loss", mean_loss, step)
                 report("val", value, step)
                 losses = []
@@ -83,6 +83,12 @@ def train(
                     best, best_state = value, copy.deepcopy(model.state_dict())
     model.load_state_dict(best_state)
     return lambda split: _scores(model, images, split, device)
+
+
+def _lr_at(step: int, settings: dict[str, Any]) -> float:
+    if settings["schedule"] == "steps":
+        return optim.stepped_lr_at(step, settings["steps"], settings["lr"])
+    return optim.lr_at(step, settings["steps"], 0, settings["lr"])
 
 
 def batches(n: int, size: int, steps: int) -> list[torch.Tensor]:
