@@ -29,6 +29,7 @@ from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
 from repro.store.liveness import alive
 from repro.store.observer import DurableObserver
+from repro.threads import use_threads
 
 NAME = "additional_positive"
 
@@ -97,6 +98,7 @@ def execute(
     for run_id in deliver_left_over(database):
         log.info("delivered what was left of the record of run %d", run_id)
     # Bad input is found before a run is on record.
+    use_threads(config["threads"])
     device_of(config)
     if command == "pretrain":
         needs_pretraining(config)

@@ -36,6 +36,7 @@ from repro.pretrain.trainer import new_encoder
 from repro.provenance import provenance
 from repro.recorder import Recorder
 from repro.store import ENCODER, read_artifact, runs_folder
+from repro.threads import use_threads
 
 log = logging.getLogger("repro")
 
@@ -141,6 +142,7 @@ def assist(config: dict[str, Any]) -> None:
 
     Raises as `pretrain` does.
     """
+    use_threads(config["threads"])
     device = device_of(config)
     with processes.together(device):  # the first comes when it has prepared the images
         pretrain(images_of(config), config, device, Followed(checkpoint_folder(config)), lambda *_: None)
@@ -175,8 +177,8 @@ def device_of(config: dict[str, Any]) -> torch.device:
 
 
 def checkpoint_folder(config: dict[str, Any]) -> Path:
-    """Return where a run keeps its checkpoint: the same config finds it again."""
-    return runs_folder() / "checkpoints" / digest(config)
+    """Return where a run keeps its checkpoint: the same config, and as many threads, find it again."""
+    return runs_folder() / "checkpoints" / f"{digest(config)}-{config['threads']}"
 
 
 def pretrains(config: dict[str, Any], command: str) -> bool:

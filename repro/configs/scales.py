@@ -47,6 +47,7 @@ SCALES = {
         "any score was seen [us].",
         {
             "scale": "subset",
+            "threads": 4,
             "encoder": {"arch": "resnet18", "stem": "imagenet", "width": 32},
             "heads": {"hidden": 1024, "out": 256},
             "selector": {"measured": ["tracin_cosine", "cosine"]},
@@ -60,6 +61,7 @@ SCALES = {
         "needed.",
         {
             "scale": "paper",
+            "threads": 4,
             "encoder": {"arch": "resnet18", "stem": "imagenet", "width": 64},
             "heads": {"hidden": 4096, "out": 256},
             "pretrain": {"epochs": 200, "batch_size": 256, "lr": 0.1, "warmup_epochs": 10},

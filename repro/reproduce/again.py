@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from gridfs import GridFS
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -51,6 +50,8 @@ def executed_again(database: Database, run: Mapping[str, Any]) -> Iterator[tuple
         StorageError: the new record is not whole.
     """
     config = completed(run["config"])
+    if "threads" not in run["config"]:  # of an earlier version, which took as many as there were cores
+        config["threads"] = run["info"]["provenance"].get("threads") or config["threads"]
     with tempfile.TemporaryDirectory(prefix="repro-verify-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with embedded.server(folder / "db") as uri:
@@ -130,7 +131,6 @@ def _execute(folder: Path, run: Mapping[str, Any], config: dict[str, Any]) -> in
         "command": run["command"],
         "config": config,
         "data_sha256": run["info"]["data"]["sha256"],
-        "threads": provenance.get("threads"),
     }
     (folder / "task.json").write_text(json.dumps(task))
     _wait_for_process(folder, _environment(folder, provenance))
@@ -165,8 +165,6 @@ def main(arguments: list[str]) -> None:
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
     folder = Path(arguments[0])
     task = json.loads((folder / "task.json").read_text())
-    if task["threads"]:
-        torch.set_num_threads(task["threads"])
     outcome: dict[str, Any]
     try:
         _refuse_other_data(task)
