@@ -1,15 +1,17 @@
 """What of this machine is free to us: cores and memory, also inside a container."""
 
+import ctypes
+import os
 from collections.abc import Iterator
 from pathlib import Path
-
-import joblib
 
 ROOT = Path("/")
 
 
 def cores() -> int:
     """Return how many cores this process may use: what its affinity and a container's share of them allow."""
+    import joblib  # only here: it takes a while
+
     return int(joblib.cpu_count())
 
 
@@ -24,6 +26,17 @@ def memory(root: Path = ROOT) -> int | None:
     """
     free = [*_of_machine(root / "proc/meminfo"), *_of_groups(root)]
     return min(free, default=None)
+
+
+def gpu() -> bool:
+    """Return whether torch sees a CUDA device; it is not even imported where there is no driver."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
 
 
 def private(process: int, root: Path = ROOT) -> int:

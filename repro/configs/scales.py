@@ -47,7 +47,6 @@ SCALES = {
         "any score was seen [us].",
         {
             "scale": "subset",
-            "threads": 4,
             "encoder": {"arch": "resnet18", "stem": "imagenet", "width": 32},
             "heads": {"hidden": 1024, "out": 256},
             "selector": {"measured": ["tracin_cosine", "cosine"]},

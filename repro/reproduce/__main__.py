@@ -106,11 +106,13 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
 
 def _tune(database: Database, options: argparse.Namespace) -> None:
     from repro.reproduce import local  # torch takes seconds to import
+    from repro.reproduce.jobs import jobs_for
     from repro.reproduce.tune import report, tune, write
 
-    recipes, found, failures = tune(
-        database, options.scale, options.methods, lambda trials: local.run_missing(database, trials)
-    )
+    def run(trials: Sequence[Cell]) -> "list[Failure]":
+        return local.run_missing(database, trials, options.jobs or jobs_for(trials))
+
+    recipes, found, failures = tune(database, options.scale, options.methods, run)
     print(report(found, recipes))
     _name(failures)
     if not options.dry:
@@ -134,11 +136,13 @@ def _verify(database: Database, options: argparse.Namespace) -> None:
     if bool(options.runs) == (options.sample is not None):
         raise InputError("verify takes run ids, or --sample N to choose among the stored runs")
     # Imported late: torch takes seconds.
+    from repro.reproduce.jobs import jobs_for_runs
     from repro.reproduce.sampling import sample
     from repro.reproduce.verify import failed, verify
     from repro.reproduce.verify_text import plain, report
 
-    verdicts = verify(database, options.runs or sample(database, options.sample, options.seed))
+    chosen = options.runs or sample(database, options.sample, options.seed)
+    verdicts = verify(database, chosen, options.jobs or jobs_for_runs(database, chosen))
     print(report(verdicts))
     if options.json is not None:
         write_whole(options.json, (json.dumps(plain(verdicts), indent=2) + "\n").encode())
@@ -198,13 +202,6 @@ def _parser() -> Parser:
         default="local",
         help="local: this machine's cores (default); ray: a Ray cluster, on several machines",
     )
-    run.add_argument(
-        "--jobs",
-        type=_positive,
-        metavar="N",
-        help="cells at once, each in a process of its own (default: as many as cores are free, where each takes one "
-        "thread); 1: one after the other",
-    )
     run.add_argument("--address", metavar="HOST:PORT", help="ray: a running cluster (default: start one here)")
     run.add_argument("--cpus", type=float, metavar="N", help="ray: cores, and so threads, of a cell (default: 1)")
     run.add_argument(
@@ -221,6 +218,14 @@ def _parser() -> Parser:
     verify.add_argument("--sample", type=int, metavar="N", help="N of them in place of ids, as various as there are")
     verify.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there as well")
+    for verb in (run, tune, verify):
+        verb.add_argument(
+            "--jobs",
+            type=_positive,
+            metavar="N",
+            help="runs at once, each in a process of its own (default: as many as cores are free to us, where each "
+            "takes one); 1: one after the other",
+        )
     return parser
 
 

@@ -12,15 +12,13 @@ from pymongo.database import Database
 
 from repro.configs.resolve import resolve
 from repro.errors import BusyError, InputError, StorageError, UndeliveredError, UnreachedError
-from repro.experiment import execute
-from repro.pretrain.checkpoint import Checkpoint
-from repro.procedure import checkpoint_folder
 from repro.reproduce import patience
 from repro.reproduce.board import Board
 from repro.reproduce.done import done_by
 from repro.reproduce.patience import is_running, patiently, pause, wait_for
 from repro.reproduce.plan import Cell
 from repro.reproduce.pool import Here, Pool, Workers
+from repro.resources import checkpoint_folder
 from repro.store import open_database
 from repro.store.delivery import deliver_left_over
 
@@ -51,7 +49,8 @@ def run_missing(database: Database, cells: Sequence[Cell], jobs: int = 1) -> lis
     """
     board = Board("cells", len(cells), shown=jobs > 1)
     with Here() if jobs == 1 else Pool(jobs, board) as workers:
-        study = _Study(database, cells, workers, board, _attempt_apart if jobs > 1 else _attempt_with(database))
+        work = _attempt_apart if jobs > 1 else functools.partial(_attempted, database)
+        study = _Study(database, cells, workers, board, work)
         while study.left:
             study.begin()
             study.hear()
@@ -123,10 +122,6 @@ class _Study:
         return False
 
 
-def _attempt_with(database: Database) -> Callable[[Cell, str], str | None]:
-    return functools.partial(_attempted, database)
-
-
 def _attempt_apart(cell: Cell, title: str) -> str | None:
     """Give a cell a whole run, in a process of its own; return as `_attempted`."""
     while True:
@@ -188,6 +183,8 @@ def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
         updates["evaluate.pretraining"] = done_by(database, cell.origin)
         if updates["evaluate.pretraining"] is None:
             return Failure(cell, f"it needs the encoder of a cell that has no whole run: {cell.origin.command}")
+    from repro.experiment import execute  # torch takes seconds to import, and whoever waits for others needs none
+
     log.info("%s", title)
     execute(database, cell.task, resolve(cell.named, updates), list(cell.named))
     return None
@@ -195,7 +192,9 @@ def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
 
 def _tidy(cell: Cell) -> None:
     """Remove the checkpoint of a finished run: its process may have ended before it was known to be stored whole."""
-    checkpoint = Checkpoint(checkpoint_folder(cell.config))
-    if checkpoint.exists:
+    if (folder := checkpoint_folder(cell.config)).exists():
+        from repro.pretrain.checkpoint import Checkpoint  # torch takes seconds to import
+
+        checkpoint = Checkpoint(folder)
         with contextlib.suppress(BusyError), checkpoint.owned():
             checkpoint.delete()

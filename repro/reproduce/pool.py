@@ -254,7 +254,9 @@ def _work(
     gc.freeze()  # what we share with others is not looked through, and so stays shared
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us was interrupted too, and tells us
     signal.signal(signal.SIGTERM, _stop)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    end_with(parent.join)
     os.environ.clear()
     os.environ.update(environment)  # as it is now, not when the first process was forked
     teller = _Teller(connection, title)
@@ -273,8 +275,11 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os.kill(os.getpid(), signal.SIGKILL)
+def end_with(wait_for: Callable[[], object]) -> None:
+    """Kill this process once `wait_for` returns: whoever started it is no more."""
+
+    def end() -> None:
+        wait_for()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=end, daemon=True).start()
