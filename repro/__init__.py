@@ -1,8 +1,13 @@
 """Reproduction kit: BYOL with an additional positive chosen by pairwise TracIn, on medical images."""
 
+import os
 import warnings
 
 __version__ = "0.1.0"
+
+# A thread of OpenMP that waits for others sleeps; spinning, it takes the core that they need. OpenMP reads this once,
+# when torch loads it, and whoever imports the kit comes here first.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Sacred 0.8.7 imports pkg_resources, which announces its own end; the lock holds a setuptools that still has it.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)

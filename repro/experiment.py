@@ -10,7 +10,6 @@ from sacred.run import Run
 from repro.configs import NAMED
 from repro.configs.identity import identity
 from repro.configs.resolve import defaults, flat
-from repro.data import SPLITS, ImageSet
 from repro.earlier import source_of_tracin, stored_pretraining
 from repro.errors import InputError, StorageError
 from repro.evaluate.budget import allowed_protocols, check_steps
@@ -19,16 +18,16 @@ from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.selectors import used_selector
 from repro.procedure import (
     Procedure,
-    checkpoint_folder,
     device_of,
-    images_of,
     needs_pretraining,
 )
 from repro.provenance import ROOT
+from repro.resources import checkpoint_folder, content_of, images_of
 from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
 from repro.store.liveness import alive
 from repro.store.observer import DurableObserver
+from repro.threads import use_threads
 
 NAME = "additional_positive"
 
@@ -97,6 +96,7 @@ def execute(
     for run_id in deliver_left_over(database):
         log.info("delivered what was left of the record of run %d", run_id)
     # Bad input is found before a run is on record.
+    use_threads(config["threads"])
     device_of(config)
     if command == "pretrain":
         needs_pretraining(config)
@@ -151,11 +151,6 @@ def _origins(database: Database, command: str, config: dict[str, Any]) -> dict[s
             "series": f"{source['info']['series']}-{source['config']['pretrain']['keep_every']}",
         }
     return found
-
-
-def content_of(images: ImageSet) -> str:
-    """Return a short hash of the images, their labels and their division, as a run's `info.images` holds it."""
-    return images.sha256_with(images.labels, *(images.indices(split) for split in SPLITS))[:8]
 
 
 def _last_heartbeat(experiment: Experiment) -> None:

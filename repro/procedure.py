@@ -1,14 +1,11 @@
 """What one run does: get the images, pretrain, judge, and say all that its numbers rest on."""
 
-import functools
-import json
 import logging
 import math
 import os
 import resource
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,11 +13,8 @@ from pymongo.database import Database
 from sacred.run import Run
 from safetensors.torch import load as load_weights
 
-from repro.configs.identity import digest
 from repro.configs.resolve import plain
 from repro.configs.show import sources
-from repro.data import ImageSet, load
-from repro.data.folder import prepared_folder
 from repro.earlier import stored_networks, stored_pretraining
 from repro.errors import InputError
 from repro.evaluate.budget import extra_steps
@@ -35,7 +29,9 @@ from repro.pretrain.objectives import OBJECTIVES
 from repro.pretrain.trainer import new_encoder
 from repro.provenance import provenance
 from repro.recorder import Recorder
-from repro.store import ENCODER, read_artifact, runs_folder
+from repro.resources import checkpoint_folder, images_of
+from repro.store import ENCODER, read_artifact
+from repro.threads import use_threads
 
 log = logging.getLogger("repro")
 
@@ -141,19 +137,10 @@ def assist(config: dict[str, Any]) -> None:
 
     Raises as `pretrain` does.
     """
+    use_threads(config["threads"])
     device = device_of(config)
     with processes.together(device):  # the first comes when it has prepared the images
         pretrain(images_of(config), config, device, Followed(checkpoint_folder(config)), lambda *_: None)
-
-
-@functools.lru_cache(maxsize=2)
-def _images(settings: str, folder: Path) -> ImageSet:
-    return load(json.loads(settings), folder)
-
-
-def images_of(config: dict[str, Any]) -> ImageSet:
-    """Return the config's images; read once per process."""
-    return _images(json.dumps(config["data"], sort_keys=True), prepared_folder())
 
 
 def device_of(config: dict[str, Any]) -> torch.device:
@@ -172,11 +159,6 @@ def device_of(config: dict[str, Any]) -> torch.device:
     device = torch.device("cuda" if cuda else "cpu")
     processes.on_this_device(device)
     return device
-
-
-def checkpoint_folder(config: dict[str, Any]) -> Path:
-    """Return where a run keeps its checkpoint: the same config finds it again."""
-    return runs_folder() / "checkpoints" / digest(config)
 
 
 def pretrains(config: dict[str, Any], command: str) -> bool:

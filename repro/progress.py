@@ -2,11 +2,41 @@
 
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
 SECONDS_BETWEEN_LINES = 10.0
+
+SECONDS_BETWEEN_NOTES = 0.5
+
+
+@dataclass(frozen=True)
+class HowFar:
+    """How far some work is.
+
+    Args:
+        title, total, unit, done, note: as `Progress` has them.
+        images_per_second: how many images it passes through networks; 0 where it passes none.
+    """
+
+    title: str
+    total: int
+    unit: str
+    done: int
+    note: str
+    images_per_second: float
+
+
+_told: Callable[[HowFar | None], None] | None = None
+
+
+def tell(whom: Callable[[HowFar | None], None]) -> None:
+    """Show nothing from now on; tell `whom` how far the work is, and None when it is done. Another process shows it."""
+    global _told
+    _told = whom
 
 
 class Progress:
@@ -18,17 +48,22 @@ class Progress:
         unit: singular name of a unit, for the rate; "B" counts bytes, shown in kB, MB and GB.
         done: units already done when the work starts (resumed work).
         shown: False shows nothing: another process shows the same work.
+        images: how many images a unit passes through the networks.
     """
 
-    def __init__(self, title: str, total: int, unit: str = "step", done: int = 0, shown: bool = True) -> None:
+    def __init__(
+        self, title: str, total: int, unit: str = "step", done: int = 0, shown: bool = True, images: int = 0
+    ) -> None:
         stream = sys.__stderr__
         self._shown = shown
         self._title, self._total, self._unit, self._done = title, total, unit, done
         self._bar: Any = None
         self._stream = stream
         self._began = self._last_line = time.monotonic()
-        self._at_start = done
-        if shown and stream is not None and stream.isatty():
+        self._at_start, self._images = done, images
+        if _told is not None:
+            self._tell("")
+        elif shown and stream is not None and stream.isatty():
             self._bar = tqdm(
                 desc=title, total=total, unit=unit, unit_scale=unit == "B", initial=done, file=stream, leave=False
             )
@@ -36,7 +71,11 @@ class Progress:
     def advance(self, units: int = 1, note: str = "") -> None:
         """Count `units` more as done; `note` stands behind the bar (e.g. the loss)."""
         self._done += units
-        if self._bar is not None:
+        if _told is not None:
+            if time.monotonic() - self._last_line >= SECONDS_BETWEEN_NOTES:
+                self._last_line = time.monotonic()
+                self._tell(note)
+        elif self._bar is not None:
             self._bar.set_postfix_str(note, refresh=False)
             self._bar.update(units)
         elif self._shown and time.monotonic() - self._last_line >= SECONDS_BETWEEN_LINES:
@@ -45,6 +84,8 @@ class Progress:
 
     def close(self) -> None:
         """Take the bar off the terminal."""
+        if _told is not None and self._shown:
+            _told(None)
         if self._bar is not None:
             self._bar.close()
 
@@ -54,8 +95,16 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _rate(self) -> float:
+        return (self._done - self._at_start) / max(time.monotonic() - self._began, 1e-9)
+
+    def _tell(self, note: str) -> None:
+        if _told is not None and self._shown:
+            images = self._rate() * self._images
+            _told(HowFar(self._title, self._total, self._unit, self._done, note, images))
+
     def _line(self, note: str) -> None:
-        rate = (self._done - self._at_start) / max(time.monotonic() - self._began, 1e-9)
+        rate = self._rate()
         left = (self._total - self._done) / rate if rate else float("inf")
         if self._unit == "B":
             done, total, per_s = (f"{tqdm.format_sizeof(n)}B" for n in (self._done, self._total, rate))

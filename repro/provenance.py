@@ -8,9 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
@@ -36,8 +37,10 @@ THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 """Environment variables that say how many threads the libraries below us use."""
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
+def provenance(device: "torch.device") -> dict[str, Any]:
     """Return the commit, lock hash, image id, versions and machine; None for what cannot be told."""
+    import torch  # only here: whoever asks for a name of this file is spared seconds
+
     lock = ROOT / "uv.lock"
     return {
         **(json.loads(STAMP.read_text()) if STAMP.exists() and not (ROOT / ".git").exists() else _checkout()),

@@ -14,10 +14,10 @@ from pymongo.database import Database
 from repro.bench.apart import own_database
 from repro.bench.comparison import MOST, Comparison
 from repro.errors import InputError
-from repro.procedure import images_of
 from repro.reproduce import local
 from repro.reproduce.plan import cells
 from repro.reproduce.standing import standings
+from repro.resources import images_of
 
 REPEATS = 1
 """The smoke matrix takes minutes."""

@@ -10,6 +10,7 @@ BASE = {
     "scale": S("custom", "[us]", "Name of the scale, for tables; set by smoke, medmnist and paper."),
     "deterministic": S(False, "[us]", "On a GPU, use deterministic kernels (slower). A CPU always repeats its bits."),
     "device": S("auto", "[us]", "cpu, cuda, or auto: cuda when there is one.", choices=("auto", "cpu", "cuda")),
+    "threads": S(1, "[us]", "Threads of a run on CPU cores; bits depend on it. More pay for wide networks; narrow ones run side by side, one thread each.", low=1, high=1024, absent=1),
     "data": {
         "name": S("dermamnist", "[us]", "Data set. `python -m repro.data list` shows them."),
         "size": S(28, "[us]", "Height and width of the images, in pixels.", low=8, high=1024),

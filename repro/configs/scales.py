@@ -87,6 +87,7 @@ SCALES = {
         "needed.",
         {
             "scale": "paper",
+            "threads": 4,
             "encoder": {"arch": "resnet18", "stem": "imagenet", "width": 64},
             "heads": {"hidden": 4096, "out": 256},
             "pretrain": {"epochs": 200, "batch_size": 256, "lr": 0.1, "warmup_epochs": 10},

@@ -60,7 +60,7 @@ def train(
     truth = images.labels[images.indices("val")]
     best, best_state, losses = -math.inf, copy.deepcopy(model.state_dict()), []
 
-    with Progress(title, steps) as progress:
+    with Progress(title, steps, images=settings["batch_size"]) as progress:
         for step in range(1, steps + 1):
             model.train()
             optim.set_lr(optimizer, _lr_at(step - 1, settings))

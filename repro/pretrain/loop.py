@@ -107,8 +107,8 @@ def pretrain(
         take_a_look(0)
     began = time.monotonic()
     title, batches = f"pretrain {config['method']['name']}", trainer.batches
-    shown = processes.is_first()
-    with Progress(title, settings["epochs"] * batches, done=done * batches, shown=shown) as progress:
+    shown, batch = processes.is_first(), settings["batch_size"]
+    with Progress(title, settings["epochs"] * batches, done=done * batches, shown=shown, images=batch) as progress:
         for epoch in range(done, settings["epochs"]):
             start, used = time.monotonic(), time.process_time()
             values, by_batch = trainer.train_epoch(epoch, progress)

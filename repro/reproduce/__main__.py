@@ -81,7 +81,9 @@ def _status(database: Database, study: Sequence[Cell], check: bool) -> None:
 
 def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace) -> None:
     if options.engine == "local" and (options.address, options.cpus, options.gpus) != (None, None, None):
-        raise InputError("--address, --cpus and --gpus are for --engine ray; the local engine runs cell after cell")
+        raise InputError("--address, --cpus and --gpus are for --engine ray; the local engine takes --jobs")
+    if options.engine == "ray" and options.jobs is not None:
+        raise InputError("--jobs is for the local engine; with --engine ray, say --cpus and --gpus of a cell")
     # Imported late: torch takes seconds.
     if options.fetch:
         from repro.reproduce.images import fetch_missing
@@ -93,8 +95,9 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
         failures = cluster.run_missing(study, options.address, options.cpus or 1, options.gpus)
     else:
         from repro.reproduce import local
+        from repro.reproduce.jobs import jobs_for
 
-        failures = local.run_missing(database, study)
+        failures = local.run_missing(database, study, options.jobs or jobs_for(study))
     _name(failures)
     if failures:
         raise StorageError(f"{len(failures)} of {len(study)} cells failed; the others are stored. See above")
@@ -103,11 +106,13 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
 
 def _tune(database: Database, options: argparse.Namespace) -> None:
     from repro.reproduce import local  # torch takes seconds to import
+    from repro.reproduce.jobs import jobs_for
     from repro.reproduce.tune import report, tune, write
 
-    recipes, found, failures = tune(
-        database, options.scale, options.methods, lambda trials: local.run_missing(database, trials)
-    )
+    def run(trials: Sequence[Cell]) -> "list[Failure]":
+        return local.run_missing(database, trials, options.jobs or jobs_for(trials))
+
+    recipes, found, failures = tune(database, options.scale, options.methods, run)
     print(report(found, recipes))
     _name(failures)
     if not options.dry:
@@ -131,11 +136,13 @@ def _verify(database: Database, options: argparse.Namespace) -> None:
     if bool(options.runs) == (options.sample is not None):
         raise InputError("verify takes run ids, or --sample N to choose among the stored runs")
     # Imported late: torch takes seconds.
+    from repro.reproduce.jobs import jobs_for_runs
     from repro.reproduce.sampling import sample
     from repro.reproduce.verify import failed, verify
     from repro.reproduce.verify_text import plain, report
 
-    verdicts = verify(database, options.runs or sample(database, options.sample, options.seed))
+    chosen = options.runs or sample(database, options.sample, options.seed)
+    verdicts = verify(database, chosen, options.jobs or jobs_for_runs(database, chosen))
     print(report(verdicts))
     if options.json is not None:
         write_whole(options.json, (json.dumps(plain(verdicts), indent=2) + "\n").encode())
@@ -193,7 +200,7 @@ def _parser() -> Parser:
         "--engine",
         choices=("local", "ray"),
         default="local",
-        help="local: one cell after the other (default); ray: many at a time, on this machine or on a Ray cluster",
+        help="local: this machine's cores (default); ray: a Ray cluster, on several machines",
     )
     run.add_argument("--address", metavar="HOST:PORT", help="ray: a running cluster (default: start one here)")
     run.add_argument("--cpus", type=float, metavar="N", help="ray: cores, and so threads, of a cell (default: 1)")
@@ -211,7 +218,21 @@ def _parser() -> Parser:
     verify.add_argument("--sample", type=int, metavar="N", help="N of them in place of ids, as various as there are")
     verify.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there as well")
+    for verb in (run, tune, verify):
+        verb.add_argument(
+            "--jobs",
+            type=_positive,
+            metavar="N",
+            help="runs at once, each in a process of its own (default: as many as cores are free to us, where each "
+            "takes one); 1: one after the other",
+        )
     return parser
+
+
+def _positive(word: str) -> int:
+    if not word.isdecimal() or not 0 < int(word) <= 1024:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a whole number from 1 to 1024")
+    return int(word)
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from gridfs import GridFS
 from pymongo import MongoClient
 from pymongo.database import Database
@@ -24,9 +23,9 @@ from repro.configs.resolve import check, defaults, flat, plain, put
 from repro.data.folder import prepared_folder
 from repro.data.prepare.ready import MANIFEST
 from repro.errors import InputError, StorageError, front_door
-from repro.experiment import execute
-from repro.procedure import images_of
 from repro.provenance import ROOT, THREADS
+from repro.reproduce.pool import end_with
+from repro.resources import images_of
 from repro.store import embedded, find_runs, open_database, problems_of
 from repro.store.address import VARIABLES
 from repro.store.connect import DATABASE
@@ -51,6 +50,8 @@ def executed_again(database: Database, run: Mapping[str, Any]) -> Iterator[tuple
         StorageError: the new record is not whole.
     """
     config = completed(run["config"])
+    if "threads" not in run["config"]:  # of an earlier version, which took as many as there were cores
+        config["threads"] = run["info"]["provenance"].get("threads") or config["threads"]
     with tempfile.TemporaryDirectory(prefix="repro-verify-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with embedded.server(folder / "db") as uri:
@@ -130,7 +131,6 @@ def _execute(folder: Path, run: Mapping[str, Any], config: dict[str, Any]) -> in
         "command": run["command"],
         "config": config,
         "data_sha256": run["info"]["data"]["sha256"],
-        "threads": provenance.get("threads"),
     }
     (folder / "task.json").write_text(json.dumps(task))
     _wait_for_process(folder, _environment(folder, provenance))
@@ -143,18 +143,18 @@ def _execute(folder: Path, run: Mapping[str, Any], config: dict[str, Any]) -> in
 def _wait_for_process(folder: Path, environment: Mapping[str, str]) -> None:
     """Run the process to its end; it ends with us, too."""
     command = [sys.executable, "-W", "ignore", "-m", "repro.reproduce.again", str(folder)]
-    # In a session of its own it is spared our Ctrl-C, and whatever it started can be ended with it.
-    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True)
-    try:
-        code = process.wait()
-    except BaseException:
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(STOP_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        raise
+    # In a session of its own it is spared our Ctrl-C, and whatever it started can be ended with it. It ends with its
+    # standard input, even if we are killed.
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=2, start_new_session=True) as process:
+        try:
+            code = process.wait()
+        except BaseException:
+            process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(STOP_SECONDS)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            raise
     if not (folder / "outcome.json").exists():
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}; its last words are above"
         raise InputError(f"executing it again broke off ({how})")
@@ -163,10 +163,11 @@ def _wait_for_process(folder: Path, environment: Mapping[str, str]) -> None:
 def main(arguments: list[str]) -> None:
     """Execute the task of a folder, and note what became of it."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
+    end_with(sys.stdin.buffer.read)
+    from repro.experiment import execute  # torch takes seconds to import
+
     folder = Path(arguments[0])
     task = json.loads((folder / "task.json").read_text())
-    if task["threads"]:
-        torch.set_num_threads(task["threads"])
     outcome: dict[str, Any]
     try:
         _refuse_other_data(task)

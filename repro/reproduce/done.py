@@ -6,10 +6,9 @@ from typing import Any
 from pymongo.database import Database
 
 from repro.errors import InputError
-from repro.experiment import content_of
-from repro.procedure import images_of
 from repro.reproduce.plan import Cell
 from repro.reproduce.standing import whole_runs
+from repro.resources import content_of, images_of
 
 log = logging.getLogger("repro.reproduce")
 

@@ -11,8 +11,8 @@ from repro.configs.resolve import resolve
 from repro.data.fetch import fetch
 from repro.data.fetch.archives import OFFICIAL
 from repro.errors import InputError
-from repro.procedure import images_of
 from repro.reproduce.plan import Cell
+from repro.resources import images_of
 
 log = logging.getLogger("repro.reproduce")
 

@@ -1,24 +1,31 @@
-"""The local engine: the missing cells of a study, one after the other in this process, past outages of the database."""
+"""The local engine: the missing cells of a study on this machine, several at once, past outages of the database."""
 
 import contextlib
+import functools
 import logging
 import traceback
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pymongo.database import Database
 
 from repro.configs.resolve import resolve
-from repro.errors import BusyError, InputError, StorageError, UndeliveredError
-from repro.experiment import execute
-from repro.pretrain.checkpoint import Checkpoint
-from repro.procedure import checkpoint_folder
+from repro.errors import BusyError, InputError, StorageError, UndeliveredError, UnreachedError
+from repro.reproduce import patience
+from repro.reproduce.board import Board
 from repro.reproduce.done import done_by
 from repro.reproduce.patience import is_running, patiently, pause, wait_for
 from repro.reproduce.plan import Cell
+from repro.reproduce.pool import Here, Pool, Workers
+from repro.resources import checkpoint_folder
+from repro.store import open_database
 from repro.store.delivery import deliver_left_over
 
 log = logging.getLogger("repro.reproduce")
+
+DEATHS = 3
+"""How often a cell whose process dies is begun, in all."""
 
 
 @dataclass(frozen=True)
@@ -29,39 +36,110 @@ class Failure:
     reason: str
 
 
-def run_missing(database: Database, cells: Sequence[Cell]) -> list[Failure]:
+def run_missing(database: Database, cells: Sequence[Cell], jobs: int = 1) -> list[Failure]:
     """Run every cell that has no whole run yet; return those that failed, the others notwithstanding.
 
-    Cells that another process runs are waited for, and taken over if it dies. Ctrl-C stops; the next call goes on from
-    the last checkpoint of the cell that was running.
+    Cells that another process runs are left to it, and taken over if it dies. A cell whose own process dies is begun
+    again, and goes on from its last checkpoint. Ctrl-C stops; the next call goes on likewise.
 
     Args:
         database: the run database.
         cells: a cell's origin comes before it.
+        jobs: how many at once, each in a process of its own; 1: one after the other in this process.
     """
-    failures: dict[str, Failure] = {}
-    left, waiting = list(enumerate(cells, start=1)), False
-    while left:
-        busy = []
-        for number, cell in left:
-            title = f"cell {number} of {len(cells)}: {cell.title}"
-            if is_running(database, cell):
-                busy.append((number, cell))
+    board = Board("cells", len(cells), shown=jobs > 1)
+    with Here() if jobs == 1 else Pool(jobs, board) as workers:
+        work = _attempt_apart if jobs > 1 else functools.partial(_attempted, database)
+        study = _Study(database, cells, workers, board, work)
+        while study.left:
+            study.begin()
+            study.hear()
+    return list(study.failures.values())
+
+
+class _Study:
+    """The cells that are not settled yet, who works at them, and what failed."""
+
+    def __init__(
+        self,
+        database: Database,
+        cells: Sequence[Cell],
+        workers: Workers,
+        board: Board,
+        work: Callable[[Cell, str], str | None],
+    ) -> None:
+        self.left = {cell.key: (cell, f"cell {number} of {len(cells)}") for number, cell in enumerate(cells, start=1)}
+        self.failures: dict[str, Failure] = {}
+        self._database, self._workers, self._board, self._work = database, workers, board, work
+        self._deaths: Counter[str] = Counter()
+        self._told = False
+
+    def begin(self) -> None:
+        """Begin the first of those cells that nobody runs and that wait for no other, as many as there is room for."""
+        for key, (cell, number) in list(self.left.items()):
+            if not self._workers.room():
+                return
+            if key in self._workers.running or (cell.origin is not None and cell.origin.key in self.left):
                 continue
-            try:
-                failure = attempt(database, cell, title)
-            except BusyError:  # another process was quicker
-                busy.append((number, cell))
+            if is_running(self._database, cell):
                 continue
-            if failure is not None:
-                failures[cell.key] = failure
-        if busy and len(busy) == len(left):
-            if not waiting:
-                log.info("another process runs the last %d cells; waiting for it", len(busy))
-            waiting = True
+            if self._is_there(cell):
+                log.info("%s: %s: is there already", number, cell.title)
+                _tidy(cell)
+                self._settle(key, worked=False)
+            else:
+                self._workers.start(key, number, self._work, cell, f"{number}: {cell.title}")
+
+    def hear(self) -> None:
+        """Wait until cells have ended, or until it is time to look at those that others run."""
+        if self.left and not self._workers.running:
+            if not self._told:
+                log.info("another process runs the last %d cells; waiting for it", len(self.left))
+            self._told = True
             pause()
-        left = busy
-    return list(failures.values())
+        for end in self._workers.ended(patience.SECONDS_BETWEEN_LOOKS):
+            cell, number = self.left[end.key]
+            reason = end.outcome
+            if end.death:
+                self._deaths[end.key] += 1
+                if self._deaths[end.key] < DEATHS:
+                    log.warning("%s: its process ended (%s); the cell is begun again", number, end.death)
+                    continue
+                reason = f"its process ended {DEATHS} times, at last with {end.death}"
+            if reason is None:
+                continue  # another process was quicker
+            if reason:
+                self.failures[end.key] = Failure(cell, reason)
+            self._settle(end.key, worked=True)
+
+    def _settle(self, key: str, worked: bool) -> None:
+        del self.left[key]
+        self._board.settle(worked)
+
+    def _is_there(self, cell: Cell) -> bool:
+        with contextlib.suppress(InputError, StorageError, OSError):  # whoever runs it will say why
+            return patiently(self._database, lambda: done_by(self._database, cell)) is not None
+        return False
+
+
+def _attempt_apart(cell: Cell, title: str) -> str | None:
+    """Give a cell a whole run, in a process of its own; return as `_attempted`."""
+    while True:
+        try:
+            with open_database() as database:
+                return _attempted(database, cell, title)
+        except UnreachedError as error:
+            log.warning("%s; trying again", error)
+            pause()
+
+
+def _attempted(database: Database, cell: Cell, title: str) -> str | None:
+    """Give a cell a whole run; return why that was not possible, "" if it was, None if another process runs it."""
+    try:
+        failure = attempt(database, cell, title)
+    except BusyError:
+        return None
+    return "" if failure is None else failure.reason
 
 
 def attempt(database: Database, cell: Cell, title: str) -> Failure | None:
@@ -105,6 +183,8 @@ def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
         updates["evaluate.pretraining"] = done_by(database, cell.origin)
         if updates["evaluate.pretraining"] is None:
             return Failure(cell, f"it needs the encoder of a cell that has no whole run: {cell.origin.command}")
+    from repro.experiment import execute  # torch takes seconds to import, and whoever waits for others needs none
+
     log.info("%s", title)
     execute(database, cell.task, resolve(cell.named, updates), list(cell.named))
     return None
@@ -112,7 +192,9 @@ def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
 
 def _tidy(cell: Cell) -> None:
     """Remove the checkpoint of a finished run: its process may have ended before it was known to be stored whole."""
-    checkpoint = Checkpoint(checkpoint_folder(cell.config))
-    if checkpoint.exists:
+    if (folder := checkpoint_folder(cell.config)).exists():
+        from repro.pretrain.checkpoint import Checkpoint  # torch takes seconds to import
+
+        checkpoint = Checkpoint(folder)
         with contextlib.suppress(BusyError), checkpoint.owned():
             checkpoint.delete()

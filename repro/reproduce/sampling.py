@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from pymongo.database import Database
 
+from repro import machine
 from repro.errors import InputError
 from repro.reproduce.again import earlier_runs
 from repro.reproduce.verify import executable
@@ -66,7 +66,7 @@ def _lacking(database: Database, runs: Sequence[dict[str, Any]]) -> dict[int, st
     lacking = {
         run_id: "networks of earlier runs, which an archive left out" for run_id in earlier if earlier[run_id] & without
     }
-    if not torch.cuda.is_available():
+    if not machine.gpu():
         lacking |= {run["_id"]: "a GPU" for run in runs if run["info"]["provenance"].get("device_type") == "cuda"}
     return lacking
 

@@ -10,6 +10,7 @@ from pymongo.database import Database
 
 from repro.errors import InputError, StorageError
 from repro.reproduce.again import executed_again
+from repro.reproduce.board import Board
 from repro.reproduce.compare import (
     Difference,
     LeftOut,
@@ -18,8 +19,10 @@ from repro.reproduce.compare import (
     compare_fact,
     compare_series,
 )
+from repro.reproduce.patience import SECONDS_BETWEEN_LOOKS
+from repro.reproduce.pool import Here, Pool
 from repro.reproduce.surroundings import surroundings
-from repro.store import find_runs, metric_points, problems_of, read_artifact, source_of
+from repro.store import find_runs, metric_points, open_database, problems_of, read_artifact, source_of
 
 log = logging.getLogger("repro.reproduce")
 
@@ -59,29 +62,42 @@ class Verdict:
     seconds: float = 0.0
 
 
-def verify(database: Database, run_ids: Sequence[int]) -> list[Verdict]:
-    """Execute stored runs again, one after the other, and compare every number with the stored one.
+def verify(database: Database, run_ids: Sequence[int], jobs: int = 1) -> list[Verdict]:
+    """Execute stored runs again, and compare every number with the stored one.
 
     Only what a clock or the machine's memory says (`info.timings`) is left out.
 
     Args:
         database: the run database; nothing is written to it.
         run_ids: finished and whole runs.
+        jobs: how many at once; 1: one after the other.
 
     Raises:
         InputError: one of them is not there, not finished or not whole. Nothing is executed then.
     """
-    runs = [_whole_run(database, run_id) for run_id in dict.fromkeys(run_ids)]
-    verdicts = []
-    for number, run in enumerate(runs, start=1):
-        took = sum(run["info"]["timings"].get(key, 0.0) for key in ("pretrain_s", "evaluate_s"))
-        log.info(
-            "run %d (%d of %d), %s: executing it again; then, it took %.0f s",
-            run["_id"], number, len(runs), _title(run), took,
-        )  # fmt: skip
-        verdicts.append(_verdict(database, run))
-        log.info("run %d: %s", run["_id"], verdicts[-1].verdict)
-    return verdicts
+    runs = {str(run_id): _whole_run(database, run_id) for run_id in dict.fromkeys(run_ids)}
+    left, found = list(runs), {}
+    board = Board("verified", len(runs), "run", shown=jobs > 1)
+    with Here() if jobs == 1 else Pool(jobs, board) as workers:
+        while left or workers.running:
+            while left and workers.room():
+                run = runs[key := left.pop(0)]
+                took = sum(run["info"]["timings"].get(name, 0.0) for name in ("pretrain_s", "evaluate_s"))
+                log.info(
+                    "run %s (%d of %d), %s: executing it again; then, it took %.0f s",
+                    key, len(runs) - len(left), len(runs), _title(run), took,
+                )  # fmt: skip
+                if jobs == 1:
+                    workers.start(key, f"run {key}", _verdict, database, run)
+                else:
+                    workers.start(key, f"run {key}", _verdict_apart, run["_id"])
+            for end in workers.ended(SECONDS_BETWEEN_LOOKS):
+                run = runs[end.key]
+                lost = Verdict(run["_id"], _title(run), CANNOT, f"its process ended with {end.death}")
+                found[end.key] = lost if end.death else end.outcome
+                board.settle(worked=True)
+                log.info("run %s: %s", end.key, found[end.key].verdict)
+    return [found[key] for key in runs]
 
 
 def failed(verdicts: Sequence[Verdict]) -> bool:
@@ -121,6 +137,12 @@ def judge(differences: Sequence[Difference], excused: bool) -> str:
     if not differences:
         return IDENTICAL
     return WITHIN if excused and all(difference.near is not False for difference in differences) else DIFFERENT
+
+
+def _verdict_apart(run_id: int) -> Verdict:
+    """Execute a run again, from a process of its own."""
+    with open_database(writes=False) as database:
+        return _verdict(database, _whole_run(database, run_id))
 
 
 def _verdict(database: Database, run: dict[str, Any]) -> Verdict:

@@ -17,7 +17,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from sacred.arg_parser import get_config_updates
 
-from repro import experiment, procedure
+from repro import experiment, resources
 from repro.configs.resolve import flat
 from repro.reproduce import patience
 from repro.reproduce.done import done_by
@@ -155,13 +155,13 @@ def test_a_cell_whose_run_is_of_other_images_is_run_again(
     assert run_missing(database, [cell]) == []
     assert len(find_runs(database)) == 1
     photograph(1)
-    procedure._images.cache_clear()  # as in a new process
+    resources._images.cache_clear()  # as in a new process
     assert run_missing(database, [cell]) == []
     first, second = find_runs(database)
     assert first["info"]["cell"] == second["info"]["cell"]
     assert first["info"]["study"] != second["info"]["study"], "they share no table"
     shutil.rmtree(tmp_path / "folder")
-    procedure._images.cache_clear()
+    resources._images.cache_clear()
     assert run_missing(database, [cell]) == [], "where the images are not to be had, the run stands"
     assert len(find_runs(database)) == 2
 

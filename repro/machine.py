@@ -1,0 +1,82 @@
+"""What of this machine is free to us: cores and memory, also inside a container."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path("/")
+
+
+def cores() -> int:
+    """Return how many cores this process may use: what its affinity and a container's share of them allow."""
+    import joblib  # only here: it takes a while
+
+    return int(joblib.cpu_count())
+
+
+def memory(root: Path = ROOT) -> int | None:
+    """Return how many bytes of memory are free to this process; None where the system does not tell.
+
+    The least of what the machine has and what each control group (version 1 or 2) around the process still allows.
+    Files in memory that the system can drop count as free.
+
+    Args:
+        root: below which the system's `proc` and `sys` are.
+    """
+    free = [*_of_machine(root / "proc/meminfo"), *_of_groups(root)]
+    return min(free, default=None)
+
+
+def gpu() -> bool:
+    """Return whether torch sees a CUDA device; it is not even imported where there is no driver."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def private(process: int, root: Path = ROOT) -> int:
+    """Return the bytes of memory that a process shares with no other; 0 where the system does not tell."""
+    try:
+        lines = (root / f"proc/{process}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(("Private_", "Swap:")))
+
+
+def _of_machine(table: Path) -> Iterator[int]:
+    if table.exists():
+        found = dict(line.split(":", 1) for line in table.read_text().splitlines() if ":" in line)
+        if "MemAvailable" in found:
+            yield 1024 * int(found["MemAvailable"].split()[0])
+
+
+def _of_groups(root: Path) -> Iterator[int]:
+    """Yield what each group around us still allows."""
+    for place in _groups(root):
+        for limit, used, droppable in (
+            ("memory.max", "memory.current", "inactive_file"),
+            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+        ):
+            try:
+                allowed, taken = ((place / name).read_text().strip() for name in (limit, used))
+                counts = dict(line.split() for line in (place / "memory.stat").read_text().splitlines())
+            except (OSError, ValueError):
+                continue
+            if allowed.isdecimal():  # else "max": no limit
+                yield max(0, int(allowed) - int(taken) + int(counts.get(droppable, 0)))
+
+
+def _groups(root: Path) -> Iterator[Path]:
+    """Yield the folders of our memory group and of all above it; in a container its own is often the topmost."""
+    told = root / "proc/self/cgroup"
+    for line in told.read_text().splitlines() if told.exists() else ():
+        _, kinds, path = line.split(":", 2)
+        if kinds in ("", "memory"):
+            top = root / "sys/fs/cgroup" / kinds
+            own = top / path.lstrip("/")
+            yield from (place for place in (own, *own.parents) if place.is_relative_to(top))

@@ -1,0 +1,124 @@
+"""How a study gets on, cell by cell and as a whole: bars on a terminal, plain lines elsewhere."""
+
+import itertools
+import sys
+import time
+from typing import Any
+
+from tqdm import tqdm
+
+from repro.progress import SECONDS_BETWEEN_LINES, HowFar
+
+SECONDS_BETWEEN_LOOKS = 0.5
+
+
+class Board:
+    """Shows what is done, what runs and what is left, and how many images a second all cells pass through networks.
+
+    On a terminal there is a bar for the study and one for each cell that runs; elsewhere a line now and then.
+
+    Args:
+        title: what is being done.
+        total: how many cells there are.
+        unit: singular name of what is counted.
+        shown: False shows nothing.
+    """
+
+    def __init__(self, title: str, total: int, unit: str = "cell", shown: bool = True) -> None:
+        self._title, self._total, self._unit, self._done, self._idle = title, total, unit, 0, 0
+        self._shown, self._stream = shown, sys.__stderr__
+        self._began = self._last = time.monotonic()
+        self._notes: dict[str, HowFar | None] = {}
+        self._bars: dict[str, tuple[int, Any]] = {}
+        self._whole: Any = None
+        if shown and self._stream is not None and self._stream.isatty():
+            self._whole = self._bar(title, 0, total, unit)
+
+    def begin(self, key: str, title: str) -> None:
+        """One more runs."""
+        self._notes[key] = None
+        if self._whole is not None:
+            taken = {place for place, _ in self._bars.values()}
+            place = next(n for n in itertools.count(1) if n not in taken)
+            self._bars[key] = place, self._bar(title, place, 1, "")
+        self.show()
+
+    def note(self, key: str, how_far: HowFar | None) -> None:
+        """Take in how far one is."""
+        self._notes[key] = how_far
+
+    def end(self, key: str) -> None:
+        """One has ended."""
+        self._notes.pop(key, None)
+        if key in self._bars:
+            self._bars.pop(key)[1].close()
+
+    def settle(self, worked: bool) -> None:
+        """One needs nothing more; `worked`: it took time."""
+        self._done += 1
+        self._idle += not worked
+        self.show()
+
+    def say(self, line: str) -> None:
+        """Print a line, past the bars."""
+        if self._whole is not None:
+            tqdm.write(line, file=self._stream)
+        else:
+            print(line, file=self._stream, flush=True)
+
+    def show(self) -> None:
+        """Show it all, if it is time to."""
+        now = time.monotonic()
+        if self._whole is not None:
+            if now - self._last >= SECONDS_BETWEEN_LOOKS:
+                self._last = now
+                self._draw()
+        elif self._shown and now - self._last >= SECONDS_BETWEEN_LINES:
+            self._last = now
+            self.say(f"{self._title}: {self.words()}")
+
+    def words(self) -> str:
+        """Say how it stands."""
+        running = len(self._notes)
+        rate = sum(far.images_per_second for far in self._notes.values() if far is not None)
+        parts = [f"{self._done} of {self._total} {self._unit}s done, {running} running"]
+        parts[0] += f", {self._total - self._done - running} to come"
+        if rate:
+            parts.append(f"{rate:,.0f} images/s")
+        if (left := self.seconds_left()) is not None:
+            parts.append(f"about {_duration(left)} left")
+        return "; ".join(parts)
+
+    def seconds_left(self) -> float | None:
+        """Return how long the rest takes if it goes on like this; None while nothing has been done."""
+        worked = self._done - self._idle
+        return (time.monotonic() - self._began) / worked * (self._total - self._done) if worked else None
+
+    def close(self) -> None:
+        """Take the bars off the terminal."""
+        for _, bar in self._bars.values():
+            bar.close()
+        if self._whole is not None:
+            self._whole.close()
+
+    def _draw(self) -> None:
+        self._whole.n = self._done
+        self._whole.set_description_str(f"{self._title}: {self.words()}", refresh=False)
+        self._whole.refresh()
+        for key, (_, bar) in self._bars.items():
+            if (far := self._notes[key]) is not None:
+                bar.n, bar.total, bar.unit = far.done, far.total, far.unit
+                bar.set_postfix_str(f"{far.title} {far.note}".rstrip(), refresh=False)
+            bar.refresh()
+
+    def _bar(self, title: str, place: int, total: int, unit: str) -> Any:
+        layout = "{desc} |{bar}|" if place == 0 else "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {postfix}"
+        return tqdm(
+            desc=title, total=total, unit=unit, position=place, file=self._stream, leave=False, bar_format=layout
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
