@@ -68,8 +68,8 @@ def _caption(study: Study, curves: pd.DataFrame) -> str:
     sentences = [
         "Looks at frozen networks while they are pretrained; epoch 0 is random weights. Readout: ridge regression on "
         "at most 2,000 training images, tested on the validation split; kNN likewise. Effective rank: RankMe. "
-        "Alignment: mean squared distance of two views of an image (lower is closer). Uniformity: log mean exp(−2 d²) over pairs "
-        "of images (lower is more even), both of normalised projections. No test image is read."
+        "Alignment: mean squared distance of two views of an image (lower is closer). Uniformity: log mean "
+        "exp(−2 d²) over pairs of images (lower is more even), both of normalised projections. No test image is read."
     ]
     if curves["seeds"].max() > 1:
         over = captions.seeds_averaged(study.own_runs, curves["seeds"])

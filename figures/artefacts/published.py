@@ -72,7 +72,8 @@ def _cells(row: Any) -> list[Cell]:
 def _caption() -> str:
     return (
         "Published numbers beside our runs of the same experiment, in percent on the test split; ours: mean ± "
-        "half-width of the 95 % t-interval over seeds. Width: channels of the first stage, 64 in the published networks. "
+        "half-width of the 95 % t-interval over seeds. Width: channels of the first stage, 64 in the published "
+        "networks. "
         f"{captions.METRICS['macro_auc']}: one class against the rest, mean over classes."
     )
 
