@@ -80,7 +80,7 @@ TUNINGS = {
             "byol_tracin": _PARTNERS,
             "byol_oracle": _PARTNERS,
         },
-        steps=(250, 500, 1000, 2000, 4000),
+        steps=(200, 500, 1000, 2000),
         finetune={"evaluate.test": False, "evaluate.protocols": ["finetune"]},
     ),
 }
