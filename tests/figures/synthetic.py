@@ -314,8 +314,9 @@ def evidence_of(stored: Any) -> Evidence:
 def all_evidence(stored: Any) -> Evidence:
     """Return the evidence of all the studies that are stored, for what is made from them together."""
     found = records.read(stored)
-    points = [final(found.points.of(study.all_series)).assign(study=study.key) for study in found.studies]
-    return Evidence(found.studies, pd.concat(points), source_of(stored))
+    every = (*found.studies, *found.trials)
+    points = [final(found.points.of(study.all_series)).assign(study=study.key) for study in every]
+    return Evidence(found.studies, pd.concat(points), source_of(stored), found.trials)
 
 
 def timings(config: dict[str, Any], command: str) -> dict[str, Any]:

@@ -239,11 +239,11 @@ def test_the_ledger_lists_every_claim_also_where_there_are_no_runs_for_it() -> N
         ("level = ", "cannot be read"),
         ("level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='magic'", "claim x: kind must be one of scores"),
         (
-            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''",
+            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''\nbase=''",
             "claim x: headline is missing",
         ),
         (
-            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''\nmethod='m'\nshort=''\nheadline=true\nat_most=1",
+            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''\nbase=''\nmethod='m'\nshort=''\nheadline=true\nat_most=1",
             "claim x: at_most is no key of it",
         ),
     ],
