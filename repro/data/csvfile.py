@@ -7,8 +7,8 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,12 @@ class Table:
             if first != row:
                 where = f"is already in line {self.lines[first]}"
                 raise self.fault(column, row, f"{where}; an image has one row, so take one of them out")
+
+    def without(self, rows: Set[int]) -> "Table":
+        """Return the table less some of its rows."""
+        kept = [row for row in range(len(self.lines)) if row not in rows]
+        columns = {name: tuple(cells[row] for row in kept) for name, cells in self.columns.items()}
+        return replace(self, columns=columns, lines=[self.lines[row] for row in kept])
 
     def binary(self, columns: Sequence[str], advice: str) -> np.ndarray:
         """Return columns of 0 and 1 as uint8 `[N, L]`."""

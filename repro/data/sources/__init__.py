@@ -46,6 +46,8 @@ def load(settings: Settings, folder: Path) -> ImageSet:
     name, known = settings["name"], [*LISTINGS, *ARRAYS]
     if name != table.NAME and (settings["csv"] is not None or settings["channels"] != 3):
         raise InputError(f"data.csv and data.channels are for data.name={table.NAME}, not for {name}; leave them out")
+    if name != table.NAME and settings["unknown_labels"] != "ask":
+        raise InputError(f"data.unknown_labels is for data.name={table.NAME}, not for {name}; leave it out")
     if name in ARRAYS and settings["split"] == "official" and settings["split_seed"] != 0:
         raise InputError(f"data.split_seed={settings['split_seed']}: the official split of {name} is as published")
     if name in LISTINGS:
@@ -83,5 +85,6 @@ def split_sizes(settings: Settings) -> dict[str, int]:
 
 
 def _home(listing: Listing) -> str:
-    """Return a name for where the files lie: of two copies, or two sets alike in names, each has its own place."""
-    return hashlib.sha256(str(listing.folder).encode(errors="surrogateescape")).hexdigest()[:12]
+    """Return a name for where the files lie: of two copies, or two tables of one folder, each has its own place."""
+    place = f"{listing.folder}\n{listing.home}" if listing.home else str(listing.folder)
+    return hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:12]
