@@ -34,7 +34,7 @@ def file_of(image: Image.Image | np.ndarray, kind: str = "PNG", **options: Any) 
 
 
 def pixels(content: bytes, size: int, channels: int = 3) -> np.ndarray:
-    array = np.frombuffer(decoded(content, size, channels), np.uint8).reshape(size, size, channels)
+    array = np.frombuffer(decoded(content, size, channels)[0], np.uint8).reshape(size, size, channels)
     return array[..., 0].astype(int) if channels == 1 else array.astype(int)
 
 
