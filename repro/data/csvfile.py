@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from repro.data.layout import nearby
 from repro.errors import InputError
 
 BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
@@ -136,7 +137,7 @@ def read_text(file: Path, advice: str) -> tuple[str, str]:
     except IsADirectoryError:
         raise InputError(f"{file} is a folder, not a table; name a file") from None
     except FileNotFoundError:
-        raise InputError(f"{file} is not there; {advice}") from None
+        raise InputError(f"{file} is not there; {advice}{nearby(file.parent)}") from None
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}); {advice}") from None
     try:

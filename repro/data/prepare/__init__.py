@@ -12,6 +12,7 @@ import numpy as np
 import PIL
 
 from repro.data.imageset import ImageSet, sha256_of_sums
+from repro.data.layout import nearby
 from repro.data.listing import Listing
 from repro.data.prepare.chunks import IMAGES, RECORD, Decoded, Files, begin_array, decode_files
 from repro.data.prepare.decode import DECODING
@@ -106,7 +107,8 @@ def _present(listing: Listing, allow_missing: bool) -> tuple[np.ndarray, Files]:
     absent = len(stats) - int(present.sum())
     if absent and (absent == len(stats) or not allow_missing):
         first = listing.names[int(present.argmin())]
-        advice = "" if absent == len(stats) else ", or set data.allow_missing=True to go on without them"
+        none = absent == len(stats)
+        advice = nearby(listing.folder) if none else ", or set data.allow_missing=True to go on without them"
         raise InputError(
             f"{listing.name}: {absent:,} of {len(stats):,} images are missing, {first} the first; looked in "
             f"{listing.folder}. Get them{advice}"
