@@ -180,6 +180,13 @@ def _gaps(study: Study) -> list[str]:
         )
     if corrupt := data.get("corrupt"):
         found.append(f"{_count(len(corrupt), 'damaged image')} left out.")
+    if unknown := data.get("unknown_labels"):
+        found.append(f"{_count(unknown, 'image')} without a known label left out.")
+    if grey := data.get("grey"):
+        found.append(
+            f"Grey values {grey['black']:g} to {grey['white']:g} of {_count(grey['files'], 'file')} of more than 8 bits "
+            "are black to white."
+        )
     return found
 
 
