@@ -184,8 +184,8 @@ def _gaps(study: Study) -> list[str]:
         found.append(f"{_count(unknown, 'image')} without a known label left out.")
     if grey := data.get("grey"):
         found.append(
-            f"Grey values {grey['black']:g} to {grey['white']:g} of {_count(grey['files'], 'file')} of more than 8 bits "
-            "are black to white."
+            f"Black to white is grey value {grey['black']:g} to {grey['white']:g} in {_count(grey['files'], 'file')} of "
+            "more than 8 bits."
         )
     return found
 

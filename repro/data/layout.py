@@ -56,18 +56,63 @@ def places_of(root: Path, folder: str, names: Sequence[str]) -> tuple[str, ...] 
     """
     canonical = root / folder
     there = {entry.name for entry in os.scandir(canonical)} if canonical.is_dir() else set()
-    missing = set(names) - there
+    missing = {name.lower(): name for name in names if name not in there}
     if not missing:
         return None
     found: dict[str, str] = {}
     for path, files in walked(root):
-        for name in missing.intersection(files):
-            found.setdefault(name, str(path / name))
+        for file in files:
+            if name := missing.get(file.lower()):
+                found.setdefault(name, str(path / file))
     if not found:
         return None
     folders = sorted({os.path.relpath(Path(path).parent, root) for path in found.values()})
     once(logging.INFO, f"{root}: {len(found):,} images are read from {_some(folders)}")
     return tuple(found.get(name) or str(canonical / name) for name in names)
+
+
+def spelled_otherwise(paths: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the paths with those that are not there replaced by what differs in case or lacks the ending; or None.
+
+    Args:
+        paths: of image files.
+    """
+    folders: dict[str, dict[str, list[str]]] = {}
+    found = list(paths)
+    for row, path in enumerate(paths):
+        folder, name = os.path.split(path)
+        if folder not in folders:
+            folders[folder] = _spellings(folder)
+        spellings = folders[folder]
+        if name not in spellings.get(name.lower(), ()) and len(same := spellings.get(name.lower(), ())) == 1:
+            found[row] = os.path.join(folder, same[0])  # noqa: PTH118  (no class Path: see Listing)
+    changed = [row for row, path in enumerate(paths) if path != found[row]]
+    if not changed:
+        return None
+    first = changed[0]
+    once(
+        logging.WARNING,
+        f"{len(changed):,} of {len(paths):,} files have another ending or case than the table says, such as "
+        f"{found[first]} for {os.path.basename(paths[first])}",  # noqa: PTH119
+    )
+    return tuple(found)
+
+
+def _spellings(folder: str) -> dict[str, list[str]]:
+    """Return what a name may stand for in a folder: files with that name in any case, or with an ending behind it."""
+    spellings: dict[str, list[str]] = {}
+    try:
+        names = sorted(entry.name for entry in os.scandir(folder))
+    except OSError:
+        return {}
+    for name in names:
+        spellings.setdefault(name.lower(), []).append(name)
+    whole = set(spellings)
+    for name in names:
+        stem, ending = os.path.splitext(name.lower())  # noqa: PTH122
+        if ending in IMAGES and stem not in whole:
+            spellings.setdefault(stem, []).append(name)
+    return spellings
 
 
 def nearby(folder: Path) -> str:

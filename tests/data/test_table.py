@@ -245,3 +245,47 @@ def test_two_tables_of_one_folder_keep_their_own_images(tmp_path: Path, rows_dec
         for name, count in (("all", 40), ("some", 30)):
             assert len(load("folder", 16, "seeded", csv=str(tmp_path / f"{name}.csv")).images) == count
     assert len(rows_decoded) == 70
+
+
+@pytest.mark.parametrize(("told", "there"), [("{i}", "{i}.png"), ("{i}.png", "{i}.PNG"), ("A{i}.jpg", "a{i}.JPG")])
+def test_files_of_another_ending_or_case_are_found(root: Path, caplog: pytest.LogCaptureFixture, told: str, there: str):
+    table(root, "\n".join(["path,label", *(f"{told.format(i=i)},{'ab'[i % 2]}" for i in range(60))]))
+    for i in range(60):
+        (root / "folder" / there.format(i=i)).touch()
+    found = listing(SETTINGS)
+    assert found.files == tuple(str(root / "folder" / there.format(i=i)) for i in range(60))
+    assert found.names[0] == told.format(i=0)
+    assert "another ending or case" in caplog.text
+
+
+def test_a_name_that_two_files_could_mean_is_left_as_it_is(root: Path):
+    table(root, labelled(["a", "b"] * 30))
+    for name in ("0.PNG", "0.Png"):
+        (root / "folder" / name).touch()
+    assert listing(SETTINGS).files[0] == str(root / "folder" / "0.png")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["train/patient{p:05}/study1/view{i}.jpg", "sub-{p:02}/anat/{i}.png", "x/case_{p}_{i}.png", "Patient {p}/{i}.png"],
+)
+def test_a_patient_that_every_path_names_is_the_group(root: Path, caplog: pytest.LogCaptureFixture, path: str):
+    rows = [f"{path.format(p=i // 3, i=i)},{'ab'[i % 2]}" for i in range(90)]
+    table(root, "\n".join(["path,label", *rows]))
+    found = listing(SETTINGS)
+    assert found.groups.tolist() == [i // 3 for i in range(90)]
+    assert found.manifest["groups_from"] == ["path"]
+    assert "every path names one" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["casein{p}/{i}.png", "substance{p}/{i}.png", "patients/{i}.png", "case{i}.png"])
+def test_a_path_that_names_no_patient_is_no_group(root: Path, path: str):
+    rows = [f"{path.format(p=i // 3, i=i)},{'ab'[i % 2]}" for i in range(90)]
+    table(root, "\n".join(["path,label", *rows]))
+    assert listing(SETTINGS).groups is None
+
+
+def test_a_label_of_minus_one_is_told_as_what_it_is(root: Path):
+    table(root, "\n".join(["path,edema", *(f"{i}.png,{(0, 1, -1)[i % 3]}" for i in range(60))]))
+    with pytest.raises(InputError, match="column 'edema': '-1' is neither 0 nor 1: if nobody knows"):
+        listing(SETTINGS)

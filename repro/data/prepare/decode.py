@@ -33,6 +33,14 @@ A photograph of 6 megapixels is decoded 4 times as fast; its grey values change 
 """
 
 
+INSTEAD = (
+    (128, b"dicm", "a DICOM file: convert it to PNG or TIFF"),
+    (0, b"version https://git-lfs", "a pointer of Git LFS: get the file itself with `git lfs pull`"),
+    (0, b"<!doctype html", "a web page in place of the image"),
+    (0, b"<html", "a web page in place of the image"),
+)
+"""What people have in place of images: where it shows, by which bytes, and what to say."""
+
 FEW_LEVELS = 32
 """Levels of 256 below which colour of 16 bits is refused: of its bits Pillow keeps the upper 8. [us]"""
 
@@ -110,6 +118,9 @@ def _opened(content: bytes, size: int, channels: int) -> Image.Image:
     """Return the image upright and in memory; a large JPEG reduced, and only its luma where grey is wanted."""
     if not content:
         raise UndecodableError("empty file")
+    for start, sign, what in INSTEAD:
+        if content[start : start + len(sign)].lower() == sign:
+            raise UndecodableError(what)
     too_large = UndecodableError(f"more than {MAX_PIXELS // 10**6} million pixels")
     try:
         image = Image.open(io.BytesIO(content), formats=FORMATS)

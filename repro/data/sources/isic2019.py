@@ -35,7 +35,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     check_offered(NAME, settings["split"], ("lesion",))
     root = root_of(NAME, (TRUTH, f"{IMAGES}/{TRUTH}"))
     truth = read_table(table_of(root, (TRUTH,)), ("image", *CLASSES), SOURCE)
-    images = truth.file_names("image")
+    images = [image.removesuffix(".jpg") for image in truth.file_names("image")]
     every = [*CLASSES, *(["UNK"] if "UNK" in truth.columns else [])]
     marks = truth.binary(every, f"the table is damaged: {SOURCE}")
     for row in np.flatnonzero(marks.sum(axis=1) != 1)[:1]:
@@ -46,7 +46,8 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     labels = marks.argmax(axis=1).astype(np.int64)
 
     metadata = read_table(table_of(root, (METADATA,)), ("image", "lesion_id"), SOURCE)
-    lesion_of = dict(zip(metadata.file_names("image"), metadata.columns["lesion_id"], strict=True))
+    shown = (image.removesuffix(".jpg") for image in metadata.file_names("image"))
+    lesion_of = dict(zip(shown, metadata.columns["lesion_id"], strict=True))
     for row in rows_where(images, lambda image: image not in lesion_of):
         raise truth.fault("image", row, f"has no row in {METADATA}; {SOURCE}")
     # An image without a lesion is a lesion of its own.

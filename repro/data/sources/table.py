@@ -16,9 +16,10 @@ import numpy as np
 from repro.data.csvfile import Table, read_table, rows_where
 from repro.data.folder import data_folder
 from repro.data.imageset import SPLITS
+from repro.data.layout import spelled_otherwise
 from repro.data.listing import Listing
 from repro.data.notices import once
-from repro.data.sources.table_groups import GROUP, group_columns, groups_of
+from repro.data.sources.table_groups import GROUP, group_columns, groups_of, groups_of_paths
 from repro.data.sources.table_labels import LABEL, labels_of, with_known_labels
 from repro.data.splits import SEVENTY_TEN_TWENTY, check_offered, divide, shared_group
 from repro.errors import InputError, did_you_mean
@@ -57,7 +58,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     together = group_columns(table)
     others = [column for column in table.columns if column not in (*ABOUT, LABEL, *together)]
     labels, names = labels_of(table, others)
-    groups = groups_of(table, together)
+    groups = groups_of(table, together) if together else groups_of_paths(table)
     if LABEL in table.columns and others:
         unused = ", ".join(others)
         once(logging.INFO, f"{file}: not used: column {unused}. If one names the patient, call it '{GROUP}'")
@@ -74,6 +75,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         name=NAME,
         folder=Path(folder),
         names=tuple(path[len(os.path.join(folder, "")) :] for path in files),  # noqa: PTH118
+        places=spelled_otherwise(files),
         labels=labels,
         split=split,
         class_names=names,
@@ -81,7 +83,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         groups=groups,
         manifest={
             "tables_sha256": {file.name: table.sha256},
-            **({"groups_from": list(together)} if together else {}),
+            **({"groups_from": list(together or ["path"])} if groups is not None else {}),
             **({"unknown_labels": left_out} if (left_out := len(whole.lines) - len(table.lines)) else {}),
         },
         home=f"{file} {channels}",
@@ -113,8 +115,10 @@ def _official(table: Table, groups: np.ndarray | None) -> np.ndarray:
             raise InputError(f"{table.file}: no row has split '{part}'; each of {', '.join(SPLITS)} needs images")
     split = np.array(cells, dtype="<U5")
     if groups is not None and (shared := shared_group(groups, split)) is not None:
-        name = table.columns[group_columns(table)[0]][int((groups == shared).argmax())]
-        said = f"group '{name}' is in two splits (others may be too), so the test split leaks"
+        row = int((groups == shared).argmax())
+        together = group_columns(table)
+        name = f"'{table.columns[together[0]][row]}'" if together else f"of {table.columns['path'][row]}"
+        said = f"group {name} is in two splits (others may be too), so the test split leaks"
         once(logging.WARNING, f"{table.file}: {said}")
     return split
 

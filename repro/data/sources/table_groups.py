@@ -18,6 +18,11 @@ ONES = (
 SUFFIXES = ("id", "ids", "uid", "identifier", "number", "num", "no", "nr", "key", "code", "name", "index", "hash")
 NAMES_ONE = re.compile(rf"(id)?(anon|anonymi[sz]ed|deidentified)?({'|'.join(ONES)})s?({'|'.join(SUFFIXES)})?|mrn|pid")
 
+PATIENT_OF_PATH = re.compile(
+    r"(?:^|/)((?:patient|subject|sub|person|participant|case|lesion)[-_ ]?\d+)(?![^\W_])", re.I
+)
+"""A folder or file name that begins with a patient's number."""
+
 
 def group_columns(table: Table) -> tuple[str, ...]:
     """Return the columns that say which images belong together: `group` alone, or all that read like it.
@@ -57,6 +62,24 @@ def groups_of(table: Table, columns: Sequence[str]) -> np.ndarray | None:
             f"({len(np.unique(groups))} groups). If that is wrong, call the right column '{GROUP}'",
         )
     return groups
+
+
+def groups_of_paths(table: Table) -> np.ndarray | None:
+    """Return a number for each image by the folder or the beginning of the file name that names its patient, or None.
+
+    As in CheXpert (patient00001/study1/view1.jpg) and BIDS (sub-01/anat/x.png). Every path has to name one, and not each
+    another.
+    """
+    found = [PATIENT_OF_PATH.search(cell) for cell in table.columns["path"]]
+    patients = [match.group(1).lower() if match else "" for match in found]
+    if "" in patients or len(set(patients)) == len(patients):
+        return None
+    once(
+        logging.WARNING,
+        f"{table.file}: no column '{GROUP}', but every path names one, such as {patients[0]}: images of one stay in one "
+        f"split ({len(set(patients))} groups). If that is wrong, add a column '{GROUP}'",
+    )
+    return numbered(patients)
 
 
 def _joined(each: Sequence[np.ndarray]) -> np.ndarray:

@@ -72,6 +72,13 @@ def labels_of(table: Table, columns: Sequence[str]) -> tuple[np.ndarray, tuple[s
         names = tuple(columns)
         if not names:
             raise InputError(f"{table.file}: no column 'label', and no column of 0 and 1 either; add the labels")
+        for column in names:
+            for row in rows_where(
+                table.columns[column], lambda cell: cell in ("", "-1", "-1.0") or reads_unknown(cell)
+            ):
+                raise table.fault(
+                    column, row, "is neither 0 nor 1: if nobody knows, decide for one, or take the row out"
+                )
         labels = table.binary(
             names, "without a column 'label' all columns but path, group, split are labels: take it out"
         )
