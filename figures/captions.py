@@ -184,8 +184,8 @@ def _gaps(study: Study) -> list[str]:
         found.append(f"{_count(unknown, 'image')} without a known label left out.")
     if grey := data.get("grey"):
         found.append(
-            f"Black to white is grey value {grey['black']:g} to {grey['white']:g} in {_count(grey['files'], 'file')} of "
-            "more than 8 bits."
+            f"{_count(grey['files'], 'file')} of more than 8 bits: grey value {grey['black']:g} is black, "
+            f"{grey['white']:g} white."
         )
     return found
 
