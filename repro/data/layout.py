@@ -83,8 +83,8 @@ def spelled_otherwise(paths: Sequence[str]) -> tuple[str, ...] | None:
         folder, name = os.path.split(path)
         if folder not in folders:
             folders[folder] = _spellings(folder)
-        spellings = folders[folder]
-        if name not in spellings.get(name.lower(), ()) and len(same := spellings.get(name.lower(), ())) == 1:
+        same = folders[folder].get(name.lower(), [])
+        if name not in same and len(same) == 1:
             found[row] = os.path.join(folder, same[0])  # noqa: PTH118  (no class Path: see Listing)
     changed = [row for row, path in enumerate(paths) if path != found[row]]
     if not changed:
@@ -135,7 +135,8 @@ def walked(root: Path) -> Iterator[tuple[Path, list[str]]]:
     waiting = [(root, 0)]
     while waiting:
         folder, depth = waiting.pop()
-        below, files = [], []
+        below: list[str] = []
+        files: list[str] = []
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:

@@ -139,7 +139,7 @@ def _opened(content: bytes, size: int, channels: int) -> Image.Image:
     except Exception as error:  # a damaged file makes Pillow raise nearly anything
         said = " ".join(str(error).split()) or type(error).__name__
         raise UndecodableError("truncated" if "truncated" in said.lower() else f"damaged: {said[:80]}") from None
-    if deep_colour and max(high for _, high in image.convert("RGB").getextrema()) < FEW_LEVELS:
+    if deep_colour and max(image.convert("RGB").tobytes()) < FEW_LEVELS:
         raise UndecodableError(f"colour of 16 bits whose upper 8 have under {FEW_LEVELS} levels; save it with 8 bits")
     return image
 
@@ -220,6 +220,7 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")  # the limit above is what counts, and strange metadata hurt no pixel
     try:
         dark, light = (None if word == "None" else float(word) for word in sys.argv[5:7])
-        serve(sys.argv[1], *map(int, sys.argv[2:5]), (dark, light, sys.argv[7] == "True"))
+        start, wide, deep = map(int, sys.argv[2:5])
+        serve(sys.argv[1], start, wide, deep, (dark, light, sys.argv[7] == "True"))
     except BrokenPipeError:  # whoever started us was killed
         os._exit(1)

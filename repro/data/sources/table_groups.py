@@ -67,8 +67,8 @@ def groups_of(table: Table, columns: Sequence[str]) -> np.ndarray | None:
 def groups_of_paths(table: Table) -> np.ndarray | None:
     """Return a number for each image by the folder or the beginning of the file name that names its patient, or None.
 
-    As in CheXpert (patient00001/study1/view1.jpg) and BIDS (sub-01/anat/x.png). Every path has to name one, and not each
-    another.
+    As in CheXpert (patient00001/study1/view1.jpg) and BIDS (sub-01/anat/x.png). Every path has to name one, and some
+    the same.
     """
     found = [PATIENT_OF_PATH.search(cell) for cell in table.columns["path"]]
     patients = [match.group(1).lower() if match else "" for match in found]
@@ -76,8 +76,8 @@ def groups_of_paths(table: Table) -> np.ndarray | None:
         return None
     once(
         logging.WARNING,
-        f"{table.file}: no column '{GROUP}', but every path names one, such as {patients[0]}: images of one stay in one "
-        f"split ({len(set(patients))} groups). If that is wrong, add a column '{GROUP}'",
+        f"{table.file}: no column '{GROUP}', but every path names one, such as {patients[0]}: images of one stay in "
+        f"one split ({len(set(patients))} groups). If that is wrong, add a column '{GROUP}'",
     )
     return numbered(patients)
 

@@ -20,6 +20,8 @@ UNKNOWN = frozenset(
      "unlabeled", "unlabelled", "?", "-")
 )  # fmt: skip
 """What a label reads like, in any case, where the label is not known: what pandas takes for missing, and words. [us]"""
+UNCERTAIN = ("", "-1", "-1.0")
+"""What CheXpert and its like write into columns of 0 and 1 where a report is silent or unsure."""
 NEVER_WRITTEN = ("None", "NONE")
 """Python's own None. In small letters it is a word: no finding."""
 
@@ -73,12 +75,9 @@ def labels_of(table: Table, columns: Sequence[str]) -> tuple[np.ndarray, tuple[s
         if not names:
             raise InputError(f"{table.file}: no column 'label', and no column of 0 and 1 either; add the labels")
         for column in names:
-            for row in rows_where(
-                table.columns[column], lambda cell: cell in ("", "-1", "-1.0") or reads_unknown(cell)
-            ):
-                raise table.fault(
-                    column, row, "is neither 0 nor 1: if nobody knows, decide for one, or take the row out"
-                )
+            for row in rows_where(table.columns[column], lambda cell: cell in UNCERTAIN or reads_unknown(cell)):
+                advice = "if nobody knows, decide for one, or take the row out"
+                raise table.fault(column, row, f"is neither 0 nor 1: {advice}")
         labels = table.binary(
             names, "without a column 'label' all columns but path, group, split are labels: take it out"
         )
