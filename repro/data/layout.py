@@ -80,11 +80,13 @@ def spelled_otherwise(paths: Sequence[str]) -> tuple[str, ...] | None:
     folders: dict[str, dict[str, list[str]]] = {}
     found = list(paths)
     for row, path in enumerate(paths):
+        if os.path.exists(path):  # noqa: PTH110  (no class Path: see Listing)
+            continue
         folder, name = os.path.split(path)
         if folder not in folders:
             folders[folder] = _spellings(folder)
         same = folders[folder].get(name.lower(), [])
-        if name not in same and len(same) == 1:
+        if len(same) == 1:
             found[row] = os.path.join(folder, same[0])  # noqa: PTH118  (no class Path: see Listing)
     changed = [row for row, path in enumerate(paths) if path != found[row]]
     if not changed:
