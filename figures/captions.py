@@ -96,7 +96,8 @@ def about(evidence: Evidence) -> str:
     study = evidence.study
     missing = sum(run.replaced_by is None for run in study.left_out)
     scale = [] if "smoke" in study.scale.split("+") else [f"Scale {study.scale}."]
-    sentences = [_images(study), *_gaps(study), *_doubts(study), *warnings(study, evidence.points), *scale]
+    sentences = [_images(study), *_gaps(study), *_unscored(study), *_doubts(study)]
+    sentences += [*warnings(study, evidence.points), *scale]
     if missing:
         sentences.append(f"{_count(missing, 'run')} of this study {'is' if missing == 1 else 'are'} left out.")
     return " ".join(sentences)
@@ -179,7 +180,26 @@ def _gaps(study: Study) -> list[str]:
         )
     if corrupt := data.get("corrupt"):
         found.append(f"{_count(len(corrupt), 'damaged image')} left out.")
+    if unknown := data.get("unknown_labels"):
+        found.append(f"{_count(unknown, 'image')} without a known label left out.")
+    if grey := data.get("grey"):
+        found.append(
+            f"{_count(grey['files'], 'file')} of more than 8 bits: grey value {grey['black']:g} is black, "
+            f"{grey['white']:g} white."
+        )
     return found
+
+
+def _unscored(study: Study) -> list[str]:
+    """Return which labels the test split has on no image, or on all: means over labels leave them out."""
+    images = study.data["images"]["test"]
+    counts = study.data.get("per_class", {}).get("test", [])
+    names = [name for name, count in zip(study.data["class_names"], counts, strict=False) if count in (0, images)]
+    if not names:
+        return []
+    if len(names) > 1:
+        return [f"All or none of the test images have labels {listing(names)}, so means over labels leave them out."]
+    return [f"All or none of the test images have label {names[0]}, so means over labels leave it out."]
 
 
 def _doubts(study: Study) -> list[str]:

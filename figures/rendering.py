@@ -12,7 +12,7 @@ from multiprocessing import forkserver
 import matplotlib
 from matplotlib.figure import Figure
 
-from figures import style
+from figures import fonts, style
 
 # Dates and version numbers would differ between two draws of the same thing.
 _NAMELESS: dict[str, dict[str, str | None]] = {
@@ -39,6 +39,7 @@ def render(draw: Callable[[float], Figure], width: float) -> Rendered:
         matplotlib.rcdefaults()  # whatever the user's own settings are
         matplotlib.rcParams.update(style.RC)
         figure = draw(width)
+        fonts.use(figure)
         figure.draw_without_rendering()
         figure.set_layout_engine(None)  # the layout is found, and the same for every format
         svg = _saved(figure, "svg").decode()

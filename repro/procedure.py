@@ -15,6 +15,7 @@ from safetensors.torch import load as load_weights
 
 from repro.configs.resolve import plain
 from repro.configs.show import sources
+from repro.data import ImageSet
 from repro.earlier import stored_networks, stored_pretraining
 from repro.errors import InputError
 from repro.evaluate.budget import extra_steps
@@ -49,6 +50,7 @@ class Procedure:
         self.config = plain(run.config)
         self.database = database
         self.images = images_of(self.config)
+        _say_unscored(self.images)
         self.device = device_of(self.config)
         self.recorder = Recorder(run)
         self.checkpoint = Checkpoint(checkpoint_folder(self.config))
@@ -141,6 +143,22 @@ def assist(config: dict[str, Any]) -> None:
     device = device_of(config)
     with processes.together(device):  # the first comes when it has prepared the images
         pretrain(images_of(config), config, device, Followed(checkpoint_folder(config)), lambda *_: None)
+
+
+def _say_unscored(images: ImageSet) -> None:
+    """Say before any training which labels cannot be scored, and what that does to the means."""
+    for split, consequence in (
+        ("test", "means over labels leave it out"),
+        ("val", "it has no say in which model is best"),
+    ):
+        if len(images.indices(split)) and (names := images.unscored(split)):
+            log.warning(
+                "%s: all or none of the images of the %s split have label %s: %s",
+                images.name,
+                split,
+                ", ".join(names),
+                consequence,
+            )
 
 
 def device_of(config: dict[str, Any]) -> torch.device:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures import style
+from figures import fonts, style
 from figures.evidence import Evidence
 from figures.pictures import STRIP, label_legend, legend_columns
 from figures.products import Artefact, Drawing
@@ -34,8 +34,9 @@ def make(evidence: Evidence) -> Drawing | None:
         return None
     names = [str(name) for name in study.data["class_names"]]
     data = pd.concat([_mapped(one, run, arrays, names) for one, run, arrays in found], ignore_index=True)
-    action = functools.partial(_draw, data, names)
-    return Drawing(_caption(data, found), data, [], action, _alt(data), artifacts=(f"{ARTIFACT}.npz",))
+    action = functools.partial(_draw, data, fonts.drawable(names))
+    caption = " ".join(filter(None, [_caption(data, found), fonts.key(names)]))
+    return Drawing(caption, data, [], action, _alt(data), artifacts=(f"{ARTIFACT}.npz",))
 
 
 def _mappable(arrays: dict[str, np.ndarray]) -> bool:

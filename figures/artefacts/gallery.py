@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures import style
+from figures import fonts, style
 from figures.evidence import Evidence
 from figures.partners import rank as selector_rank
 from figures.partners import stroke_of
@@ -33,8 +33,9 @@ def make(evidence: Evidence) -> Drawing | None:
     names = [str(name) for name in study.data["class_names"]]
     label = next(one.label for one in series if run in one.runs)
     data = _table(arrays, selectors, names, label, run)
-    action = functools.partial(_draw, arrays, selectors, names)
-    return Drawing(_caption(label, run, arrays), data, [], action, _alt(data), artifacts=(f"{ARTIFACT}.npz",))
+    action = functools.partial(_draw, arrays, selectors, fonts.drawable(names))
+    caption = " ".join(filter(None, [_caption(label, run, arrays), fonts.key(names)]))
+    return Drawing(caption, data, [], action, _alt(data), artifacts=(f"{ARTIFACT}.npz",))
 
 
 def _draw(arrays: dict[str, np.ndarray], selectors: list[str], names: list[str], width: float) -> Figure:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures import captions, style
+from figures import captions, fonts, style
 from figures.curves import Stroke, stroke_of
 from figures.evidence import Evidence
 from figures.panels import CHANCE, panels
@@ -48,7 +48,7 @@ def make(evidence: Evidence) -> Drawing | None:
     if data.empty:
         return None
     strokes = {one.key: stroke_of(one) for one in series if one.key in set(data["series"])}
-    action = functools.partial(_draw, data, names, strokes)
+    action = functools.partial(_draw, data, fonts.drawable(names), strokes)
     caption = _caption(evidence, data, series, max(percents))
     return Drawing(caption, data, [], action, _alt(data), artifacts=(f"{ARTIFACT}.npz",))
 
@@ -117,7 +117,7 @@ def _caption(evidence: Evidence, data: pd.DataFrame, series: list[Series], perce
     ]
     if lacking:
         sentences.append(f"No curve for lack of positives or negatives in the test split: {captions.listing(lacking)}.")
-    return " ".join(sentences)
+    return " ".join([*sentences, *filter(None, [fonts.key(list(map(str, classes)))])])
 
 
 def _alt(data: pd.DataFrame) -> str:

@@ -26,7 +26,7 @@ DATASETS = {
     "dermamnist": Named(
         "DermaMNIST: 10,015 dermatoscopic images, 7 classes (HAM10000; CC BY-NC 4.0), 28 px (64, 128, 224 too). "
         "data.split=official is comparable with the literature but 641 of its 1,868 test lesions are also in train; "
-        "data.split=lesion keeps every lesion in one split and needs dermamnist_index_map.csv.",
+        "data.split=lesion keeps every lesion in one split, by public tables that `fetch` gets.",
         {"data": {"name": "dermamnist", "size": 28, "split": "official"}},
     ),
     "pneumoniamnist": Named(
@@ -44,8 +44,9 @@ DATASETS = {
     ),
     "folder": Named(
         "Images of your own, named in the CSV table $REPRO_DATA/folder/labels.csv: columns path and label (several as "
-        "a|b) or 0/1 columns, and if known group and split. data.split=seeded divides them 70/10/20 by group, which "
-        "without a column group is each image alone, so that images of one patient can be in two splits; "
+        "a|b) or 0/1 columns, and if known group (or patient_id, lesion_id, ...) and split. data.split=seeded divides "
+        "them 70/10/20 by group, which without such a column is the patient that every path names (patient01/x.png), or "
+        "each image alone, so that images of one patient can be in two splits; "
         "data.split=official takes the column split. The licence is yours. 49 kB per image prepared at 128 px. [us]",
         {"data": {"name": "folder", "size": 128, "split": "seeded"}},
     ),

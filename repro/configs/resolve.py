@@ -109,7 +109,9 @@ def _canonical(config: dict[str, Any]) -> dict[str, Any]:
     config = plain(config)
     values = dict(flat(config))
     for key, setting in settings():
-        if isinstance(setting.value, float) and values[key] is not None:
+        if values[key] is None:
+            continue
+        if isinstance(setting.value, float) or setting.kind is float:
             put(config, key, float(values[key]))
         elif isinstance(setting.value, list) and isinstance(setting.value[0], float):
             put(config, key, [float(element) for element in values[key]])

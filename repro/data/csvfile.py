@@ -7,12 +7,13 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from repro.data.layout import nearby
 from repro.errors import InputError
 
 BINARY = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
@@ -66,6 +67,12 @@ class Table:
             if first != row:
                 where = f"is already in line {self.lines[first]}"
                 raise self.fault(column, row, f"{where}; an image has one row, so take one of them out")
+
+    def without(self, rows: Set[int]) -> "Table":
+        """Return the table less some of its rows."""
+        kept = [row for row in range(len(self.lines)) if row not in rows]
+        columns = {name: tuple(cells[row] for row in kept) for name, cells in self.columns.items()}
+        return replace(self, columns=columns, lines=[self.lines[row] for row in kept])
 
     def binary(self, columns: Sequence[str], advice: str) -> np.ndarray:
         """Return columns of 0 and 1 as uint8 `[N, L]`."""
@@ -130,7 +137,7 @@ def read_text(file: Path, advice: str) -> tuple[str, str]:
     except IsADirectoryError:
         raise InputError(f"{file} is a folder, not a table; name a file") from None
     except FileNotFoundError:
-        raise InputError(f"{file} is not there; {advice}") from None
+        raise InputError(f"{file} is not there; {advice}{nearby(file.parent)}") from None
     except OSError as error:
         raise InputError(f"{file} cannot be read ({error.strerror}); {advice}") from None
     try:

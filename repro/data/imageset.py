@@ -82,6 +82,11 @@ class ImageSet:
         found = [f"{missing['total']:,} of {missing['of']:,} images are MISSING from this copy"] if missing else []
         return found + ([f"{len(corrupt):,} damaged files are left out"] if corrupt else [])
 
+    def unscored(self, split: str) -> list[str]:
+        """Return the classes or labels that all images of a split have, or none: they can have no AUC there."""
+        images = len(self.indices(split))
+        return [name for name, count in zip(self.class_names, self.counts(split), strict=True) if count in (0, images)]
+
     def describe(self) -> dict[str, Any]:
         """Return the plain record of this set that a run stores."""
         sizes = {split: len(self.indices(split)) for split in SPLITS}

@@ -25,6 +25,9 @@ class Listing:
         channels: 1 or 3, what the images are stored as.
         groups: int64 `[N]`, equal for images of one patient or lesion; None where unknown.
         manifest: hashes of the tables, and notes worth keeping with every run.
+        places: where each file lies below the folder, if a copy is laid out otherwise than its names say.
+        home: what beside the folder tells one prepared set from another, such as the table: each has a place of its
+            own.
     """
 
     name: str
@@ -36,9 +39,11 @@ class Listing:
     channels: int
     groups: np.ndarray | None = None
     manifest: dict[str, Any] = field(default_factory=dict)
+    places: tuple[str, ...] | None = None
+    home: str = ""
 
     @property
     def files(self) -> tuple[str, ...]:
         """The path of each file. They are text, since to make and to look at 100,000 of class Path takes seconds."""
         folder = str(self.folder)
-        return tuple(os.path.join(folder, name) for name in self.names)  # noqa: PTH118
+        return tuple(os.path.join(folder, name) for name in self.places or self.names)  # noqa: PTH118

@@ -46,9 +46,9 @@ def measure(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) 
 
     Returns:
         Multi-class: balanced_accuracy, accuracy, macro_auc (one against rest), macro_f1.
-        Multi-label: mean_auc, mean_average_precision, and auc_<label> of every label.
-        A class that all or none of the N images have makes its AUC, and the mean over classes, NaN; a warning
-        names it.
+        Multi-label: mean_auc, mean_average_precision, and the AUC of every label under its `metric_names`.
+        A class that all or none of the N images have has no AUC (NaN), and a label without positives no average
+        precision; they are left out of the means, and a warning names them. A mean over nothing is NaN.
     """
     if labels.ndim == 2:
         return _multi_label(scores, labels, class_names)
@@ -60,7 +60,7 @@ def measure(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) 
             sk.recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
         ),
         "accuracy": float(sk.accuracy_score(labels, predicted)),
-        "macro_auc": float(np.mean(aucs)),
+        "macro_auc": _mean(aucs),
         "macro_f1": float(sk.f1_score(labels, predicted, average="macro", labels=present, zero_division=0)),
     }
 
@@ -71,8 +71,27 @@ def _multi_label(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[s
         float(sk.average_precision_score(labels[:, c], scores[:, c])) if labels[:, c].any() else float("nan")
         for c in range(labels.shape[1])
     ]
-    each = {f"auc_{name.replace(' ', '_')}": auc for name, auc in zip(class_names, aucs, strict=True)}
-    return {"mean_auc": float(np.mean(aucs)), "mean_average_precision": float(np.mean(precisions)), **each}
+    each = dict(zip(metric_names(class_names), aucs, strict=True))
+    return {"mean_auc": _mean(aucs), "mean_average_precision": _mean(precisions), **each}
+
+
+def metric_names(class_names: Sequence[str]) -> list[str]:
+    """Return the name of each label's AUC, no two alike: auc_Pleural_thickening; one taken already gets a number."""
+    names: list[str] = []
+    plain = [f"auc_{name.replace(' ', '_')}" for name in class_names]
+    for position, name in enumerate(plain):
+        free = name
+        number = 2
+        while free in names or (free != name and free in plain[position:]):
+            free, number = f"{name}_{number}", number + 1
+        names.append(free)
+    return names
+
+
+def _mean(values: Sequence[float]) -> float:
+    """Return the mean over what is defined; NaN where nothing is."""
+    defined = [value for value in values if not np.isnan(value)]
+    return float(np.mean(defined)) if defined else float("nan")
 
 
 def _aucs(scores: np.ndarray, truth: np.ndarray, class_names: Sequence[str]) -> list[float]:
@@ -89,4 +108,4 @@ def _aucs(scores: np.ndarray, truth: np.ndarray, class_names: Sequence[str]) -> 
 @functools.cache
 def _say_undefined(name: str, lacking: str, images: int) -> None:
     """Warn that a label has no AUC; once, however often its split is measured."""
-    log.warning("'%s' has no %s among %d images: its AUC is NaN", name, lacking, images)
+    log.warning("'%s' has no %s among %d images: it has no AUC and is left out of the mean", name, lacking, images)

@@ -25,9 +25,13 @@ def fetch_missing(study: Sequence[Cell]) -> None:
     for config in {json.dumps(cell.config["data"], sort_keys=True): cell.config for cell in study}.values():
         data = config["data"]
         try:
-            if data["name"] in OFFICIAL:
+            try:
+                images_of(config)  # found where they lie, in whatever layout
+            except InputError:
+                if data["name"] not in OFFICIAL:
+                    raise
                 fetch(data["name"], yes=True)
-            images_of(config)
+                images_of(config)
         except InputError as error:
             log.error("cells on %s (%s split) cannot run: %s", data["name"], data["split"], error)
 

@@ -40,7 +40,9 @@ def refusal(call: Callable[[], Any]) -> str:
 
 
 def expected(listing: Listing) -> np.ndarray:
-    rows = [np.frombuffer(decoded(Path(file).read_bytes(), SIZE, listing.channels), np.uint8) for file in listing.files]
+    rows = [
+        np.frombuffer(decoded(Path(file).read_bytes(), SIZE, listing.channels)[0], np.uint8) for file in listing.files
+    ]
     return np.stack(rows).reshape(-1, SIZE, SIZE, listing.channels)
 
 

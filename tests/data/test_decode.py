@@ -34,7 +34,7 @@ def file_of(image: Image.Image | np.ndarray, kind: str = "PNG", **options: Any) 
 
 
 def pixels(content: bytes, size: int, channels: int = 3) -> np.ndarray:
-    array = np.frombuffer(decoded(content, size, channels), np.uint8).reshape(size, size, channels)
+    array = np.frombuffer(decoded(content, size, channels)[0], np.uint8).reshape(size, size, channels)
     return array[..., 0].astype(int) if channels == 1 else array.astype(int)
 
 
@@ -268,7 +268,13 @@ def test_a_large_truncated_jpeg_is_refused_though_it_is_decoded_at_a_reduced_sca
     ("content", "why"),
     [
         (b"", "empty file"),
-        (b"<html>404 Not Found</html>", "not an image"),
+        (b"<html>404 Not Found</html>", "a web page in place of the image"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "a web page in place of the image"),
+        (bytes(128) + b"DICM" + bytes(64), "a DICOM file: convert it to PNG or TIFF"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n",
+            "a pointer of Git LFS: get the file itself with `git lfs pull`",
+        ),
         (b"\x89PNG\r\n\x1a\n", "not an image"),
         (bytes(1000), "not an image"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n%%EOF\n", "not an image"),

@@ -15,11 +15,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from repro.data import __main__ as data
 from repro.data.fetch import download
 from repro.data.fetch.archives import OFFICIAL, File, Official
+from repro.data.sources.lesions import INDEX_MAP, METADATA, SPLIT_INFO
+from repro.data.sources.medmnist import load
+from repro.data.splits import shared_group
 from tests.conftest import ROOT
 from tests.data.file_server import FileServer, noise, serving, tarred, zipped
 from tests.data.test_medmnist import arrays, written
@@ -484,10 +488,59 @@ def test_an_unknown_name_is_answered_with_the_nearest(home: Path, capsys):
     assert "Known: isic2019, chestxray14, kermany" in refused(capsys, data.main, "fetch", "x")
 
 
-def test_medmnist_is_left_to_its_own_reader_and_phantoms_to_nobody(folder: Path, capsys):
+def lesion_tables(images: int = 12) -> dict[str, bytes]:
+    """The public tables for a file of so many images in each split; two images of each lesion, in train and test."""
+    places = [(split, index) for split in ("train", "val", "test") for index in range(images)]
+    info = "".join(f"{split},{index},ISIC_{split}{index}\n" for split, index in places)
+    lesions = "".join(f"ISIC_{split}{index},{'V' * (split == 'val')}{index}\n" for split, index in places)
+    return {SPLIT_INFO: f"split,index,image_id\n{info}".encode(), METADATA: f"image,lesion_id\n{lesions}".encode()}
+
+
+def test_a_mirror_gives_a_medmnist_file_and_the_tables_of_lesions(folder: Path, tmp_path: Path, capsys, caplog):
+    images = written(tmp_path / "there", arrays()).read_bytes()
+    with serving({"dermamnist.npz": images, **lesion_tables()}) as server:
+        assert at(data.main, "fetch", "dermamnist", "--mirror", server.url) == 0
+        assert "dermamnist is there: 36 images" in capsys.readouterr().out
+        assert "not the official file" in caplog.text  # a mirror may hold a copy that was packed again
+        asked = len(server.requests)
+        assert asked == 3
+        assert at(data.main, "fetch", "dermamnist", "--mirror", server.url) == 0
+        assert len(server.requests) == asked
+    names = {file.name for file in folder.iterdir()}
+    assert names == {name + end for name in ("dermamnist.npz", SPLIT_INFO, METADATA) for end in ("", ".sha256")}
+    assert len(np.unique(load("dermamnist", 28, "official").groups)) == 24
+
+
+def test_a_run_that_wants_lesions_gets_their_tables_by_itself(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    written(folder, arrays(60))
+    with serving(lesion_tables(60)) as server:
+        monkeypatch.setenv("REPRO_MIRROR", server.url)
+        images = load("dermamnist", 28, "official")
+        assert images.groups is None
+        assert not server.requests  # nothing that is not needed
+        images = load("dermamnist", 28, "lesion")
+    assert images.split.tolist().count("") == sum(index < 60 for index in (521, 542, 87))
+    assert shared_group(images.groups, images.split) is None
+
+
+def test_a_table_that_a_mirror_lacks_is_named_with_where_it_is(folder: Path, capsys):
     written(folder, arrays())
-    assert at(data.main, "fetch", "dermamnist") == 0
-    assert "dermamnist is there: 36 images" in capsys.readouterr().out
+    with serving({}) as server:
+        line = refused(capsys, data.main, "fetch", "dermamnist", "--mirror", server.url)
+    assert "HTTP 404" in line
+    assert f"Get {SPLIT_INFO} by hand (https://github.com/kakumarabhishek/Corrected-Skin-Image-Datasets" in line
+
+
+def test_an_index_map_of_ones_own_needs_no_public_table(folder: Path, capsys):
+    written(folder, arrays())
+    rows = [f"{split},{index},L{index},0\n" for split in ("train", "val", "test") for index in range(12)]
+    (folder / INDEX_MAP).write_text("split,index,lesion_id,ambiguous\n" + "".join(rows))
+    with serving({}) as server:
+        assert at(data.main, "fetch", "dermamnist", "--mirror", server.url) == 0
+        assert not server.requests
+
+
+def test_a_phantom_needs_no_fetch(capsys):
     assert at(data.main, "fetch", "phantom") == 0
     assert "nothing to fetch" in capsys.readouterr().out
 

@@ -1,6 +1,9 @@
 """MedMNIST files: where they are looked for, what is refused, and what the real ones hold."""
 
+import csv
 import logging
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import medmnist
@@ -8,6 +11,9 @@ import numpy as np
 import pytest
 from medmnist import INFO
 
+from repro.data import notices
+from repro.data.fetch.medmnist import TABLES
+from repro.data.sources.lesions import INDEX_MAP, METADATA, SPLIT_INFO
 from repro.data.sources.medmnist import load
 from repro.errors import InputError
 
@@ -138,10 +144,71 @@ def test_sizes_and_splits_that_do_not_exist_are_refused_with_those_that_do():
         load("breastmnist", 28, "lesion")
 
 
-def test_a_lesion_split_without_index_map_says_what_is_needed(folder: Path):
+def test_a_file_in_the_data_folder_itself_is_found(folder: Path):
+    written(folder.parent, arrays())
+    assert len(load("dermamnist", 28, "official").images) == 36
+
+
+def test_that_a_file_is_not_official_is_said_once_and_with_the_consequence(folder: Path, caplog):
     written(folder, arrays())
-    with pytest.raises(InputError, match=r"dermamnist_index_map\.csv"):
+    for _ in range(2):
+        notices._log.cache_clear()  # as another process would find it
+        load("dermamnist", 28, "official")
+    (said,) = [record.getMessage() for record in caplog.records if "not the official file" in record.getMessage()]
+    assert "not comparable with published ones" in said
+
+
+def tables(real_data: Path) -> dict[str, bytes]:
+    """The public tables that tell lesions, as they are published, rebuilt from the copy's own index map."""
+    with (real_data / "medmnist" / INDEX_MAP).open() as file:
+        rows = sorted(csv.DictReader(file), key=lambda row: (SPLITS.index(row["split"]), int(row["index"])))
+    lines = [f"{row['split']},{row['index']},{row['isic_id']}\r\n" for row in rows]
+    metadata = (real_data / "isic2019" / METADATA).read_bytes()
+    return {SPLIT_INFO: ("split,index,image_id\r\n" + "".join(lines)).encode(), METADATA: metadata}
+
+
+@pytest.fixture
+def public(real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the real images with the public tables, and no index map."""
+    home = tmp_path / "internet" / "medmnist"
+    home.mkdir(parents=True)
+    (home / "dermamnist.npz").symlink_to(real_data / "medmnist" / "dermamnist.npz")
+    for name, content in tables(real_data).items():
+        (home / name).write_bytes(content)
+    monkeypatch.setenv("REPRO_DATA", str(home.parent))
+    return home
+
+
+def test_the_public_tables_are_of_the_published_size(real_data: Path):
+    assert {name: len(content) for name, content in tables(real_data).items()} == {
+        file.name: file.bytes for file in TABLES
+    }
+
+
+def test_the_public_tables_give_the_lesions_and_the_split_of_the_index_map(public: Path, real_data: Path, monkeypatch):
+    found = {split: load("dermamnist", 28, split) for split in ("official", "lesion")}
+    monkeypatch.setenv("REPRO_DATA", str(real_data))
+    for split, images in found.items():
+        own = load("dermamnist", 28, split)
+        assert np.array_equal(images.groups, own.groups)
+        assert np.array_equal(images.split, own.split)
+    assert set(found["lesion"].manifest["lesions_sha256"]) == {SPLIT_INFO, METADATA}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (lambda text: text.replace("train,5,", "train,6,", 1), "exactly one row for every"),
+        (lambda text: text.replace("ISIC_0027615", "ISIC_9999999", 1), "line 2, column 'image_id': 'ISIC_9999999' has"),
+        (lambda text: text.replace("image_id", "name", 1), "no column 'image_id'"),
+    ],
+)
+def test_a_public_table_that_is_damaged_is_named(public: Path, change: Callable[[str], str], complaint: str):
+    file = public / SPLIT_INFO
+    file.write_text(change(file.read_text()))
+    with pytest.raises(InputError, match=re.escape(complaint)) as error:
         load("dermamnist", 28, "lesion")
+    assert str(file) in str(error.value)
 
 
 def test_real_dermamnist_has_its_official_counts(real_data: Path):

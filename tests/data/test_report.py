@@ -121,7 +121,17 @@ def test_unknown_groups_are_said_to_be_unknown(tiny: ImageSet):
     report = inspect(dataclasses.replace(tiny, groups=None), "official")
     assert report.leaks() == []
     assert "unknown, so it cannot be told" in text_of(report)
-    assert report.verdict().endswith("Whether patients are shared cannot be told")
+    assert report.verdict().startswith("NOT KNOWN whether tiny, split official leaks: nothing tells its patients")
+    assert not report.fails()
+
+
+def test_a_split_that_is_known_to_leak_is_a_leak_though_no_table_tells_its_groups(tiny: ImageSet):
+    report = inspect(dataclasses.replace(tiny, name="dermamnist", groups=None), "official")
+    assert report.verdict().startswith(
+        "LEAK in dermamnist, split official: 641 of the 1,868 lesions of test are also in train"
+    )
+    assert "data.split=lesion keeps every group in one split" in report.verdict()
+    assert report.fails()
 
 
 def test_a_class_that_a_split_lacks_is_named(tiny: ImageSet):

@@ -12,6 +12,7 @@ from PIL import Image
 
 from repro.data.sources.table import listing
 from repro.data.splits import shared_group
+from repro.errors import InputError
 from tests.conftest import load
 from tests.data.tables import own, written
 
@@ -160,3 +161,131 @@ def test_two_sets_alike_in_names_sizes_and_times_keep_their_own_images(tmp_path:
         found.append(load("folder", 16, "official", csv=str(home / "labels.csv")))
     assert [int(images.images.max()) for images in found] == [10, 200]
     assert found[0].images_sha256 != found[1].images_sha256
+
+
+@pytest.mark.parametrize(
+    "column", ["patient_id", "Patient ID", "patientId", "LESION", "subject", "StudyInstanceUID", "case_no", "MRN"]
+)
+def test_a_column_that_reads_like_a_patient_is_the_group(root: Path, caplog: pytest.LogCaptureFixture, column: str):
+    table(root, own(80)["folder/labels.csv"].replace("group", column, 1))
+    found = listing(SETTINGS)
+    assert found.groups.tolist() == [i // 2 for i in range(80)]
+    assert shared_group(found.groups, found.split) is None
+    assert f"no column 'group', so '{column}' is taken for it" in caplog.text
+    assert found.manifest["groups_from"] == [column]
+
+
+@pytest.mark.parametrize("column", ["patient_age", "lesion_type", "Patient Gender", "study_date", "image_id", "sex"])
+def test_what_is_said_of_a_patient_is_no_group_but_is_listed(root: Path, caplog: pytest.LogCaptureFixture, column: str):
+    table(root, own(80)["folder/labels.csv"].replace("group", column, 1))
+    with caplog.at_level(logging.INFO):
+        assert listing(SETTINGS).groups is None
+    assert f"not used: column {column}. If one names the patient, call it 'group'" in caplog.text
+
+
+def test_images_that_share_a_patient_or_a_lesion_stay_together(root: Path):
+    rows = [f"{i}.png,{'ab'[i % 2]},p{i // 4},l{i // 3}" for i in range(120)]  # a chain: 0-3, 3-5, 4-7, ...
+    table(root, "\n".join(["path,label,patient_id,lesion_id", *rows[:90], *(r.replace(",l", ",m") for r in rows[90:])]))
+    groups = listing_groups(root)
+    for i in range(120):
+        for j in range(i):
+            if i // 4 == j // 4 or (i // 3 == j // 3 and (i < 90) == (j < 90)):
+                assert groups[i] == groups[j]
+
+
+def listing_groups(root: Path) -> list[int]:
+    from repro.data.csvfile import read_table
+    from repro.data.sources.table_groups import group_columns, groups_of
+
+    read = read_table(root / "folder/labels.csv", ("path",), "")
+    return groups_of(read, group_columns(read)).tolist()
+
+
+def test_a_column_of_0_and_1_is_a_label_whatever_it_is_called(root: Path):
+    table(root, "\n".join(["path,patient,lesion", *(f"{i}.png,p{i // 2},{i % 2}" for i in range(60))]))
+    found = listing(SETTINGS)
+    assert found.class_names == ("lesion",)
+    assert found.manifest["groups_from"] == ["patient"]
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "nan", "NaN", "None", "unknown", "Unknown", "<NA>", "?"])
+def test_a_label_that_reads_like_nobody_knows_is_asked_about(root: Path, word: str):
+    table(root, labelled(["a", "b", word] * 20))
+    with pytest.raises(InputError, match=r"line 4, column 'label'.*20 such rows.*data\.unknown_labels=leave_out"):
+        listing(SETTINGS)
+    assert len(listing(SETTINGS | {"unknown_labels": "class"}).class_names) == 3
+    found = listing(SETTINGS | {"unknown_labels": "leave_out"})
+    assert found.class_names == ("a", "b")
+    assert len(found.names) == 40
+    assert "2.png" not in found.names
+    assert found.manifest["unknown_labels"] == 20
+
+
+def test_none_in_small_letters_is_a_class(root: Path):
+    table(root, labelled(["effusion", "none"] * 30))
+    assert listing(SETTINGS).class_names == ("effusion", "none")
+
+
+@pytest.mark.parametrize(
+    "labels", [("Pleural thickening", "Pleural_thickening"), ("Melanoma", "melanoma "), ("n\u00e9o", "ne\u0301o")]
+)
+def test_labels_that_read_alike_are_told(root: Path, caplog: pytest.LogCaptureFixture, labels: tuple[str, str]):
+    table(root, labelled([*labels, "other"] * 20))
+    assert len(listing(SETTINGS).class_names) == 3
+    assert "read alike" in caplog.text
+
+
+def test_two_tables_of_one_folder_keep_their_own_images(tmp_path: Path, rows_decoded: list[int]):
+    rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(40)]
+    for i in range(40):
+        Image.new("L", (16, 16), i).save(tmp_path / f"{i}.png")
+    for name, shown in (("all", rows), ("some", rows[:30])):
+        (tmp_path / f"{name}.csv").write_text("\n".join(["path,label", *shown]))
+    for _ in range(2):
+        for name, count in (("all", 40), ("some", 30)):
+            assert len(load("folder", 16, "seeded", csv=str(tmp_path / f"{name}.csv")).images) == count
+    assert len(rows_decoded) == 70
+
+
+@pytest.mark.parametrize(("told", "there"), [("{i}", "{i}.png"), ("{i}.png", "{i}.PNG"), ("A{i}.jpg", "a{i}.JPG")])
+def test_files_of_another_ending_or_case_are_found(root: Path, caplog: pytest.LogCaptureFixture, told: str, there: str):
+    table(root, "\n".join(["path,label", *(f"{told.format(i=i)},{'ab'[i % 2]}" for i in range(60))]))
+    for i in range(60):
+        (root / "folder" / there.format(i=i)).touch()
+    found = listing(SETTINGS)
+    assert found.files == tuple(str(root / "folder" / there.format(i=i)) for i in range(60))
+    assert found.names[0] == told.format(i=0)
+    assert "another ending or case" in caplog.text
+
+
+def test_a_name_that_two_files_could_mean_is_left_as_it_is(root: Path):
+    table(root, labelled(["a", "b"] * 30))
+    for name in ("0.PNG", "0.Png"):
+        (root / "folder" / name).touch()
+    assert listing(SETTINGS).files[0] == str(root / "folder" / "0.png")
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["train/patient{p:05}/study1/view{i}.jpg", "sub-{p:02}/anat/{i}.png", "x/case_{p}_{i}.png", "Patient {p}/{i}.png"],
+)
+def test_a_patient_that_every_path_names_is_the_group(root: Path, caplog: pytest.LogCaptureFixture, path: str):
+    rows = [f"{path.format(p=i // 3, i=i)},{'ab'[i % 2]}" for i in range(90)]
+    table(root, "\n".join(["path,label", *rows]))
+    found = listing(SETTINGS)
+    assert found.groups.tolist() == [i // 3 for i in range(90)]
+    assert found.manifest["groups_from"] == ["path"]
+    assert "every path names one" in caplog.text
+
+
+@pytest.mark.parametrize("path", ["casein{p}/{i}.png", "substance{p}/{i}.png", "patients/{i}.png", "case{i}.png"])
+def test_a_path_that_names_no_patient_is_no_group(root: Path, path: str):
+    rows = [f"{path.format(p=i // 3, i=i)},{'ab'[i % 2]}" for i in range(90)]
+    table(root, "\n".join(["path,label", *rows]))
+    assert listing(SETTINGS).groups is None
+
+
+def test_a_label_of_minus_one_is_told_as_what_it_is(root: Path):
+    table(root, "\n".join(["path,edema", *(f"{i}.png,{(0, 1, -1)[i % 3]}" for i in range(60))]))
+    with pytest.raises(InputError, match="column 'edema': '-1' is neither 0 nor 1: if nobody knows"):
+        listing(SETTINGS)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from repro.errors import InputError
-from repro.evaluate.metrics import measure, selection_score
+from repro.evaluate.metrics import measure, metric_names, selection_score
 
 RNG = np.random.default_rng(0)
 
@@ -48,14 +48,42 @@ def test_multi_label_metrics_equal_their_definitions():
     assert values["mean_average_precision"] == pytest.approx(np.mean(precisions))
 
 
-def test_a_label_without_positives_gives_nan_and_a_warning_that_names_it(caplog):
+def test_a_label_without_positives_is_left_out_of_the_means_and_a_warning_names_it(caplog):
     labels = np.array([[1, 0], [0, 0], [1, 0]])
     with caplog.at_level(logging.WARNING):
         values = measure(np.array([[0.9, 0.1], [0.2, 0.3], [0.8, 0.4]]), labels, ("mass", "hernia"))
     assert values["auc_mass"] == 1.0
     assert np.isnan(values["auc_hernia"])
-    assert np.isnan(values["mean_auc"])
+    assert values["mean_auc"] == 1.0
+    assert values["mean_average_precision"] == 1.0
     assert "'hernia' has no positives" in caplog.text
+
+
+def test_a_class_that_no_image_has_is_left_out_of_the_mean_over_classes():
+    scores = np.random.default_rng(0).random((20, 3))
+    labels = np.arange(20) % 2
+    aucs = [auc_by_pairs(scores[:, c], labels == c) for c in range(2)]
+    assert measure(scores, labels, ("a", "b", "never"))["macro_auc"] == pytest.approx(np.mean(aucs))
+
+
+def test_nothing_defined_has_no_mean():
+    assert np.isnan(measure(np.zeros((3, 1)), np.zeros((3, 1), int), ("hernia",))["mean_auc"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "names"),
+    [
+        (("mass", "pleural effusion"), ["auc_mass", "auc_pleural_effusion"]),
+        (("a b", "a_b"), ["auc_a_b", "auc_a_b_2"]),
+        (("a b", "a_b_2", "a_b"), ["auc_a_b", "auc_a_b_2", "auc_a_b_3"]),
+        (("a b", "a_b", "a_b_2"), ["auc_a_b", "auc_a_b_3", "auc_a_b_2"]),
+    ],
+)
+def test_every_label_has_a_metric_of_its_own(labels: tuple[str, ...], names: list[str]):
+    assert metric_names(labels) == names
+    shape = (6, len(labels))
+    values = measure(np.random.default_rng(0).random(shape), np.eye(6, len(labels), dtype=int), labels)
+    assert set(names) <= set(values)
 
 
 def test_models_are_chosen_by_the_labels_that_are_defined_or_not_at_all():

@@ -43,11 +43,15 @@ def test_an_official_data_set_is_downloaded_without_a_question_and_decoded(
     assert len(list(prepared_folder().rglob(MANIFEST))) == 1
 
 
-def test_what_cannot_be_had_is_told_once_and_stops_nothing(root: Path, caplog: pytest.LogCaptureFixture):
+def test_what_cannot_be_had_is_told_once_and_stops_nothing(
+    root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("REPRO_MIRROR", (root / "nothing").as_uri())
     written(root / "medmnist", arrays())
     written(root / "medmnist", arrays(channels=1, classes=2), "pneumoniamnist")
     written(root / "medmnist", arrays(channels=1, classes=2), "breastmnist")
     with caplog.at_level(logging.ERROR):
         fetch_missing(cells("medmnist", methods=["byol"], seeds=[0, 1]))
     (message,) = [record.getMessage() for record in caplog.records]
-    assert message.startswith("cells on dermamnist (lesion split) cannot run: data.split=lesion needs")
+    assert message.startswith("cells on dermamnist (lesion split) cannot run: file:")
+    assert "dermamnist_split_info.csv: no such file" in message

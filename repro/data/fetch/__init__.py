@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 from repro.data.fetch.archives import OFFICIAL
+from repro.data.fetch.medmnist import get
 from repro.data.fetch.place import Place
+from repro.data.folder import data_folder
 from repro.data.sources import medmnist, phantom
 from repro.errors import InputError, did_you_mean
 
@@ -44,10 +46,14 @@ def fetch(
         print(f"{name} is drawn by the kit itself: there is nothing to fetch")
         return
     if name in medmnist.NAMES:
-        if mirror:
-            log.warning("MedMNIST files come from where the medmnist package says; the mirror is not used for them")
+        folder = data_folder() / "medmnist"
+        try:
+            get(name, 28, medmnist.missing(name, 28), mirror, verify)
+        except OSError as error:
+            raise InputError(_in_words(error, folder)) from None
         count = len(medmnist.load(name, 28, "official").images)
-        print(f"{name} is there: {count} images at 28 pixels")
+        tables = ", and the tables that tell lesions" if name == "dermamnist" else ""
+        print(f"{name} is there: {count} images at 28 pixels{tables}")
         return
     if name not in OFFICIAL:
         known = [*OFFICIAL, *medmnist.NAMES]

@@ -17,6 +17,8 @@ class File:
         bytes: its size, or None.
         hash: "md5:..." or "sha256:...", or None.
         unpack: it is an archive whose top folder is the data set's folder of images.
+        strict: another hash than this one is refused; else, on a mirror or put there by hand, it is told.
+        page: where a person gets it by hand, if not on the data set's page.
     """
 
     name: str
@@ -24,6 +26,8 @@ class File:
     bytes: int | None
     hash: str | None
     unpack: bool = False
+    strict: bool = True
+    page: str = ""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Official:
 
     Args:
         files: tables first: small, so whatever is wrong shows early.
-        images: the folder that the archives unpack to.
+        images: the folder that the archives unpack to; empty where there are none.
         count: number of images in it.
         licence: one sentence.
         page: where a person reads about it, and gets by hand what cannot be downloaded.
@@ -45,7 +49,7 @@ class Official:
     page: str
 
 
-_ISIC = "https://isic-challenge-data.s3.amazonaws.com/2019/"
+_ISIC = ISIC_2019 = "https://isic-challenge-data.s3.amazonaws.com/2019/"
 _BOX = "https://nihcc.box.com/shared/static/"
 _BOX_TABLE = "https://nihcc.app.box.com/index.php?rm=box_download_shared_file&vanity_name=ChestXray-NIHCC&file_id=f_"
 _MENDELEY = "https://data.mendeley.com/public-files/datasets/rscbjbr9sj/files/"

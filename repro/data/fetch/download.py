@@ -102,10 +102,11 @@ class Resuming:
         source: where from; pooch's own idea of the URL is not used, so that it never sees a password.
         part: where the bytes collect.
         by_hand: what a person can do where a server wants a browser.
+        attempts: failures in a row after which the download is given up.
     """
 
-    def __init__(self, source: Source, part: Path, by_hand: str) -> None:
-        self._source, self._part, self._by_hand = source, part, by_hand
+    def __init__(self, source: Source, part: Path, by_hand: str, attempts: int = ATTEMPTS) -> None:
+        self._source, self._part, self._by_hand, self._attempts = source, part, by_hand, attempts
         self._beside = part.with_name(part.name + ".json")
         self._title = part.name.removesuffix(".part")
 
@@ -122,10 +123,11 @@ class Resuming:
                 self._go_on()
             except DroppedError as reason:
                 failures = 1 if self._size() > before else failures + 1
-                if failures == ATTEMPTS:
+                if failures == self._attempts:
                     raise InputError(
-                        f"{self._source.shown}: {reason}, {ATTEMPTS} times in a row. Check the network, or name a copy "
-                        "with --mirror. What has arrived is kept; the same command continues"
+                        f"{self._source.shown}: {reason}, {failures} times in a row. Check the network, or name a copy "
+                        "with --mirror or REPRO_MIRROR; what has arrived is kept, and the same command continues. Or: "
+                        f"{self._by_hand}"
                     ) from None
                 pause = min(PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
                 log.warning("%s: %s; next attempt in %.0f s", self._title, reason, pause)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from repro.data.fetch.archives import OFFICIAL, File, Official
-from repro.data.fetch.download import Resuming, Source
+from repro.data.fetch.download import ATTEMPTS, Resuming, Source
 from repro.data.fetch.records import Record, hash_of, measured, recorded
 from repro.data.fetch.unpack import ArchiveError, unpack
 from repro.data.folder import data_folder
@@ -23,13 +23,23 @@ log = logging.getLogger("repro.data")
 
 
 class Place:
-    """A data set's folder, from empty to whole."""
+    """A data set's folder, from empty to whole.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: the data set.
+        official: its files, if it is none of `OFFICIAL`.
+        folder: where they go; default `$REPRO_DATA/NAME`. Other data sets may be there too.
+        attempts: failures in a row after which a download is given up.
+    """
+
+    def __init__(
+        self, name: str, official: Official | None = None, folder: Path | None = None, attempts: int = ATTEMPTS
+    ) -> None:
         self.name = name
-        self.official: Official = OFFICIAL[name]
-        self.folder = data_folder() / name
-        self.work = self.folder / ".fetching"
+        self._attempts = attempts
+        self.official = OFFICIAL[name] if official is None else official
+        self.folder = data_folder() / name if folder is None else folder
+        self.work = self.folder / (".fetching" if folder is None else f".fetching-{name}")
         self.images = self.folder / self.official.images
         self._staged = self.work / self.official.images
 
@@ -54,14 +64,18 @@ class Place:
         return load, [file.bytes or 0 for file in waiting if file.unpack]
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keep other processes from working here; sweep away what killed ones left."""
+    def alone(self, wait: bool = False) -> Iterator[None]:
+        """Keep other processes from working here, or wait for them; sweep away what killed ones left."""
         self.work.mkdir(parents=True, exist_ok=True)
         with (self.work / "lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise InputError(f"another fetch is at work in {self.folder}; wait for it, or stop it") from None
+                if not wait:
+                    raise InputError(f"another fetch is at work in {self.folder}; wait for it, or stop it") from None
+                log.info("another process fetches %s; waiting for it", self.name)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                self.work.mkdir(exist_ok=True)  # the other one takes it away when it is done
             for left in self.work.glob("tmp*"):
                 left.unlink()
             yield
@@ -92,11 +106,12 @@ class Place:
     def finish(self) -> None:
         """Put the images in place, all at once."""
         os.sync()  # a power cut must not leave empty files under final names
-        if not self.images.exists():
-            self._staged.rename(self.images)
-        found = _count(self.images, images_only=True)
-        if found != self.official.count:
-            log.warning("%s holds %d images; the official set has %d", self.images, found, self.official.count)
+        if self.official.images:
+            if not self.images.exists():
+                self._staged.rename(self.images)
+            found = _count(self.images, images_only=True)
+            if found != self.official.count:
+                log.warning("%s holds %d images; the official set has %d", self.images, found, self.official.count)
         shutil.rmtree(self.work)
 
     def tidy(self) -> None:
@@ -114,6 +129,8 @@ class Place:
         return next((path.stat().st_size for path in names if path.exists()), 0)
 
     def _images_are_whole(self) -> bool:
+        if not self.official.images:
+            return True
         if not self.images.exists():
             return False
         records = [recorded(self.folder / file.name) for file in self.official.files if file.unpack]
@@ -162,7 +179,7 @@ class Place:
         if file.hash:
             algorithm, official = file.hash.split(":")
             found = hash_of(path, algorithm)
-            if found != official:
+            if found != official and file.strict:
                 raise InputError(f"{path} has {algorithm.upper()} {found}, not {official} as published. {advice}")
 
     def _download(self, file: File, mirror: str | None) -> None:
@@ -171,9 +188,11 @@ class Place:
 
         pooch.get_logger().setLevel("WARNING")
         old = recorded(self.folder / file.name)
-        known = f"sha256:{old.sha256}" if old else file.hash
+        known = f"sha256:{old.sha256}" if old else file.hash if file.strict or not mirror else None
         source = _source(file, mirror)
-        by_hand = f"Get {file.name} by hand ({self.official.page}), put it into {self.folder} and run this again"
+        by_hand = (
+            f"Get {file.name} by hand ({file.page or self.official.page}), put it into {self.folder} and run this again"
+        )
         download = Resuming(source, part := self.work / (file.name + ".part"), by_hand)
         log.info("%s from %s", file.name, source.shown)
         cache = pooch.create(self.work, "", registry={file.name: known}, urls={file.name: source.shown})

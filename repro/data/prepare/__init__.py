@@ -12,9 +12,11 @@ import numpy as np
 import PIL
 
 from repro.data.imageset import ImageSet, sha256_of_sums
+from repro.data.layout import nearby
 from repro.data.listing import Listing
 from repro.data.prepare.chunks import IMAGES, RECORD, Decoded, Files, begin_array, decode_files
 from repro.data.prepare.decode import DECODING
+from repro.data.prepare.depth import FULL, grey_range
 from repro.data.prepare.ready import Place, Wanted
 from repro.errors import InputError
 
@@ -25,7 +27,12 @@ NAMED_AT_MOST = 10
 
 
 def prepared(
-    listing: Listing, size: int, folder: Path, allow_missing: bool = False, allow_corrupt: int = 0
+    listing: Listing,
+    size: int,
+    folder: Path,
+    allow_missing: bool = False,
+    allow_corrupt: int = 0,
+    grey: tuple[float | None, float | None] = (None, None),
 ) -> ImageSet:
     """Return the images of a listing, square and of one size, in its order.
 
@@ -39,6 +46,8 @@ def prepared(
         folder: where prepared arrays are kept; made if need be.
         allow_missing: go on without files that are not there; `manifest["missing"]` then counts them.
         allow_corrupt: go on without so many files that hold no usable image; `manifest["corrupt"]` then names them.
+        grey: which values of files of more than 8 bits become black and white; None where the files tell
+            (`depth.grey_range`). `manifest["grey"]` has what was taken, if there are such files.
 
     Returns:
         The images present, mapped from disk for reading, with their stored hash.
@@ -54,7 +63,7 @@ def prepared(
         "bytes": list(files.sizes),
         "mtime_ns": list(files.mtimes),
     }
-    wanted = Wanted(listing.name, size, listing.channels, DECODING, columns)
+    wanted = Wanted(listing.name, size, listing.channels, DECODING, columns, grey)
     place = Place(folder, f"{listing.name}-{size}")
     try:
         manifest, _ = place.found(wanted)
@@ -75,7 +84,8 @@ def prepared(
     rows = np.delete(np.arange(len(files)), [each["row"] for each in manifest["corrupt"]])
     kept = np.flatnonzero(present)[rows]
     more = {key: manifest[key] for key in ("inputs_sha256", "decoding")}
-    more |= {key: value for key, value in (("missing", missing), ("corrupt", manifest["corrupt"])) if value}
+    found = (("missing", missing), ("corrupt", manifest["corrupt"]), ("grey", manifest["grey"]))
+    more |= {key: value for key, value in found if value}
     return ImageSet(
         name=listing.name,
         images=images,
@@ -97,7 +107,8 @@ def _present(listing: Listing, allow_missing: bool) -> tuple[np.ndarray, Files]:
     absent = len(stats) - int(present.sum())
     if absent and (absent == len(stats) or not allow_missing):
         first = listing.names[int(present.argmin())]
-        advice = "" if absent == len(stats) else ", or set data.allow_missing=True to go on without them"
+        none = absent == len(stats)
+        advice = nearby(listing.folder) if none else ", or set data.allow_missing=True to go on without them"
         raise InputError(
             f"{listing.name}: {absent:,} of {len(stats):,} images are missing, {first} the first; looked in "
             f"{listing.folder}. Get them{advice}"
@@ -146,7 +157,14 @@ def _built(
     written = array.stat().st_blocks * 512 if array.exists() else 0
     if shutil.disk_usage(place.partial).free + written < wanted.nbytes:
         raise OSError("too little space left")
-    result = decode_files(files, wanted.size, wanted.channels, place.partial, lock)
+    result = decode_files(files, wanted.size, wanted.channels, place.partial, lock, *wanted.grey)
+    grey = grey_range(wanted.name, result.deep, wanted.grey) if result.deep else {}
+    ends = grey.get("black"), grey.get("white")
+    if grey and ends not in (FULL, wanted.grey):
+        log.info("%s: grey values %.0f to %.0f become black to white", wanted.name, *ends)
+        result = decode_files(
+            files, wanted.size, wanted.channels, place.partial, lock, *ends, wanted.grey != (None, None)
+        )
     corrupt = [{"row": row, "file": files.names[row], "reason": why} for row, why in result.undecodable.items()]
     _accept(corrupt, len(files), allow_corrupt, place)
     manifest = {
@@ -159,6 +177,8 @@ def _built(
         "images_sha256": sha256_of_sums(wanted.shape()[1:], [bytes.fromhex(sha) for sha in result.images if sha]),
         "missing": missing,
         "corrupt": corrupt,
+        "asked_grey": wanted.grey,
+        "grey": grey,
         "files": {**wanted.files, "sha256": result.files},
     }
     if corrupt:
@@ -191,6 +211,8 @@ def _accept(corrupt: list[dict[str, Any]], files: int, allowed: int, place: Plac
         place.report.write_text("\n".join(lines) + "\n")
         named += f" and more: {place.report} names all"
     advice = f", or set data.allow_corrupt={len(corrupt)} to go on without them" if len(corrupt) < files else ""
+    if any(each["reason"].startswith("values outside") for each in corrupt):
+        advice += ", or say with data.black and data.white which grey values are meant"
     raise InputError(
         f"{place.name}: {len(corrupt):,} of {files:,} files hold no usable image: {named}. Get them anew{advice}"
     )

@@ -47,7 +47,7 @@ class Files:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def digest(self, rows: range, *more: int) -> str:
+    def digest(self, rows: range, *more: float | None) -> str:
         """Return a SHA-256 that changes when a file in `rows`, its place in the order, or `more` does."""
         each = [[self.names[row], self.sizes[row], self.mtimes[row]] for row in rows]
         return hashlib.sha256(json.dumps([each, rows.start, *more]).encode()).hexdigest()
@@ -61,14 +61,25 @@ class Decoded:
         files: SHA-256 of each file; None where it could not be read.
         images: SHA-256 of each row; None where the file shows nothing.
         undecodable: row -> why its file shows nothing.
+        deep: row -> lowest and highest grey value of its file, where that has more than 8 bits.
     """
 
     files: list[str | None]
     images: list[str | None]
     undecodable: dict[int, str]
+    deep: dict[int, tuple[float, float]]
 
 
-def decode_files(files: Files, size: int, channels: int, folder: Path, lock: IO) -> Decoded:
+def decode_files(
+    files: Files,
+    size: int,
+    channels: int,
+    folder: Path,
+    lock: IO,
+    black: float | None = None,
+    white: float | None = None,
+    floats: bool = True,
+) -> Decoded:
     """Write what files show into `IMAGES` in a folder: uint8 `[N, size, size, channels]`, a row per file.
 
     Chunks that were finished by an earlier call that did not come to its end are kept where their files are as they
@@ -80,6 +91,8 @@ def decode_files(files: Files, size: int, channels: int, folder: Path, lock: IO)
         channels: 1 or 3.
         folder: where; it is there.
         lock: a locked file for the decoding processes to share.
+        black, white, floats: which grey values of files of more than 8 bits become black and white, as for
+            `decode.decoded`.
 
     Raises:
         InputError: the operating system killed a decoding process.
@@ -87,29 +100,36 @@ def decode_files(files: Files, size: int, channels: int, folder: Path, lock: IO)
     """
     shape = (len(files), size, size, channels)
     chunks = [range(start, min(start + CHUNK, len(files))) for start in range(0, len(files), CHUNK)]
-    digests = [files.digest(rows, size, channels, DECODING) for rows in chunks]
     finished = _read(folder / RECORD) if (folder / IMAGES).exists() else {}
+    digests = [files.digest(rows, size, channels, DECODING) for rows in chunks]
+    if (black, white) != (None, None):  # black and white matter only where a file has more than 8 bits
+        deep = [files.digest(rows, size, channels, DECODING, black, white, floats) for rows in chunks]
+        flat = [finished.get(digest, {"deep": True})["deep"] == [] for digest in digests]
+        digests = [digests[i] if flat[i] else deep[i] for i in range(len(chunks))]
     todo = [rows for rows, digest in zip(chunks, digests, strict=True) if digest not in finished]
     done = len(files) - sum(map(len, todo))
     if done:
         log.info("%s: %d of %d images are there already; continuing", folder.name, done, len(files))
-    result = Decoded([], [], {})
+    result = Decoded([], [], {}, {})
     with (
         (folder / IMAGES).open("r+b" if (folder / IMAGES).exists() else "w+b", buffering=0) as images,
         _Record(folder / RECORD, images) as record,
         Progress(f"prepare {folder.stem}", len(files), "image", done) as progress,
     ):
         offset = begin_array(images, shape)
-        with answers(files.paths, todo, [str(folder / IMAGES), offset, size, channels], lock) as new:
+        with answers(
+            files.paths, todo, [str(folder / IMAGES), offset, size, channels, str(black), str(white), str(floats)], lock
+        ) as new:
             for rows, digest in zip(chunks, digests, strict=True):
                 answer = finished.get(digest)
                 if answer is None:
                     answer = next(new)
-                    record.add(digest, answer)
+                    record.add(digest, rows.start, answer)
                     progress.advance(len(rows))
                 result.files.extend(answer["files"])
                 result.images.extend(answer["images"])
                 result.undecodable.update({rows[position]: reason for position, reason in answer["undecodable"]})
+                result.deep.update({rows[position]: (low, high) for position, low, high in answer["deep"]})
         images.truncate(offset + int(np.prod(shape)))  # shorter, or longer where the last files show nothing
         os.fsync(images.fileno())
     return result
@@ -129,9 +149,9 @@ class _Record:
         self._images, self._waiting, self._last = images, [""], time.monotonic()  # "": the last line may be torn
         self._file = file.open("a")
 
-    def add(self, digest: str, answer: dict[str, Any]) -> None:
-        """Enter a chunk, now or within the next second or so."""
-        self._waiting.append(json.dumps({"chunk": digest, **answer}))
+    def add(self, digest: str, start: int, answer: dict[str, Any]) -> None:
+        """Enter a chunk that begins at row `start`, now or within the next second or so."""
+        self._waiting.append(json.dumps({"chunk": digest, "start": start, **answer}))
         if time.monotonic() - self._last >= SECONDS_BETWEEN_RECORDS:
             self._enter()
             self._last = time.monotonic()
@@ -152,10 +172,10 @@ class _Record:
 
 
 def _read(record: Path) -> dict[str, dict[str, Any]]:
-    """Return what is recorded of each finished chunk."""
+    """Return what is recorded of each finished chunk; of several for the same rows the last is what the array holds."""
     finished = {}
     for line in record.read_text().splitlines() if record.exists() else ():
         with contextlib.suppress(ValueError, KeyError, TypeError):  # torn when its process was killed
             entry = json.loads(line)
-            finished[entry.pop("chunk")] = entry
-    return finished
+            finished[entry["start"]] = entry.pop("chunk"), entry
+    return dict(finished.values())

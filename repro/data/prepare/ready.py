@@ -30,6 +30,7 @@ class Wanted:
         channels: 1 or 3.
         decoding: version of the decoding.
         files: "name" (below the folder that all have in common), "bytes" and "mtime_ns", a list per column.
+        grey: black and white of files of more than 8 bits, as the user says; None where the files tell.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Wanted:
     channels: int
     decoding: int
     files: dict[str, list[Any]]
+    grey: tuple[float | None, float | None] = (None, None)
 
     def shape(self, fewer: int = 0) -> tuple[int, ...]:
         """Return the shape of the images if so many files show nothing."""
@@ -52,6 +54,8 @@ class Wanted:
         for key in ("name", "size", "channels", "decoding"):
             if manifest[key] != getattr(self, key):
                 return f"{key} was {manifest[key]}, and is {getattr(self, key)} now"
+        if tuple(manifest["asked_grey"]) != self.grey:
+            return f"black and white were {manifest['asked_grey']}, and are {[*self.grey]} now"
         columns = ("name", "bytes", "mtime_ns")
         before, now = (
             list(zip(*(files[c] for c in columns), strict=True)) for files in (manifest["files"], self.files)

@@ -24,9 +24,10 @@ def altered(listing: Listing, size: int, folder: Path) -> tuple[str, ...]:
     place = Place(folder, f"{listing.name}-{size}")
     manifest = json.loads((place.ready / MANIFEST).read_text())
     files, found = manifest["files"], []
+    path_of = dict(zip(listing.names, listing.files, strict=True))
     with Progress(f"hash {listing.name}", len(files["name"]), "file") as progress:
         for name, sha256 in zip(files["name"], files["sha256"], strict=True):
-            if _sha256(listing.folder / name) != sha256:
+            if _sha256(Path(path_of[name])) != sha256:
                 found.append(name)
             progress.advance()
     if sha256_of_images(np.load(place.ready / IMAGES, mmap_mode="r")) != manifest["images_sha256"]:

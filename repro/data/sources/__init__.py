@@ -46,12 +46,19 @@ def load(settings: Settings, folder: Path) -> ImageSet:
     name, known = settings["name"], [*LISTINGS, *ARRAYS]
     if name != table.NAME and (settings["csv"] is not None or settings["channels"] != 3):
         raise InputError(f"data.csv and data.channels are for data.name={table.NAME}, not for {name}; leave them out")
+    if name != table.NAME and settings["unknown_labels"] != "ask":
+        raise InputError(f"data.unknown_labels is for data.name={table.NAME}, not for {name}; leave it out")
+    grey = settings["black"], settings["white"]
+    if name in ARRAYS and grey != (None, None):
+        raise InputError(f"data.black and data.white are for files of more than 8 bits; leave them out for {name}")
+    if None not in grey and grey[0] == grey[1]:
+        raise InputError(f"data.black and data.white are both {grey[0]:g}; give two grey values")
     if name in ARRAYS and settings["split"] == "official" and settings["split_seed"] != 0:
         raise InputError(f"data.split_seed={settings['split_seed']}: the official split of {name} is as published")
     if name in LISTINGS:
         gaps = settings["allow_missing"], settings["allow_corrupt"]
         listing = LISTINGS[name](settings)
-        images = prepared(listing, settings["size"], folder / _home(listing), *gaps)
+        images = prepared(listing, settings["size"], folder / _home(listing, settings), *gaps, grey)
     elif name in ARRAYS:
         images = ARRAYS[name](settings)
     else:
@@ -68,7 +75,7 @@ def altered(settings: Settings, folder: Path) -> tuple[str, ...] | None:
     if settings["name"] not in LISTINGS:
         return None
     listing = LISTINGS[settings["name"]](settings)
-    return rehash.altered(listing, settings["size"], folder / _home(listing))
+    return rehash.altered(listing, settings["size"], folder / _home(listing, settings))
 
 
 def split_sizes(settings: Settings) -> dict[str, int]:
@@ -82,6 +89,9 @@ def split_sizes(settings: Settings) -> dict[str, int]:
     return {split: int((found.split == split).sum()) for split in SPLITS}
 
 
-def _home(listing: Listing) -> str:
-    """Return a name for where the files lie: of two copies, or two sets alike in names, each has its own place."""
-    return hashlib.sha256(str(listing.folder).encode(errors="surrogateescape")).hexdigest()[:12]
+def _home(listing: Listing, settings: Settings) -> str:
+    """Return a name for where the files lie: of two copies, or two tables of one folder, each has its own place."""
+    place = f"{listing.folder}\n{listing.home}" if listing.home else str(listing.folder)
+    if (settings["black"], settings["white"]) != (None, None):
+        place += f"\n{settings['black']} {settings['white']}"
+    return hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:12]

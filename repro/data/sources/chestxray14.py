@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from repro.data.csvfile import Table, indicators, numbered, parts, read_table, read_text
-from repro.data.folder import data_folder
+from repro.data.layout import places_of, root_of, table_of
 from repro.data.listing import Listing
 from repro.data.splits import TENTH_FOR_VALIDATION, check_offered, divide, shared_group
 from repro.errors import InputError, did_you_mean
@@ -25,6 +25,8 @@ LABELS = (
 )  # fmt: skip
 NONE = "No Finding"
 TABLE = "Data_Entry_2017_v2020.csv"
+OLDER = "Data_Entry_2017.csv"
+"""The table as it was first published; Kaggle's copy has it."""
 TRAIN_VAL, TEST = "train_val_list.txt", "test_list.txt"
 IMAGES = "images"
 SOURCE = "get it from https://nihcc.app.box.com/v/ChestXray-NIHCC"
@@ -40,18 +42,18 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         InputError: a table or list is missing, damaged, or disagrees with another, or the lists share a patient.
     """
     check_offered(NAME, settings["split"], ("official",))
-    root = data_folder() / NAME
-    table = read_table(root / TABLE, ("Image Index", "Finding Labels", "Patient ID"), SOURCE)
+    root = root_of(NAME, (TABLE, OLDER))
+    table = read_table(table_of(root, (TABLE, OLDER)), ("Image Index", "Finding Labels", "Patient ID"), SOURCE)
     images = table.file_names("Image Index")
     labels = _findings(table)
     patients = table.filled("Patient ID", f"the table is damaged: {SOURCE}")
     groups = numbered(patients)
 
     split = np.full(len(images), "", dtype="<U5")
-    hashes = {TABLE: table.sha256}
+    hashes = {table.file.name: table.sha256}
     row_of = {image: row for row, image in enumerate(images)}
     for part, name in (("train", TRAIN_VAL), ("test", TEST)):
-        rows, hashes[name] = _rows_of(root / name, row_of)
+        rows, hashes[name] = _rows_of(table_of(root, (name,)), row_of)
         for row in rows[split[rows] != ""][:1]:
             raise InputError(f"{root / name}: {images[row]} is in {TRAIN_VAL} too; {SOURCE}")
         split[rows] = part
@@ -67,6 +69,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         name=NAME,
         folder=root / IMAGES,
         names=tuple(images),
+        places=places_of(root, IMAGES, images),
         labels=labels,
         split=split,
         class_names=LABELS,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from repro.data.csvfile import numbered, read_table, rows_where
-from repro.data.folder import data_folder
+from repro.data.layout import places_of, root_of, table_of
 from repro.data.listing import Listing
 from repro.data.splits import SEVENTY_TEN_TWENTY, check_offered, divide
 
@@ -33,9 +33,9 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         InputError: a table is missing or is not as the challenge published it.
     """
     check_offered(NAME, settings["split"], ("lesion",))
-    root = data_folder() / NAME
-    truth = read_table(root / TRUTH, ("image", *CLASSES), SOURCE)
-    images = truth.file_names("image")
+    root = root_of(NAME, (TRUTH, f"{IMAGES}/{TRUTH}"))
+    truth = read_table(table_of(root, (TRUTH,)), ("image", *CLASSES), SOURCE)
+    images = [image.removesuffix(".jpg") for image in truth.file_names("image")]
     every = [*CLASSES, *(["UNK"] if "UNK" in truth.columns else [])]
     marks = truth.binary(every, f"the table is damaged: {SOURCE}")
     for row in np.flatnonzero(marks.sum(axis=1) != 1)[:1]:
@@ -45,16 +45,19 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         raise truth.fault("image", row, f"is UNK, which the training set never is; {SOURCE}")
     labels = marks.argmax(axis=1).astype(np.int64)
 
-    metadata = read_table(root / METADATA, ("image", "lesion_id"), SOURCE)
-    lesion_of = dict(zip(metadata.file_names("image"), metadata.columns["lesion_id"], strict=True))
+    metadata = read_table(table_of(root, (METADATA,)), ("image", "lesion_id"), SOURCE)
+    shown = (image.removesuffix(".jpg") for image in metadata.file_names("image"))
+    lesion_of = dict(zip(shown, metadata.columns["lesion_id"], strict=True))
     for row in rows_where(images, lambda image: image not in lesion_of):
         raise truth.fault("image", row, f"has no row in {METADATA}; {SOURCE}")
     # An image without a lesion is a lesion of its own.
     groups = numbered(lesion_of[image] or f"image {image}" for image in images)
+    names = tuple(f"{image}.jpg" for image in images)
     return Listing(
         name=NAME,
         folder=root / IMAGES,
-        names=tuple(f"{image}.jpg" for image in images),
+        names=names,
+        places=places_of(root, IMAGES, names),
         labels=labels,
         split=divide(NAME, labels, groups, SEVENTY_TEN_TWENTY, settings.get("split_seed", 0)),
         class_names=CLASSES,

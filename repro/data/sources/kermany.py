@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from repro.data.csvfile import numbered
-from repro.data.folder import data_folder
 from repro.data.imageset import SPLITS
+from repro.data.layout import nearby, root_of
 from repro.data.listing import Listing
 from repro.data.splits import TENTH_FOR_VALIDATION, check_offered, divide
 from repro.errors import InputError
@@ -30,6 +30,7 @@ log = logging.getLogger("repro.data")
 NAME = "kermany"
 FOLDER = "chest_xray"
 CLASSES = ("NORMAL", "PNEUMONIA")
+CLASSES_OF_TRAIN = tuple(f"train/{name}" for name in CLASSES)
 ENDINGS = (".jpeg", ".jpg", ".png")
 PATIENT = re.compile(
     r"(?P<person>person\d+_(?:bacteria|virus))_|(?P<series>(?:NORMAL2-)?IM-\d+)-|(?:BACTERIA|VIRUS|NORMAL)-(?P<id>\d+)-"
@@ -48,7 +49,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         InputError: a folder is missing or has no image.
     """
     check_offered(NAME, settings["split"], ("official", "patient"))
-    root = data_folder() / NAME / FOLDER
+    root = _root()
     found = [
         (split, label, file)
         for split in SPLITS
@@ -82,9 +83,16 @@ def patient(name: str) -> str:
     return next(filter(None, match.groups())) if match else name
 
 
+def _root() -> Path:
+    """Return the folder that holds train and test: chest_xray, or one of the same name in it, as in Kaggle's copy."""
+    home = root_of(NAME, (FOLDER, *CLASSES_OF_TRAIN))
+    places = (home / FOLDER, home / FOLDER / FOLDER, home)
+    return next((place for place in places if (place / CLASSES_OF_TRAIN[0]).is_dir()), places[0])
+
+
 def _images(folder: Path) -> list[Path]:
     if not folder.is_dir():
-        raise InputError(f"{folder} is not there; {SOURCE}")
+        raise InputError(f"{folder} is not there; {SOURCE}{nearby(folder.parent.parent)}")
     # Archives made on a Mac hold a shadow "._name" of every file.
     images = (f for f in folder.iterdir() if f.suffix.lower() in ENDINGS and not f.name.startswith("."))
     files = sorted(images, key=lambda file: file.name)

@@ -1,6 +1,6 @@
 """MedMNIST data sets, in the file format of the `medmnist` package.
 
-A file is looked for in `$REPRO_DATA/medmnist`, then in medmnist's own cache, and is then downloaded.
+A file is looked for in `$REPRO_DATA/medmnist`, in `$REPRO_DATA`, in medmnist's own cache, and is then downloaded.
 """
 
 import hashlib
@@ -14,15 +14,15 @@ import numpy as np
 
 from repro.data.folder import data_folder
 from repro.data.imageset import SPLITS, ImageSet
-from repro.data.sources.lesions import COLUMNS, INDEX_MAP, lesion_split, read_lesions
+from repro.data.notices import once_for_all
+from repro.data.sources import isic2019
+from repro.data.sources.lesions import lesion_split, missing_tables, read_lesions
 from repro.errors import InputError
 
 log = logging.getLogger("repro.data")
 
 NAMES = ("dermamnist", "pneumoniamnist", "breastmnist", "chestmnist")
 SIZES = (28, 64, 128, 224)
-DOWNLOAD_TIMEOUT = 20.0
-"""Seconds without an answer after which a download is given up."""
 
 
 def load(name: str, size: int, split: str, split_seed: int = 0) -> ImageSet:
@@ -43,19 +43,19 @@ def load(name: str, size: int, split: str, split_seed: int = 0) -> ImageSet:
     if split not in splits:
         raise InputError(f"data.split={split!r}: {name} has {' and '.join(splits)}")
     info = _info(name)
-    file = _find(name, size, info)
+    file = _find(name, size)
     arrays = _read(file, size, info)
     images = np.concatenate([arrays[f"{s}_images"] for s in SPLITS])
     labels = np.concatenate([arrays[f"{s}_labels"] for s in SPLITS])
     division = np.repeat(np.array(SPLITS), [len(arrays[f"{s}_labels"]) for s in SPLITS])
-    manifest = {"file": file.name, **_hashes(file, _key(info, "MD5", size))}
-    lesions = read_lesions(file.parent, division) if name == "dermamnist" else None
+    manifest: dict[str, Any] = {"file": file.name, **_hashes(file, _key(info, "MD5", size))}
+    if split == "lesion" and (needed := missing_tables(_table_folders(file))):
+        _download(name, size, needed)
+    lesions = read_lesions(_table_folders(file), division) if name == "dermamnist" else None
+    if lesions is not None:
+        manifest["lesions_sha256"] = lesions.tables
     if split == "lesion":
-        if lesions is None:
-            raise InputError(
-                f"data.split=lesion needs {INDEX_MAP} in {file.parent}: a CSV with columns {', '.join(COLUMNS)}, one "
-                "row per image, that says which HAM10000 lesion it shows"
-            )
+        assert lesions is not None
         division = lesion_split(lesions, labels[:, 0], split_seed)
     multi_label = "multi-label" in info["task"]
     return ImageSet(
@@ -79,33 +79,62 @@ def _key(info: dict[str, Any], key: str, size: int) -> str:
     return info[key if size == 28 else f"{key}_{size}"]
 
 
-def _find(name: str, size: int, info: dict[str, Any]) -> Path:
-    from medmnist.info import DEFAULT_ROOT
+def missing(name: str, size: int) -> tuple[str, ...]:
+    """Return the names of the files of a data set that are nowhere yet: of its images, and of the tables of lesions."""
+    file = _there(name, size)
+    images = () if file else (_npz(name, size),)
+    return images + (missing_tables(_table_folders(file)) if name == "dermamnist" else ())
 
-    file = name + ("" if size == 28 else f"_{size}") + ".npz"
-    ours = data_folder() / "medmnist"
-    for folder in (ours, Path(DEFAULT_ROOT)):
+
+def _find(name: str, size: int) -> Path:
+    file = _there(name, size)
+    if file is None:
+        log.warning("%s is not in %s nor in medmnist's cache: downloading it", _npz(name, size), _folder())
+        _download(name, size, (_npz(name, size),))
+        file = _folder() / _npz(name, size)
+    return file
+
+
+def _there(name: str, size: int) -> Path | None:
+    """Return where a file lies, or None."""
+    file = _npz(name, size)
+    for folder in (_folder(), data_folder(), _cache()):
         try:
-            if (folder / file).exists():
+            if folder is not None and (folder / file).exists():
                 return folder / file
         except PermissionError:
             raise InputError(f"{folder} may not be entered. Let yourself in, or point REPRO_DATA elsewhere") from None
-    return _download(_key(info, "url", size), _key(info, "MD5", size), ours, file)
+    return None
 
 
-def _download(url: str, md5: str, folder: Path, file: str) -> Path:
-    import pooch
+def _npz(name: str, size: int) -> str:
+    return f"{name}{'' if size == 28 else f'_{size}'}.npz"
 
-    log.warning("%s is not in %s nor in medmnist's cache: downloading it", file, folder)
+
+def _folder() -> Path:
+    return data_folder() / "medmnist"
+
+
+def _cache() -> Path | None:
+    """Return medmnist's own folder; None where the home folder cannot be written to."""
+    from medmnist.info import DEFAULT_ROOT
+
+    return None if DEFAULT_ROOT is None else Path(DEFAULT_ROOT)
+
+
+def _table_folders(file: Path | None) -> list[Path]:
+    """Return where tables of lesions may lie: beside the images, in our folders, and with ISIC 2019."""
+    beside = [] if file is None else [file.parent]
+    return [*beside, _folder(), data_folder(), data_folder() / isic2019.NAME]
+
+
+def _download(name: str, size: int, files: tuple[str, ...]) -> None:
+    from repro.data.fetch.medmnist import get  # it stands above the sources, and is needed once
+
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        downloader = pooch.HTTPDownloader(progressbar=True, timeout=DOWNLOAD_TIMEOUT)
-        return Path(pooch.retrieve(url, f"md5:{md5}", file, folder, downloader=downloader))
-    except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
-        raise InputError(
-            f"{file} is neither in {folder} nor in medmnist's cache, and its download failed "
-            f"({type(error).__name__}). Get it from {url} and put it into {folder}, or point REPRO_DATA elsewhere"
-        ) from None
+        get(name, size, files)
+    except OSError as error:
+        raise InputError(f"{_folder()} cannot be written ({error.strerror}). Point REPRO_DATA elsewhere") from None
 
 
 def _read(file: Path, size: int, info: dict[str, Any]) -> dict[str, np.ndarray]:
@@ -142,16 +171,14 @@ def _read(file: Path, size: int, info: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _hashes(file: Path, official: str) -> dict[str, Any]:
-    """Return the file's hashes; warn where it is not the official file."""
+    """Return the file's hashes; warn, once, where it is not the official file."""
     with file.open("rb") as content:
         md5 = hashlib.file_digest(content, "md5").hexdigest()
         content.seek(0)
         sha256 = hashlib.file_digest(content, "sha256").hexdigest()
     if md5 != official:
-        log.warning(
-            "%s is not the official file (MD5 %s, official %s); its hash is recorded with the run",
-            file,
-            md5,
-            official,
+        once_for_all(
+            f"{file} is not the official file (MD5 {md5}, official {official}). Results on it are not comparable with "
+            "published ones; its hash is recorded with every run, and every caption says NOT the official file"
         )
     return {"file_md5": md5, "file_sha256": sha256, "official": md5 == official}

@@ -1,33 +1,33 @@
 """The source `folder`: images of your own, named with their labels in a CSV table.
 
 Columns: path (relative to the table's folder, or absolute); label (a class, or several findings as "Mass|Nodule", or
-empty for none); group (patient or lesion; optional); split (train, val, test or empty; optional). Without a column
-label, every other column is a label and holds 0 or 1.
+empty for none); group (patient or lesion; optional, and a column such as patient_id is taken for it); split (train,
+val, test or empty; optional). Without a column label, every other column is a label and holds 0 or 1.
 """
 
 import logging
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from repro.data.csvfile import Table, indicators, numbered, parts, read_table, rows_where
+from repro.data.csvfile import Table, read_table, rows_where
 from repro.data.folder import data_folder
 from repro.data.imageset import SPLITS
+from repro.data.layout import spelled_otherwise
 from repro.data.listing import Listing
+from repro.data.notices import once
+from repro.data.sources.table_groups import GROUP, group_columns, groups_of, groups_of_paths
+from repro.data.sources.table_labels import LABEL, labels_of, with_known_labels
 from repro.data.splits import SEVENTY_TEN_TWENTY, check_offered, divide, shared_group
 from repro.errors import InputError, did_you_mean
 
-log = logging.getLogger("repro.data")
-
 NAME = "folder"
 TABLE = "labels.csv"
-ABOUT = ("path", "group", "split")
+ABOUT = ("path", GROUP, "split")
 """Columns that are never labels."""
-NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
 def listing(settings: Mapping[str, Any]) -> Listing:
@@ -51,31 +51,42 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     given = settings.get("csv")
     file = Path(given).expanduser().absolute() if given else data_folder() / NAME / TABLE
     advice = "write it (columns path, label, and if known group and split), or name yours with data.csv=FILE"
-    table = read_table(file, ("path",), advice)
+    whole = read_table(file, ("path",), advice)
+    table = with_known_labels(whole, settings.get("unknown_labels", "ask"))
     files = _files(table)
     folder = os.path.commonpath({os.path.dirname(path) for path in files})  # noqa: PTH120  (no class Path: see Listing)
-    labels, names = _labels(table)
-    groups = None
-    if "group" in table.columns:
-        groups = numbered(table.filled("group", "give every image a group; one that stands alone has one of its own"))
+    together = group_columns(table)
+    others = [column for column in table.columns if column not in (*ABOUT, LABEL, *together)]
+    labels, names = labels_of(table, others)
+    groups = groups_of(table, together) if together else groups_of_paths(table)
+    if LABEL in table.columns and others:
+        unused = ", ".join(others)
+        once(logging.INFO, f"{file}: not used: column {unused}. If one names the patient, call it '{GROUP}'")
     if settings["split"] == "official":
         split = _official(table, groups)
     else:
         if "split" in table.columns:
-            log.warning("%s: its column 'split' is not used; data.split=official uses it", file)
+            once(logging.WARNING, f"{file}: its column 'split' is not used; data.split=official uses it")
         apart = np.arange(len(files)) if groups is None else groups
-        split = divide(str(file), labels, apart, SEVENTY_TEN_TWENTY, settings.get("split_seed", 0))
+        by = f" by {' and '.join(together)}" if together else ""
+        split = divide(f"{file}{by}", labels, apart, SEVENTY_TEN_TWENTY, settings.get("split_seed", 0))
     _report(file, labels, names, groups, split)
     return Listing(
         name=NAME,
         folder=Path(folder),
         names=tuple(path[len(os.path.join(folder, "")) :] for path in files),  # noqa: PTH118
+        places=spelled_otherwise(files),
         labels=labels,
         split=split,
         class_names=names,
         channels=channels,
         groups=groups,
-        manifest={"tables_sha256": {file.name: table.sha256}},
+        manifest={
+            "tables_sha256": {file.name: table.sha256},
+            **({"groups_from": list(together or ["path"])} if groups is not None else {}),
+            **({"unknown_labels": left_out} if (left_out := len(whole.lines) - len(table.lines)) else {}),
+        },
+        home=f"{file} {channels}",
     )
 
 
@@ -87,51 +98,6 @@ def _files(table: Table) -> list[str]:
     paths = [os.path.normpath(os.path.join(start, cell)) for cell in cells]  # noqa: PTH118
     table.no_repeats(paths, "path")
     return paths
-
-
-def _labels(table: Table) -> tuple[np.ndarray, tuple[str, ...]]:
-    if "label" in table.columns:
-        labels, names = _named(table)
-    else:
-        names = tuple(column for column in table.columns if column not in ABOUT)
-        if not names:
-            raise InputError(f"{table.file}: no column 'label', and no column of 0 and 1 either; add the labels")
-        about = ", ".join(ABOUT)
-        labels = table.binary(names, f"without a column 'label' all columns but {about} are labels: take it out")
-    if (labels == labels[0]).all():
-        what = f"label '{names[labels[0]]}'" if labels.ndim == 1 else "labels"
-        raise InputError(f"{table.file}: all {len(labels)} images have the same {what}; there is nothing to learn")
-    return labels, names
-
-
-def _named(table: Table) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return labels and their names from the column label."""
-    cells = table.columns["label"]
-    for row in rows_where(cells, lambda cell: cell.lower() == "nan"):
-        raise table.fault("label", row, "is no label; write its name, or nothing where the image has none")
-    for row in rows_where(cells, lambda cell: "|" in cell and "" in parts(cell)):
-        raise table.fault("label", row, "has an empty name beside a '|'; write it, or take the '|' out")
-    several, empty = any("|" in cell for cell in cells), [row for row, cell in enumerate(cells) if not cell]
-    if not several and not empty:
-        kinds = _ordered(set(cells))
-        number = {name: number for number, name in enumerate(kinds)}
-        return np.array([number[cell] for cell in cells], dtype=np.int64), kinds
-    if not several:
-        log.warning(
-            "%s: no image has several labels, but %d have none (first in line %d), so they are taken for images "
-            "without findings; if each has one class, fill it in",
-            table.file,
-            len(empty),
-            table.lines[empty[0]],
-        )
-    kinds = _ordered({name for cell in set(cells) for name in parts(cell)} - {""})
-    return indicators(cells, kinds), kinds
-
-
-def _ordered(names: set[str]) -> tuple[str, ...]:
-    if all(NUMBER.fullmatch(name) for name in names):
-        return tuple(sorted(names, key=lambda name: (float(name), name)))
-    return tuple(sorted(names))
 
 
 def _official(table: Table, groups: np.ndarray | None) -> np.ndarray:
@@ -149,8 +115,11 @@ def _official(table: Table, groups: np.ndarray | None) -> np.ndarray:
             raise InputError(f"{table.file}: no row has split '{part}'; each of {', '.join(SPLITS)} needs images")
     split = np.array(cells, dtype="<U5")
     if groups is not None and (shared := shared_group(groups, split)) is not None:
-        name = table.columns["group"][int((groups == shared).argmax())]
-        log.warning("%s: group '%s' is in two splits (others may be too), so the test split leaks", table.file, name)
+        row = int((groups == shared).argmax())
+        together = group_columns(table)
+        name = f"'{table.columns[together[0]][row]}'" if together else f"of {table.columns['path'][row]}"
+        said = f"group {name} is in two splits (others may be too), so the test split leaks"
+        once(logging.WARNING, f"{table.file}: {said}")
     return split
 
 
@@ -158,18 +127,14 @@ def _report(
     file: Path, labels: np.ndarray, names: tuple[str, ...], groups: np.ndarray | None, split: np.ndarray
 ) -> None:
     """Say in one line what was made of the table, and in another which labels a split lacks."""
-    log.info(
-        "%s: %d images, %s (%s), %s; %s",
-        file,
-        len(labels),
-        "multi-label" if labels.ndim == 2 else "multi-class",
-        ", ".join(f"{name} {count}" for name, count in _counts(labels, names)),
-        "no groups" if groups is None else f"{len(np.unique(groups))} groups",
-        ", ".join(f"{part} {(split == part).sum()}" for part in SPLITS),
-    )
+    kind = "multi-label" if labels.ndim == 2 else "multi-class"
+    counts = ", ".join(f"{name} {count}" for name, count in _counts(labels, names))
+    grouped = "no groups" if groups is None else f"{len(np.unique(groups))} groups"
+    sizes = ", ".join(f"{part} {(split == part).sum()}" for part in SPLITS)
+    once(logging.INFO, f"{file}: {len(labels)} images, {kind} ({counts}), {grouped}; {sizes}")
     for part in SPLITS:
         if lacking := [name for name, count in _counts(labels[split == part], names) if not count]:
-            log.warning("%s: no image of split %s has label %s", file, part, ", ".join(lacking))
+            once(logging.WARNING, f"{file}: no image of split {part} has label {', '.join(lacking)}")
     if len(np.unique(labels[split == "train"], axis=0)) < 2:
         raise InputError(f"{file}: all images of split train have the same label; there is nothing to learn")
 
