@@ -5,6 +5,7 @@ A file is looked for in `$REPRO_DATA/medmnist`, then in medmnist's own cache, an
 
 import hashlib
 import logging
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -70,9 +71,15 @@ def load(name: str, size: int, split: str, split_seed: int = 0) -> ImageSet:
 
 
 def _info(name: str) -> dict[str, Any]:
-    from medmnist import INFO  # the package takes seconds to import
+    return _package().INFO[name]
 
-    return INFO[name]
+
+def _package() -> Any:
+    """Return medmnist's table of data sets; it is imported late, since that takes seconds."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Failed to setup default root")  # a home folder that cannot be written to
+        from medmnist import info
+    return info
 
 
 def _key(info: dict[str, Any], key: str, size: int) -> str:
@@ -80,11 +87,10 @@ def _key(info: dict[str, Any], key: str, size: int) -> str:
 
 
 def _find(name: str, size: int, info: dict[str, Any]) -> Path:
-    from medmnist.info import DEFAULT_ROOT
-
+    cache = _package().DEFAULT_ROOT  # None where the home folder cannot be written to
     file = name + ("" if size == 28 else f"_{size}") + ".npz"
     ours = data_folder() / "medmnist"
-    for folder in (ours, Path(DEFAULT_ROOT)):
+    for folder in (ours, *([Path(cache)] if cache else [])):
         try:
             if (folder / file).exists():
                 return folder / file
