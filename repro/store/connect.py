@@ -166,6 +166,7 @@ def _index(database: Database, where: str) -> None:
     try:
         database.metrics.create_index([("run_id", ASCENDING), ("name", ASCENDING)])
         database.runs.create_index([("info.cell", ASCENDING), ("status", ASCENDING)])
+        database.fs.files.create_index([("metadata.run_id", ASCENDING)])
     except OperationFailure as error:
         if error.code not in NOT_ALLOWED:
             raise
