@@ -58,4 +58,7 @@ def _download(url: str, file: Path) -> None:
         hub.download_url_to_file(url, str(file), progress=sys.stderr.isatty())
     except OSError as error:  # URLError is one
         reason = getattr(error, "reason", error)
-        raise InputError(f"{url} cannot be had ({reason}); download it elsewhere and put it at {file}, or point TORCH_HOME to a folder of your own") from None
+        raise InputError(
+            f"{url} cannot be had ({reason}); download it elsewhere and put it at {file}, or point TORCH_HOME to a "
+            "folder of your own"
+        ) from None

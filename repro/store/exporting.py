@@ -40,7 +40,10 @@ def finished(database: Database, run_ids: Sequence[int] = ()) -> list[Run]:
     there = {run["_id"]: run for run in database.runs.find(OURS, NEEDED).sort("_id", ASCENDING)}
     for run_id in run_ids:
         if run_id not in there:
-            raise InputError(f"run {run_id} is not in the run database, or is of another experiment; `python -m repro.db check` lists the runs")
+            raise InputError(
+                f"run {run_id} is not in the run database, or is of another experiment; `python -m repro.db check` "
+                "lists the runs"
+            )
         if (status := there[run_id].get("status")) in UNFINISHED:
             raise InputError(f"run {run_id} is {status}; export it once it has ended")
     chosen = [run for i, run in there.items() if (i in run_ids if run_ids else run.get("status") not in UNFINISHED)]

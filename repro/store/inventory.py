@@ -53,9 +53,10 @@ def _stray_metrics(source: DatabaseSource, runs: list[Run]) -> Iterator[str]:
     orphans = Counter(one["run_id"] for one in _metrics(database) if one["run_id"] not in there)
     if orphans:
         few = sorted(orphans, key=lambda run_id: (str(type(run_id)), run_id))
-        gone = f"{_runs(few[:SHOWN])}{f' and {len(few) - SHOWN} more' if len(few) > SHOWN else ''}"
-        verb = "which is" if len(few) == 1 else "which are"
-        yield f"{orphans.total()} metrics are of {gone}, {verb} not there: deleted, or of an experiment that shares them"
+        gone = _runs(few[:SHOWN]) + (f" and {len(few) - SHOWN} more" if len(few) > SHOWN else "")
+        verb = "is" if len(few) == 1 else "are"
+        why = "deleted, or of an experiment that shares them"
+        yield f"{orphans.total()} metrics are of {gone}, which {verb} not there: {why}"
     listed = source.listed([run["_id"] for run in runs])
     others = sum(str(one["_id"]) not in listed.get(one["run_id"], {str(one["_id"])}) for one in _metrics(database))
     if others:

@@ -28,8 +28,8 @@ from repro.errors import InputError, StorageError
 from repro.recorder import Recorder
 from repro.store import find_runs, metric_points, open_archive, problems_of, read_artifact
 from repro.store.digests import fact_sha256
-from repro.store.inventory import strays
 from repro.store.foreign import EXPERIMENT
+from repro.store.inventory import strays
 from repro.store.observer import DurableObserver
 from repro.store.renumber import renumbered_run
 from repro.store.source import DatabaseSource

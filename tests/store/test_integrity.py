@@ -185,5 +185,6 @@ def test_many_runs_are_examined_with_few_questions_and_each_as_it_is(stored: Dat
         77: ["metric rate has 0 of 400 points"],
         100: ["status is FAILED"],
     }
-    assert commands.names.count("find") == 1 + 2 * 3 + 1 + 1  # runs; metrics and whose per 50 runs; files; their content
+    # Runs; of 50 runs each their metrics, and whose those are; files; the content they share.
+    assert commands.names.count("find") == 1 + 2 * 3 + 1 + 1
     assert len(commands.names) < 30
