@@ -47,7 +47,7 @@ def test_a_port_that_another_program_has_is_named(monkeypatch):
     with socket.create_server(("0.0.0.0", 0)) as taken:
         for name, word in {**WHOLE, "RANK": "0", "MASTER_PORT": str(taken.getsockname()[1])}.items():
             monkeypatch.setenv(name, word)
-        with pytest.raises(InputError, match="MASTER_PORT: 127.0.0.1:.* is in use"):
+        with pytest.raises(InputError, match=r"MASTER_PORT: 127\.0\.0\.1:\d+ is in use"):
             meeting.meet(seconds=5)
 
 
@@ -96,4 +96,4 @@ def test_sigterm_ends_a_process_that_is_stuck_in_a_collective_operation():
     first.join(30)
     second.kill()
     second.join()
-    assert first.exitcode in (stopping.STOPPED, 7)
+    assert first.exitcode == stopping.STOPPED
