@@ -24,7 +24,7 @@ from figures.registry import ARTEFACTS
 from figures.rendering import renderers
 from figures.report import PAGE, Chapter, page
 from repro.errors import InputError, Parser, did_you_mean, front_door
-from repro.store import RunSource, open_archive, open_database, source_of
+from repro.store import RunSource, foreign_runs, open_archive, open_database, source_of
 
 
 def main(arguments: list[str]) -> None:
@@ -59,6 +59,8 @@ def _stored(archive: str | None) -> Iterator[RunSource]:
             yield source
     else:
         with open_database(writes=False) as database:
+            if foreign := foreign_runs(database):
+                print(foreign, file=sys.stderr)
             yield source_of(database)
 
 

@@ -47,13 +47,13 @@ def read(stored: Database | RunSource) -> Records:
         InputError: there is no run, or no whole one.
     """
     source = source_of(stored)
-    runs = [run for run in source.runs() if run["command"] in COMMANDS]
+    runs = [{**run, "config": run.get("config") or {}} for run in source.runs() if run.get("command") in COMMANDS]
     make = "Make some with `make demo`, or with `python -m repro.run with byol_tracin dermamnist smoke`"
     if not runs:
         raise InputError(f"{source.name} holds no runs, so there is nothing to draw. {make}")
     points = Points()
     problems = {found.run["_id"]: _problems(found) for found in examine(source, runs, seen=points.keep)}
-    runs = [{**run, "info": {k: v for k, v in run["info"].items() if k not in EXAMINED}} for run in runs]
+    runs = [{**run, "info": {k: v for k, v in (run.get("info") or {}).items() if k not in EXAMINED}} for run in runs]
     newest = {_place(run): run["_id"] for run in runs if not problems[run["_id"]]}  # ids ascend
     left_out = {
         run["_id"]: LeftOut(run["_id"], _what(run), tuple(why), newest.get(_place(run)))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 
 import matplotlib
 from matplotlib.figure import Figure
@@ -50,12 +51,20 @@ def render(draw: Callable[[float], Figure], width: float) -> Rendered:
 def renderers() -> Iterator[Executor]:
     """Yield processes to render in, one per core: most of the time that figures take is taken there."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # Not forked from this process, which has threads of the database driver.
+    with ProcessPoolExecutor(cores, mp_context=_context()) as pool:
+        yield pool
+
+
+def _context() -> BaseContext:
+    """Return how processes are begun: not forked from this one, which has threads of the database driver."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__, "figures.registry"])
-    forkserver.ensure_running()  # it takes seconds to be ready; meanwhile the runs are read
-    with ProcessPoolExecutor(cores, mp_context=context) as pool:
-        yield pool
+    try:
+        forkserver.ensure_running()  # it takes seconds to be ready; meanwhile the runs are read
+    except OSError:
+        # It listens on a socket in TMPDIR, whose path is too long (76 characters or more), or whose storage has none.
+        return multiprocessing.get_context("spawn")
+    return context
 
 
 def _saved(figure: Figure, kind: str) -> bytes:

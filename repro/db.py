@@ -22,6 +22,7 @@ from repro.store import (
     ENCODER,
     examine,
     find_runs,
+    foreign_runs,
     open_archive,
     open_database,
     problems_of,
@@ -129,11 +130,11 @@ def _serve(database: Database) -> None:
 def _check(database: Database) -> None:
     damaged, whole, runs = 0, [], find_runs(database)
     if not runs:
-        print(f"no runs in {runs_folder() / 'db' if named_address() is None else _place(database)}")
+        print(f"no runs of this kit in {runs_folder() / 'db' if named_address() is None else _place(database)}")
     source = DatabaseSource(database)
     for finding in examine(source, runs):
         run, problems = finding.run, finding.problems
-        damaged += bool(problems) and run["status"] in ("COMPLETED", "INCOMPLETE")
+        damaged += bool(problems) and run.get("status") in ("COMPLETED", "INCOMPLETE")
         whole += [] if problems else [run]
         lacks = f"whole, without {', '.join(finding.left_out)}: left out when it was archived"
         print(f"{_title(run)}: {'; '.join(problems) or (lacks if finding.left_out else 'whole')}")
@@ -144,9 +145,9 @@ def _check(database: Database) -> None:
 
 
 def _title(run: Run) -> str:
-    config = run["config"]
-    method = config.get("method", {}).get("name", "of another experiment")
-    return f"run {run['_id']} ({run['command']}, {method}, seed {config.get('seed')})"
+    config = run.get("config") or {}
+    method = (config.get("method") or {}).get("name", "no method")
+    return f"run {run['_id']} ({run.get('command')}, {method}, seed {config.get('seed')})"
 
 
 def _weights(database: Database, run_id: int, file: Path) -> None:
@@ -167,6 +168,8 @@ def _export(database: Database, options: argparse.Namespace) -> None:
     for finding in examine(source, runs):
         if finding.problems:
             print(f"exported as it is: run {finding.run['_id']}: {'; '.join(finding.problems)}", file=sys.stderr)
+    if foreign := foreign_runs(database):
+        print(foreign, file=sys.stderr)
     left_out = export(source, options.file, runs, options.without, options.first_id, options.nameless)
     lighter = f"; {len(left_out)} artifacts left out, as it says of them" if left_out else ""
     print(f"{options.file}: {len(runs)} runs, {options.file.stat().st_size / 1e6:.1f} MB{lighter}")

@@ -25,11 +25,10 @@ from repro.provenance import ROOT
 from repro.resources import checkpoint_folder, content_of, images_of
 from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
+from repro.store.foreign import EXPERIMENT
 from repro.store.liveness import alive
 from repro.store.observer import DurableObserver
 from repro.threads import use_threads
-
-NAME = "additional_positive"
 
 log = logging.getLogger("repro")
 quiet: Any = logging.getLogger("repro.sacred")  # Sacred's own messages
@@ -48,7 +47,7 @@ def build(database: Database, facts: dict[str, str]) -> Experiment:
         database: the run database, for what a run takes from earlier ones.
         facts: what every run's `info` says from its first moment.
     """
-    experiment = Experiment(NAME, base_dir=str(ROOT), save_git_info=False)
+    experiment = Experiment(EXPERIMENT, base_dir=str(ROOT), save_git_info=False)
     experiment.logger = quiet
     experiment.add_config(defaults())
     for name, config in NAMED.items():

@@ -1,9 +1,32 @@
 """Files that a person asked for: there whole, or not at all."""
 
 import contextlib
+import errno
+import os
 from pathlib import Path
 
 from repro.errors import InputError
+
+UNABLE = (errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
+"""What storage answers that cannot put a folder's names on the disk by themselves: CIFS, some FUSE."""
+
+
+def sync_names(folder: Path) -> bool:
+    """Put the names in a folder on the disk: fsync of a file saves its content, not the name that leads to it.
+
+    Returns:
+        Whether the storage can. Where it cannot, it writes names as it does files, and there is no more to ask of it.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNABLE:
+            raise
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def write_whole(file: Path, content: bytes, make_folder: bool = False) -> None:

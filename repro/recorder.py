@@ -51,6 +51,7 @@ class Recorder:
 
     def complete(self) -> None:
         """Record what the stored run must hold; the last thing a run does."""
+        self._run.info.setdefault("metrics", [])  # it lists what is its own, also where that is nothing
         facts = {key: fact for key, fact in self._run.info.items() if key not in NO_FACTS}
         self._run.info["expected"] = {
             "metrics": {name: digest.expectation for name, digest in self._points.items()},

@@ -38,12 +38,15 @@ def main(arguments: list[str]) -> None:
     # Imported late: torch takes seconds, and a typo should not wait for it.
     from repro.earlier import transfers
     from repro.experiment import execute
-    from repro.pretrain.processes import is_first
+    from repro.pretrain.meeting import meet
+    from repro.pretrain.processes import is_first, started
     from repro.procedure import assist, pretrains
     from repro.store import open_database
 
     log_to_stderr(logging.INFO if is_first() else logging.ERROR)  # the others would say the same again
     pretraining = pretrains(config, command)
+    if pretraining and started() > 1:
+        meet()  # before any long work: of processes that are not there one is told now
     if not is_first():
         if pretraining:
             assist(config)

@@ -1,7 +1,6 @@
 """Checkpoints of pretraining: tensors only (safetensors), replaced atomically, one at a time."""
 
 import contextlib
-import fcntl
 import json
 import math
 import os
@@ -17,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from repro.errors import BusyError, InputError
+from repro.locks import lock
 
 
 @dataclass
@@ -66,11 +66,13 @@ class Checkpoint:
 
         Raises:
             BusyError: one does so now.
+            InputError: the storage has no locks.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "owner.lock").open("a") as lock:
+        path = self._folder / "owner.lock"
+        with path.open("a") as owner:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(owner, path, wait=False)
             except BlockingIOError:
                 raise BusyError(
                     f"another process trains exactly this now ({self._folder}); wait for it or stop it"

@@ -53,9 +53,12 @@ def imagenet_encoder(settings: dict[str, Any]) -> Encoder:
 
 def _download(url: str, file: Path) -> None:
     log.info("downloading %s", url)
-    file.parent.mkdir(parents=True, exist_ok=True)
     try:
+        file.parent.mkdir(parents=True, exist_ok=True)
         hub.download_url_to_file(url, str(file), progress=sys.stderr.isatty())
     except OSError as error:  # URLError is one
         reason = getattr(error, "reason", error)
-        raise InputError(f"{url} cannot be had ({reason}); download it elsewhere and put it at {file}") from None
+        raise InputError(
+            f"{url} cannot be had ({reason}); download it elsewhere and put it at {file}, or point TORCH_HOME to a "
+            "folder of your own"
+        ) from None

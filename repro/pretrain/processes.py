@@ -7,9 +7,8 @@ function here gives back what it was given.
 """
 
 import contextlib
-import os
+import itertools
 import signal
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
@@ -19,21 +18,24 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from repro.errors import InputError
+from repro.pretrain.meeting import meet, wait_for_all
 from repro.pretrain.precision import exact
+from repro.pretrain.stopping import ended_by_signals
+from repro.ranks import local, place
 
-SECONDS_BETWEEN_LOOKS = 0.05
+_trainings = itertools.count()
 
 Network = TypeVar("Network", bound=nn.Module)
 
 
 def started() -> int:
     """Return how many processes torchrun started; 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return place().world
 
 
 def is_first() -> bool:
     """Whether this is the process that records, reports and judges; the others only train with it."""
-    return int(os.environ.get("RANK", 0)) == 0
+    return place().rank == 0
 
 
 def on_this_device(device: torch.device) -> None:
@@ -42,7 +44,7 @@ def on_this_device(device: torch.device) -> None:
     Raises:
         InputError: there are fewer GPUs than processes.
     """
-    local, wanted = int(os.environ.get("LOCAL_RANK", 0)), int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+    own, wanted = local()
     if device.type != "cuda" or wanted == 1:
         return
     if wanted > torch.cuda.device_count():
@@ -50,7 +52,7 @@ def on_this_device(device: torch.device) -> None:
             f"{wanted} processes, but torch sees {torch.cuda.device_count()} CUDA devices here; "
             "start as many processes as there are devices, or say device=cpu"
         )
-    torch.cuda.set_device(local)
+    torch.cuda.set_device(own)
 
 
 @contextlib.contextmanager
@@ -61,19 +63,21 @@ def together(device: torch.device) -> Iterator[None]:
 
     Args:
         device: where this process computes.
+
+    Raises:
+        InputError: some of them did not come.
     """
     if started() == 1:
         yield
         return
-    store, rank, world = next(dist.rendezvous("env://"))
+    own, store = place(), meet()
     # Not a wait inside torch: that would time out while the first prepares images, and be deaf to SIGTERM.
-    store.add("repro/here", 1)
-    while store.add("repro/here", 0) < world:
-        time.sleep(SECONDS_BETWEEN_LOOKS)
+    wait_for_all(store, f"repro/ready/{next(_trainings)}")
     backend = "nccl" if device.type == "cuda" else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world)
     try:
-        yield
+        with ended_by_signals():
+            dist.init_process_group(backend, store=store, rank=own.rank, world_size=own.world)
+            yield
     except BaseException:
         # A lost process ends the others with SIGTERM, while the first writes down how its run ended. That takes
         # moments; torchrun kills what is left after 30 s.

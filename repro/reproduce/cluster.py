@@ -5,9 +5,11 @@ that its own environment names, so no address or password passes through Ray.
 """
 
 import logging
+import os
 import platform
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -22,6 +24,10 @@ from repro.store import open_database
 from repro.store.address import named_address
 
 log = logging.getLogger("repro.reproduce")
+
+LONGEST_FOLDER = 35
+"""Characters of the folder that holds Ray's: `/ray/session_DATE_TIME_MICROSECONDS_PID/sockets/plasma_store` is 68 more,
+and a socket's path has at most 107 (on macOS 103)."""
 
 LOST_MACHINES = 3
 """How often a cell whose machine is lost is begun again."""
@@ -58,11 +64,30 @@ def run_missing(
 
 
 def _join(address: str | None) -> None:
+    place = {} if address is not None or (short := _short_folder()) is None else {"_temp_dir": short}
     try:
-        ray.init(address=address, log_to_driver=True, logging_level=logging.WARNING, include_dashboard=False)
+        ray.init(address=address, **place, log_to_driver=True, logging_level=logging.WARNING, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
         raise InputError(f"--address {address}: no Ray cluster to be had ({first}); start one: `ray start`") from None
+
+
+def _short_folder() -> str | None:
+    """Return where Ray may keep its sockets, if its usual folder has too long a path for them; else None.
+
+    Raises:
+        InputError: no other folder will do.
+    """
+    usual = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"  # noqa: S108
+    if len(os.fsencode(usual)) <= LONGEST_FOLDER:
+        return None
+    for folder in ("/tmp", "/var/tmp", "/dev/shm"):  # noqa: S108
+        if os.access(folder, os.W_OK | os.X_OK):
+            return str(Path(folder) / f"ray-{os.getuid()}")
+    raise InputError(
+        f"TMPDIR={usual} is too long for Ray's sockets (at most {LONGEST_FOLDER} characters), and /tmp cannot be "
+        "written to; point RAY_TMPDIR to a folder with a short path"
+    )
 
 
 def _run(cells: Sequence[Cell], cpus: float, gpus: float | None, patience: float) -> list[Failure]:

@@ -223,7 +223,7 @@ def _whole_run(database: Database, run_id: int) -> dict[str, Any]:
 
 def executable(run: dict[str, Any]) -> bool:
     """Return whether a finished run is of the experiment, and tells enough to be executed again."""
-    return run["command"] in COMMANDS and {"provenance", "data", "timings"} <= run.get("info", {}).keys()
+    return run["command"] in COMMANDS and {"provenance", "data", "timings"} <= (run.get("info") or {}).keys()
 
 
 def _title(run: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ same in one file. Nothing here imports the training code, so records can be read
 
 from repro.store.archive import open_archive
 from repro.store.connect import open_database, runs_folder
+from repro.store.foreign import foreign_runs
 from repro.store.integrity import Finding, examine, problems_of
 from repro.store.queries import ENCODER, find_runs, metric_points, read_artifact
 from repro.store.source import RunSource, source_of
@@ -16,6 +17,7 @@ __all__ = [
     "RunSource",
     "examine",
     "find_runs",
+    "foreign_runs",
     "metric_points",
     "open_archive",
     "open_database",

@@ -13,7 +13,9 @@ from pymongo.database import Database
 from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from repro import locks
 from repro.errors import InputError, StorageError, UnreachedError
+from repro.files import write_whole
 from repro.store import embedded
 from repro.store.address import named_address, naming
 
@@ -53,11 +55,11 @@ def runs_folder_id() -> str:
     """Return a random name that this runs folder keeps, whatever machine or container it is seen from."""
     note = runs_folder() / "id"
     if not note.exists():
-        partial = note.with_suffix(f".{uuid.uuid4().hex}")
-        partial.write_text(uuid.uuid4().hex)
-        with contextlib.suppress(FileExistsError):  # another process was quicker
-            os.link(partial, note)
-        partial.unlink()
+        path = note.with_suffix(".lock")
+        with path.open("a") as turn:
+            locks.lock(turn, path)
+            if not note.exists():  # another process may have been quicker
+                write_whole(note, uuid.uuid4().hex.encode())
     return note.read_text()
 
 
@@ -71,7 +73,8 @@ def open_database(writes: bool = True) -> Iterator[Database]:
         writes: whether there is something to write; a user who may only read is good enough without.
 
     Raises:
-        InputError: the URI is malformed, or the server refuses us. Credentials are never shown.
+        InputError: the URI is malformed, the server refuses us, or the runs folder cannot hold the record of a run.
+            Credentials are never shown.
         UnreachedError: no server answers.
         StorageError: the server is lost, or cannot do its work, while the database is open.
     """
@@ -79,6 +82,8 @@ def open_database(writes: bool = True) -> Iterator[Database]:
     with contextlib.ExitStack() as stack:
         if uri is None:
             uri = stack.enter_context(embedded.server(runs_folder() / "db"))
+        elif writes:
+            locks.check(runs_folder())  # the record of a run waits there, and no other process may touch it
         client, where = _client(uri)
         stack.enter_context(client)
         database = _checked(client.get_default_database(DATABASE), where, writes)
@@ -166,6 +171,7 @@ def _index(database: Database, where: str) -> None:
     try:
         database.metrics.create_index([("run_id", ASCENDING), ("name", ASCENDING)])
         database.runs.create_index([("info.cell", ASCENDING), ("status", ASCENDING)])
+        database.fs.files.create_index([("metadata.run_id", ASCENDING)])
     except OperationFailure as error:
         if error.code not in NOT_ALLOWED:
             raise

@@ -45,9 +45,9 @@ def document_of(text: bytes, check: Callable[[Document], None]) -> Document:
 
 def mentions(run: Run) -> list[Mention]:
     """Return every file that a run's document mentions."""
-    found = [("artifacts", item["name"], item["file_id"]) for item in run.get("artifacts", [])]
-    found += [("resources", name, file_id) for name, file_id in run.get("resources", [])]
-    return found + [("sources", name, file_id) for name, file_id in run.get("experiment", {}).get("sources", [])]
+    found = [("artifacts", item["name"], item["file_id"]) for item in run.get("artifacts") or []]
+    found += [("resources", name, file_id) for name, file_id in run.get("resources") or []]
+    return found + [("sources", name, file_id) for name, file_id in (run.get("experiment") or {}).get("sources", [])]
 
 
 def check_run(run: Document) -> None:

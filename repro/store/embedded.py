@@ -23,6 +23,7 @@ from pymongo.errors import PyMongoError
 
 from repro.errors import InputError
 from repro.files import write_whole
+from repro.locks import lock
 
 START_SECONDS = 60
 STOP_SECONDS = 30
@@ -34,12 +35,12 @@ def server(folder: Path) -> Iterator[str]:
 
     Raises:
         InputError: the server is not installed, does not start (with the place of its log), or the folder is not
-            ours, or full.
+            ours, or full, or on storage without locks.
     """
     with contextlib.ExitStack() as stack:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            users = stack.enter_context(_lock(folder / "clients.lock", fcntl.LOCK_SH))
+            users = stack.enter_context(_locked(folder / "clients.lock", shared=True))
             stack.callback(_leave, folder, users)
             port = _running(folder, users)
         except OSError as error:
@@ -52,7 +53,7 @@ def server(folder: Path) -> Iterator[str]:
 
 def _running(folder: Path, users: int) -> int:
     """Return the port of the server, which is started if need be."""
-    with _lock(folder / "start.lock", fcntl.LOCK_EX):
+    with _locked(folder / "start.lock"):
         port = _known_port(folder)
         if port is None or not _alive(folder):
             port = _start(folder, port, alone=_alone(users))
@@ -88,7 +89,7 @@ def _start(folder: Path, known: int | None, alone: bool) -> int:
     command = [sys.executable, "-m", "secantus", "--host", "127.0.0.1", "--port", str(port), "--standalone"]
     command += ["--storage-path", str(folder / "data"), "--sync-on-commit", "--log-level", "WARNING"]
     log = folder / "server.log"
-    with _lock(folder / "server.lock", fcntl.LOCK_EX) as held, log.open("ab") as output:
+    with _locked(folder / "server.lock") as held, log.open("ab") as output:
         (folder / "server.pid").unlink(missing_ok=True)
         write_whole(folder / "server.json", json.dumps({"port": port}).encode())
         # The server inherits the lock and, in a session of its own, is spared our Ctrl-C. It notes its pid itself:
@@ -139,7 +140,7 @@ def _answers(port: int) -> bool:
 
 def _alive(folder: Path) -> bool:
     try:
-        with _lock(folder / "server.lock", fcntl.LOCK_EX | fcntl.LOCK_NB):
+        with _locked(folder / "server.lock", wait=False):
             return False
     except BlockingIOError:
         return True
@@ -147,7 +148,7 @@ def _alive(folder: Path) -> bool:
 
 def _leave(folder: Path, users: int) -> None:
     """Give up our place among the users; who leaves last stops the server. One leaves at a time."""
-    with _lock(folder / "start.lock", fcntl.LOCK_EX):
+    with _locked(folder / "start.lock"):
         try:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -180,10 +181,10 @@ def server_pid(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def _lock(path: Path, kind: int) -> Iterator[int]:
+def _locked(path: Path, shared: bool = False, wait: bool = True) -> Iterator[int]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        fcntl.flock(descriptor, kind)
+        lock(descriptor, path, shared, wait)
         yield descriptor
     finally:
         os.close(descriptor)

@@ -17,6 +17,7 @@ from repro.progress import Progress
 from repro.store.anonymous import anonymous
 from repro.store.archive import FILES, FORMAT, MANIFEST, VERSION, run_folder
 from repro.store.documents import Document, mentions, text_of
+from repro.store.foreign import OURS
 from repro.store.optional import kind_of
 from repro.store.renumber import renumbered_file, renumbered_run, renumbered_series
 from repro.store.source import Content, DatabaseSource, Run
@@ -31,22 +32,23 @@ NEEDED = {"status": 1, "config": 1, "info": 1, "artifacts": 1, "resources": 1, "
 
 
 def finished(database: Database, run_ids: Sequence[int] = ()) -> list[Run]:
-    """Return the runs to export, by ascending id: those named, or else all that have ended, well or not.
+    """Return the kit's own runs to export, by ascending id: those named, or else all that have ended, well or not.
 
     Raises:
         InputError: a named run is not there or has not ended, or there is none at all.
     """
-    there = {run["_id"]: run for run in database.runs.find({}, NEEDED).sort("_id", ASCENDING)}
+    there = {run["_id"]: run for run in database.runs.find(OURS, NEEDED).sort("_id", ASCENDING)}
     for run_id in run_ids:
         if run_id not in there:
-            raise InputError(f"run {run_id} is not in the run database; `python -m repro.db check` lists the runs")
-        if (status := there[run_id]["status"]) in UNFINISHED:
+            raise InputError(
+                f"run {run_id} is not in the run database, or is of another experiment; `python -m repro.db check` "
+                "lists the runs"
+            )
+        if (status := there[run_id].get("status")) in UNFINISHED:
             raise InputError(f"run {run_id} is {status}; export it once it has ended")
-    chosen = [run for i, run in there.items() if (i in run_ids if run_ids else run["status"] not in UNFINISHED)]
+    chosen = [run for i, run in there.items() if (i in run_ids if run_ids else run.get("status") not in UNFINISHED)]
     if not chosen:
         raise InputError("the run database holds no run that has ended, so there is nothing to export")
-    if strange := [run["_id"] for run in chosen if not isinstance(run["_id"], int) or run["_id"] < 1]:
-        raise InputError(f"run {strange[0]!r} was not made by this kit: its id is no number. Name the runs to export")
     return chosen
 
 
@@ -99,7 +101,7 @@ def export(
         for run in sorted(runs, key=lambda run: run_folder(ids[run["_id"]])):
             ((run_id, series),) = source.series([run["_id"]])
             document = source.database.runs.find_one({"_id": run_id})
-            if document is None or document["status"] != run["status"]:
+            if document is None or document.get("status") != run.get("status"):
                 raise StorageError(f"run {run_id} changed while it was exported; nothing was written")
             folder = run_folder(ids[run_id])
             writer.add(f"{folder}/metrics.jsonl", (text_of(renumbered_series(each, ids)) for each in series))

@@ -13,6 +13,7 @@ from repro.errors import InputError
 from repro.progress import Progress
 from repro.store.archive import Archive
 from repro.store.documents import mentions, text_of
+from repro.store.foreign import highest_id
 from repro.store.source import DatabaseSource, Run
 
 IMPORTING = "IMPORTING"
@@ -37,7 +38,7 @@ def import_runs(database: Database, archive: Archive) -> Imported:
     source = DatabaseSource(database)
     standing = {run_id: _standing(database, source, archive, run_id) for run_id in archive.run_ids}
     if taken := [run_id for run_id, word in standing.items() if word == "taken"]:
-        free = 1 + max(database.runs.distinct("_id"), default=0)
+        free = 1 + highest_id(database)
         raise InputError(
             f"{_named(taken)} of {archive.name} would go where {source.name} has something else. Nothing was imported. "
             "Import into an empty one: another database name in REPRO_MONGO_URI, or another folder in REPRO_RUNS; what "

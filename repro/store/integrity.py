@@ -52,7 +52,7 @@ def examine(
     source, waiting = source_of(runs), list(documents)
     for start in range(0, len(waiting), RUNS_AT_ONCE):
         batch = waiting[start : start + RUNS_AT_ONCE]
-        judged = {run["_id"]: run for run in batch if run["status"] == "COMPLETED" and _expects(run)}
+        judged = {run["_id"]: run for run in batch if run.get("status") == "COMPLETED" and _expects(run)}
         metric_problems = {}
         for run_id, members in source.series(judged):
             metric_problems[run_id] = _metric_problems(members, judged[run_id]["info"]["expected"]["metrics"])
@@ -60,8 +60,8 @@ def examine(
                 seen(run_id, members)
         contents = source.contents(item["file_id"] for run in judged.values() for item in run["artifacts"])
         for run in batch:
-            if run["status"] != "COMPLETED":
-                yield Finding(run, [f"status is {run['status']}"], [])
+            if run.get("status") != "COMPLETED":
+                yield Finding(run, [f"status is {run.get('status', 'not on record')}"], [])
             elif not _expects(run):
                 yield Finding(run, ["it says not what it should hold"], [])
             else:
@@ -71,8 +71,11 @@ def examine(
 
 
 def _expects(run: Run) -> bool:
-    expected = run.get("info", {}).get("expected")
-    return isinstance(expected, dict) and all(isinstance(expected.get(k), dict) for k in ("metrics", "artifacts"))
+    info, parts = run.get("info"), (run.get("config"), run.get("artifacts"))
+    expected = info.get("expected") if isinstance(info, dict) else None
+    if not isinstance(expected, dict) or (type(parts[0]), type(parts[1])) != (dict, list):
+        return False
+    return all(isinstance(expected.get(k), dict) for k in ("metrics", "artifacts"))
 
 
 def _fact_problems(run: Run) -> list[str]:

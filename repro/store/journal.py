@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import hashlib
 import os
 import shutil
@@ -12,6 +11,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from bson import json_util
+
+from repro.errors import InputError
+from repro.files import sync_names
+from repro.locks import lock
 
 Entry = dict[str, Any]
 
@@ -32,6 +35,7 @@ class Journal:
 
     Raises:
         BlockingIOError: another process owns it.
+        InputError: the storage has no locks.
         FileNotFoundError: it is gone; another process has delivered it.
     """
 
@@ -39,8 +43,8 @@ class Journal:
         self.folder = folder
         self._owner = os.open(folder / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(self._owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            lock(self._owner, folder / "owner.lock", wait=False)
+        except (BlockingIOError, InputError):
             os.close(self._owner)
             raise
         self._lock = threading.Lock()
@@ -51,7 +55,7 @@ class Journal:
         except BaseException:
             os.close(self._owner)
             raise
-        _sync_names(folder)
+        sync_names(folder)
         self.length = self._path.stat().st_size
 
     @classmethod
@@ -61,7 +65,7 @@ class Journal:
         _make_folder(hidden)
         journal = cls(hidden)
         hidden.rename(folder)
-        _sync_names(folder.parent)
+        sync_names(folder.parent)
         journal.folder, journal._path = folder, folder / journal._path.name
         return journal
 
@@ -91,7 +95,7 @@ class Journal:
             with partial.open("rb") as written:
                 os.fsync(written.fileno())
             partial.rename(kept)
-            _sync_names(kept.parent)
+            sync_names(kept.parent)
         return sha256
 
     def entries(self, start: int = 0) -> Iterator[tuple[Entry, int]]:
@@ -130,13 +134,4 @@ def _make_folder(folder: Path) -> None:
     if not folder.is_dir():
         _make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
-        _sync_names(folder.parent)
-
-
-def _sync_names(folder: Path) -> None:
-    """Put the names in a folder on the disk: fsync of a file saves its content, not the name that leads to it."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_names(folder.parent)

@@ -1,11 +1,11 @@
 """Is a run whose record says RUNNING still alive?"""
 
-import fcntl
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pymongo.database import Database
 
+from repro.locks import lock
 from repro.store.connect import identity, runs_folder_id
 from repro.store.delivery import spool_folder
 
@@ -25,10 +25,10 @@ def alive(database: Database, run: dict[str, Any]) -> bool:
     """
     if run.get("info", {}).get("runs_folder") != runs_folder_id():
         return datetime.now(UTC) - run["heartbeat"].replace(tzinfo=UTC) < DEAD_AFTER
-    lock = spool_folder() / f"{run['_id']}-{identity(database)}" / "owner.lock"
+    file = spool_folder() / f"{run['_id']}-{identity(database)}" / "owner.lock"
     try:
-        with lock.open("r+") as owner:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with file.open("r+") as owner:
+            lock(owner, file, wait=False)
     except FileNotFoundError:
         return False
     except BlockingIOError:

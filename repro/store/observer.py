@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from bson import ObjectId
-from pymongo import DESCENDING
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from sacred.observers import RunObserver
@@ -18,6 +17,7 @@ from sacred.serializer import flatten
 from repro.errors import BusyError, StorageError, UndeliveredError
 from repro.store.connect import identity
 from repro.store.delivery import Courier, spool_folder
+from repro.store.foreign import highest_id
 from repro.store.integrity import problems_of
 from repro.store.journal import Entry, Journal
 from repro.store.liveness import alive
@@ -233,11 +233,9 @@ class DurableObserver(RunObserver):
 
 
 def _reserve(database: Database, doc: dict[str, Any]) -> int:
-    """Insert the run document under the next free id, as Sacred numbers runs, and return the id."""
+    """Insert the run document under an id above all that the database knows, and return the id."""
     while True:
-        numbered = {"_id": {"$gt": 0}}  # others may name their runs by words
-        newest = database.runs.find_one(numbered, {"_id": 1}, sort=[("_id", DESCENDING)])
-        run_id = newest["_id"] + 1 if newest else 1
+        run_id = highest_id(database) + 1
         try:
             database.runs.insert_one({"_id": run_id, **doc})
         except DuplicateKeyError:

@@ -8,6 +8,7 @@ from pymongo import ASCENDING
 from pymongo.database import Database
 
 from repro.errors import StorageError
+from repro.store.foreign import OURS
 from repro.store.optional import kind_of
 from repro.store.source import LEFT_OUT, Run, RunSource, source_of
 
@@ -19,12 +20,12 @@ ENCODER = "encoder.safetensors"
 
 
 def find_runs(database: Database, **equal: Any) -> list[Run]:
-    """Return run documents, by ascending id, whose (dotted) fields equal the values given.
+    """Return the kit's own run documents, by ascending id, whose (dotted) fields equal the values given.
 
     A dot in a field's name is written as two underscores: `info__cell="..."`.
     """
     query = {key.replace("__", "."): value for key, value in equal.items()}
-    return list(database.runs.find(query, LEFT_OUT).sort("_id", ASCENDING))
+    return list(database.runs.find({**OURS, **query}, LEFT_OUT).sort("_id", ASCENDING))
 
 
 def metric_points(runs: Database | RunSource, run_ids: Iterable[int], prefix: str = "") -> "pd.DataFrame":

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 from pymongo import ASCENDING
 from pymongo.database import Database
 
+from repro.store.foreign import OURS
+
 Run = dict[str, Any]
 """A run's document, as Sacred stores it."""
 
@@ -76,11 +78,15 @@ class DatabaseSource:
         return f"the run database '{self.database.name}'"
 
     def runs(self) -> list[Run]:
-        """Return the run documents by ascending id, without the fields LEFT_OUT."""
-        return list(self.database.runs.find({}, LEFT_OUT).sort("_id", ASCENDING))
+        """Return the kit's own run documents by ascending id, without the fields LEFT_OUT."""
+        return list(self.database.runs.find(OURS, LEFT_OUT).sort("_id", ASCENDING))
 
     def series(self, run_ids: Iterable[int]) -> Iterator[tuple[int, list[Series]]]:
-        """Yield (run id, its metrics by name and id) for every run, by ascending id; one query for many runs."""
+        """Yield (run id, its metrics by name and id) for every run, by ascending id; two queries for many runs.
+
+        A run's metrics are those that its document lists. Others under its id are of another experiment, whose runs are
+        in a collection of their own, or of a run that was deleted by hand.
+        """
         waiting = sorted(set(run_ids))
         batches = [waiting[start : start + RUNS_AT_ONCE] for start in range(0, len(waiting), RUNS_AT_ONCE)]
         with ThreadPoolExecutor(1) as reader:  # the server finds the next batch while this one is looked at
@@ -94,8 +100,20 @@ class DatabaseSource:
                     yield run_id, sorted(members, key=lambda series: (str(series.get("name")), str(series["_id"])))
 
     def _metrics_of(self, run_ids: Sequence[int]) -> list[Series]:
+        listed = self.listed(run_ids)
         # The index gives this order. More of it would make the server sort, in memory that it limits.
-        return list(self.database.metrics.find({"run_id": {"$in": run_ids}}).sort("run_id", ASCENDING))
+        found = self.database.metrics.find({"run_id": {"$in": run_ids}}).sort("run_id", ASCENDING)
+        return [one for one in found if (own := listed.get(one["run_id"])) is None or str(one["_id"]) in own]
+
+    def listed(self, run_ids: Sequence[int]) -> dict[int, set[str]]:
+        """Return run id -> the ids of the metrics that its document lists; runs that list none at all are left out."""
+        found = {}
+        for run in self.database.runs.find({"_id": {"$in": list(run_ids)}}, {"info.metrics": 1}):
+            info = run.get("info")
+            metrics = info.get("metrics") if isinstance(info, dict) else None
+            if isinstance(metrics, list):
+                found[run["_id"]] = {str(one.get("id")) for one in metrics if isinstance(one, dict)}
+        return found
 
     def contents(self, file_ids: Iterable[Any]) -> dict[Any, Content]:
         """Return what is held of each of these files; each is read once, and small ones many in a query."""

@@ -9,6 +9,7 @@ import pytest
 
 from figures import records
 from figures.artefacts import semi_supervised
+from repro.store.foreign import EXPERIMENT
 from tests.figures.synthetic import PERCENTS, add, add_study, config, evidence_of, metrics
 
 STUDY = "dermamnist-official-28px-smoke"
@@ -87,7 +88,8 @@ def test_undefined_metric_is_told_from_a_missing_one(database, draw) -> None:
 
 
 def test_the_same_numbers_are_the_same_tables_whatever_their_runs_are_called(database, draw) -> None:
-    database.runs.insert_one({"_id": 41, "status": "INTERRUPTED", "command": "train", "info": {}, "config": {}})
+    ours = {"experiment": {"name": EXPERIMENT}, "command": "train", "info": {}, "config": {}}
+    database.runs.insert_one({"_id": 41, "status": "INTERRUPTED", **ours})
     add_study(database, ("byol", "byol_tracin"))
     later = read_all(draw() / STUDY)
     for collection in ("runs", "metrics", "fs.files", "fs.chunks"):

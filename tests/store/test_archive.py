@@ -28,6 +28,7 @@ from repro.errors import InputError, StorageError
 from repro.recorder import Recorder
 from repro.store import find_runs, metric_points, open_archive, problems_of, read_artifact
 from repro.store.digests import fact_sha256
+from repro.store.foreign import EXPERIMENT
 from repro.store.inventory import strays
 from repro.store.observer import DurableObserver
 from repro.store.renumber import renumbered_run
@@ -193,7 +194,7 @@ KINDS = {
 
 def illustrated() -> Experiment:
     """An experiment that stores artifacts of every kind, no two alike."""
-    ex = Experiment("illustrated", save_git_info=False)
+    ex = Experiment(EXPERIMENT, save_git_info=False)
     ex.add_config(seed=1)
 
     @ex.main
@@ -566,7 +567,8 @@ def test_strays_are_noted_and_are_no_damage(archive: Path, database: Database, c
     database.runs.update_many({}, {"$set": {"info.cell": "train-x"}})
     runs = find_runs(database)
     database.metrics.insert_one({"run_id": 99, "name": "loss"})
-    stray = GridFS(database).put(b"x", filename="stray")
+    stray = GridFS(database).put(b"x", filename="stray", metadata={"sha256": "0", "run_id": 99})
+    GridFS(database).put(b"x", filename="of others")
     database.fs.chunks.insert_one({"files_id": "gone", "n": 0, "data": b""})
     source = database.runs.find_one({"_id": 1})["experiment"]["sources"][0]
     database.fs.chunks.delete_many({"files_id": source[1]})
@@ -577,8 +579,9 @@ def test_strays_are_noted_and_are_no_damage(archive: Path, database: Database, c
     notes = [line for line in capsys.readouterr().out.splitlines() if line.startswith("note: ")]
     assert notes == [
         "note: runs 1, 3 are whole runs of the same cell, train-x; figures draw the newest",
-        "note: 1 metrics are of run 99, which is not there",
-        f"note: file {stray} (stray) is mentioned by no run",
+        "note: 1 metrics are of run 99, which is not there: deleted, or of an experiment that shares them",
+        f"note: file {stray} (stray) of run 99 is mentioned by no run",
+        "note: 1 files are of other experiments",
         "note: pieces of a file gone are there without the file",
         f"note: file {shared['file_id']} is mentioned twice: as {WEIGHTS} of run 1 and w of run 3",
         f"note: source {source[0]}, which 3 runs mention, cannot be read",

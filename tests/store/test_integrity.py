@@ -12,6 +12,7 @@ from sacred import Experiment
 
 from repro.recorder import Recorder
 from repro.store import examine, find_runs, problems_of
+from repro.store.foreign import EXPERIMENT
 from repro.store.observer import DurableObserver
 from tests.store.test_observer import experiment, run_with
 
@@ -94,7 +95,8 @@ DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
     ),
     "a lost metric": (lambda db: db.metrics.delete_one({"name": "loss"}), "metric loss has 0 of 400 points"),
     "a metric never logged": (
-        lambda db: db.metrics.insert_one({"run_id": 1, "name": "x", "steps": [1], "values": [1], "timestamps": [1]}),
+        lambda db: db.runs.update_one({}, {"$push": {"info.metrics": {"name": "x", "id": str(db.metrics.insert_one(
+            {"run_id": 1, "name": "x", "steps": [1], "values": [1], "timestamps": [1]}).inserted_id)}}}),
         "metric x has 1 of 0 points",
     ),
     "a lost chunk": (lambda db: db.fs.chunks.delete_one({"n": 2}), "artifact weights.safetensors cannot be read"),
@@ -127,7 +129,7 @@ def test_names_with_dots_dollars_and_slashes_and_values_that_are_not_finite_are_
     database: Database,
 ):
     names = ("finetune/0.5/val", "a.b", "cost$", "ü")
-    ex = Experiment("names", save_git_info=False)
+    ex = Experiment(EXPERIMENT, save_git_info=False)
     ex.add_config(seed=1, rate=float("nan"), wide=2**40, nested={"b": (1, 2), "a": None})
 
     @ex.main
@@ -167,10 +169,11 @@ def test_many_runs_are_examined_with_few_questions_and_each_as_it_is(stored: Dat
     run, series = stored.runs.find_one(), list(stored.metrics.find())
     assert run is not None
     for run_id in range(2, 121):
-        stored.runs.insert_one({**run, "_id": run_id})
         copies = [
             {**one, "_id": ObjectId(), "run_id": run_id} for one in series if (run_id, one["name"]) != (77, "rate")
         ]
+        listed = [{"name": one["name"], "id": str(one["_id"])} for one in copies]
+        stored.runs.insert_one({**run, "_id": run_id, "info": {**run["info"], "metrics": listed}})
         stored.metrics.insert_many(copies)
     stored.runs.update_one({"_id": 100}, {"$set": {"status": "FAILED"}})
     commands = Commands()
@@ -182,5 +185,6 @@ def test_many_runs_are_examined_with_few_questions_and_each_as_it_is(stored: Dat
         77: ["metric rate has 0 of 400 points"],
         100: ["status is FAILED"],
     }
-    assert commands.names.count("find") == 1 + 3 + 1 + 1  # runs, metrics per 50 runs, files, the content they share
+    # Runs; of 50 runs each their metrics, and whose those are; files; the content they share.
+    assert commands.names.count("find") == 1 + 2 * 3 + 1 + 1
     assert len(commands.names) < 30

@@ -18,6 +18,7 @@ from repro.errors import StorageError
 from repro.recorder import Recorder
 from repro.store import metric_points, problems_of, read_artifact
 from repro.store.delivery import deliver_left_over, spool_folder
+from repro.store.foreign import EXPERIMENT
 from repro.store.observer import DurableObserver
 from tests.store.outage import Relay
 
@@ -45,7 +46,7 @@ def through(relay: Relay, database: Database) -> Iterator[Database]:
 
 def experiment(relay: Relay | None = None, cut_at: tuple[int, ...] = (), mend_at: tuple[int, ...] = ()) -> Experiment:
     """An experiment that logs POINTS points of two metrics and an artifact of 1 MB, across commanded outages."""
-    ex = Experiment("outage", base_dir=str(Path(__file__).parent), save_git_info=False)
+    ex = Experiment(EXPERIMENT, base_dir=str(Path(__file__).parent), save_git_info=False)
     ex.add_source_file(__file__)
     ex.add_config(seed=1, rate=0.1, nested={"list": [1, 2], "text": "x"})
 
@@ -228,7 +229,7 @@ def test_a_disk_that_is_full_at_the_end_is_said_and_the_record_is_not_thrown_awa
 
 def test_a_record_that_the_database_can_never_take_is_not_taken_for_delivered(database: Database):
     observer = DurableObserver(database, patience=0.5)
-    ex = Experiment("big", save_git_info=False)
+    ex = Experiment(EXPERIMENT, save_git_info=False)
     ex.add_config(seed=1)
 
     @ex.main
@@ -261,7 +262,7 @@ def test_a_damaged_journal_is_put_aside_and_does_not_stop_the_others(
 
 
 def test_a_run_that_breaks_is_recorded_as_failed_with_its_trace(database: Database):
-    ex = Experiment("broken", save_git_info=False)
+    ex = Experiment(EXPERIMENT, save_git_info=False)
     ex.add_config(seed=1)
 
     @ex.main
@@ -289,7 +290,7 @@ def test_sources_are_stored_once_however_many_runs_share_them(database: Database
 @pytest.mark.slow
 def test_a_metric_with_more_points_than_a_document_can_hold_is_stored_whole(database: Database):
     """450,000 points would pass MongoDB's 16 MB; they come back in order, from several documents."""
-    ex = Experiment("long", base_dir=str(Path(__file__).parent), save_git_info=False)
+    ex = Experiment(EXPERIMENT, base_dir=str(Path(__file__).parent), save_git_info=False)
     values = torch.rand(450_000, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).tolist()
 
     @ex.main

@@ -5,7 +5,6 @@ at any moment leaves what the same command continues with, and nothing that look
 """
 
 import contextlib
-import fcntl
 import logging
 import os
 import shutil
@@ -18,6 +17,7 @@ from repro.data.fetch.records import Record, hash_of, measured, recorded
 from repro.data.fetch.unpack import ArchiveError, unpack
 from repro.data.folder import data_folder
 from repro.errors import InputError
+from repro.locks import lock
 
 log = logging.getLogger("repro.data")
 
@@ -67,14 +67,15 @@ class Place:
     def alone(self, wait: bool = False) -> Iterator[None]:
         """Keep other processes from working here, or wait for them; sweep away what killed ones left."""
         self.work.mkdir(parents=True, exist_ok=True)
-        with (self.work / "lock").open("w") as lock:
+        path = self.work / "lock"
+        with path.open("w") as file:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(file, path, wait=False)
             except BlockingIOError:
                 if not wait:
                     raise InputError(f"another fetch is at work in {self.folder}; wait for it, or stop it") from None
                 log.info("another process fetches %s; waiting for it", self.name)
-                fcntl.flock(lock, fcntl.LOCK_EX)
+                lock(file, path)
                 self.work.mkdir(exist_ok=True)  # the other one takes it away when it is done
             for left in self.work.glob("tmp*"):
                 left.unlink()

@@ -1,7 +1,6 @@
 """Where a prepared set lies: found again while its files stay as they are, put there in one step, by one process."""
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -14,6 +13,8 @@ from typing import IO, Any
 import numpy as np
 
 from repro.data.prepare.chunks import IMAGES, RECORD
+from repro.files import sync_names
+from repro.locks import lock
 
 log = logging.getLogger("repro.data")
 
@@ -106,13 +107,14 @@ class Place:
     def turn(self) -> Iterator[IO]:
         """Wait until no other process prepares this set, keep others waiting meanwhile, and yield the locked file."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / f"{self.name}.lock").open("a") as lock:
+        path = self.folder / f"{self.name}.lock"
+        with path.open("a") as file:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                lock(file, path, wait=False)
             except BlockingIOError:
                 log.info("another process prepares %s; waiting for it", self.ready)
-                fcntl.flock(lock, fcntl.LOCK_EX)
-            yield lock
+                lock(file, path)
+            yield file
 
     def publish(self, manifest: dict[str, Any]) -> None:
         """Put what is in `partial` into its place, in one step unless something older is there."""
@@ -120,19 +122,13 @@ class Place:
             file.write(json.dumps(manifest))
             file.flush()
             os.fsync(file.fileno())
-        _sync(self.partial)
+        sync_names(self.partial)
         older = self.folder / f"{self.name}.older"
         shutil.rmtree(older, ignore_errors=True)
         if self.ready.exists():
             self.ready.rename(older)
         self.partial.rename(self.ready)
-        _sync(self.folder)
+        sync_names(self.folder)
         (self.ready / RECORD).unlink(missing_ok=True)
         self.report.unlink(missing_ok=True)
         shutil.rmtree(older, ignore_errors=True)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)

@@ -5,6 +5,7 @@ A file is looked for in `$REPRO_DATA/medmnist`, in `$REPRO_DATA`, in medmnist's 
 
 import hashlib
 import logging
+import warnings
 import zipfile
 import zlib
 from pathlib import Path
@@ -70,9 +71,15 @@ def load(name: str, size: int, split: str, split_seed: int = 0) -> ImageSet:
 
 
 def _info(name: str) -> dict[str, Any]:
-    from medmnist import INFO  # the package takes seconds to import
+    return _package().INFO[name]
 
-    return INFO[name]
+
+def _package() -> Any:
+    """Return medmnist's table of data sets; it is imported late, since that takes seconds."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Failed to setup default root")  # a home folder that cannot be written to
+        from medmnist import info
+    return info
 
 
 def _key(info: dict[str, Any], key: str, size: int) -> str:
@@ -117,9 +124,8 @@ def _folder() -> Path:
 
 def _cache() -> Path | None:
     """Return medmnist's own folder; None where the home folder cannot be written to."""
-    from medmnist.info import DEFAULT_ROOT
-
-    return None if DEFAULT_ROOT is None else Path(DEFAULT_ROOT)
+    root = _package().DEFAULT_ROOT
+    return None if root is None else Path(root)
 
 
 def _table_folders(file: Path | None) -> list[Path]:
