@@ -17,6 +17,7 @@ from pymongo.database import Database
 from repro.configs import DATASETS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat
+from repro.doctor import before_work
 from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
 from repro.reproduce.plan import Cell, cells
@@ -36,6 +37,8 @@ def main(arguments: list[str]) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
     log_to_stderr()
+    if options.verb == "run":
+        before_work("reproduce")
     study = [] if options.verb == "verify" else _study(options)
     with open_database(writes=options.verb == "run") as database:
         deliver_left_over(database)
