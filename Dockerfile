@@ -4,8 +4,11 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 # --- The locked environment. It changes with uv.lock alone; everything below it takes seconds.
 FROM ${PYTHON_IMAGE} AS environment
 ARG UV_VERSION=0.13.9
+# A mirror of the package index, if any; the lock's hashes hold for its files too.
+ARG PIP_INDEX_URL
+ARG UV_DEFAULT_INDEX
 RUN python -m pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore "uv==${UV_VERSION}"
-ENV UV_PROJECT_ENVIRONMENT=/opt/venv \
+ENV VIRTUAL_ENV=/opt/venv \
     UV_COMPILE_BYTECODE=1 \
     UV_LINK_MODE=copy \
     UV_NO_CACHE=1 \
@@ -13,7 +16,8 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/venv \
     PATH=/opt/venv/bin:$PATH
 WORKDIR /kit
 COPY pyproject.toml uv.lock ./
-RUN uv sync --locked --extra embedded --extra cluster --extra container
+COPY docker/locked.sh docker/
+RUN uv venv --quiet "${VIRTUAL_ENV}" && docker/locked.sh --extra embedded --extra cluster --extra container
 
 # --- The code, and a stamp of what it was built from. A folder .git is welcome, and not needed.
 FROM environment AS code

@@ -1,5 +1,5 @@
 # make demo: a small study, end to end, from nothing.  make test: the whole test suite.
-# Both need Python 3.11+ and make; everything else comes locked from uv.lock.
+# Both need Python 3.11 to 3.13 and make; everything else comes locked from uv.lock.
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -17,11 +17,11 @@ help:            ## these lines
 
 setup: $(READY)  ## the locked environment in .venv
 
-$(READY): pyproject.toml uv.lock
-	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; this is %s. Try: make PYTHON=python3.11" % sys.version.split()[0])'
+$(READY): pyproject.toml uv.lock docker/locked.sh
+	$(PYTHON) -c 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("The lock is for Python 3.11 to 3.13; this is %s. Try: make PYTHON=python3.11" % sys.version.split()[0])'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "uv>=0.7,<1"
-	VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/uv sync --active --locked --inexact --all-extras
+	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV=$(abspath $(VENV)) docker/locked.sh --all-extras
 	@touch $@
 
 DEMO   ?=

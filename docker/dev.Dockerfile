@@ -7,7 +7,7 @@ RUN apt-get update \
 ARG UV_VERSION=0.13.9
 RUN /usr/local/bin/python -m pip install --no-cache-dir --root-user-action=ignore "uv==${UV_VERSION}" \
     && export VIRTUAL_ENV=/opt/venv UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never \
-    && uv sync --active --locked --inexact --all-extras \
+    && docker/locked.sh --all-extras \
     && uv pip install pip "uv==${UV_VERSION}" \
     && usermod --home /home/kit --shell /bin/bash kit \
     && install --directory --mode 1777 /home/kit \

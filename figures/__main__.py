@@ -23,6 +23,7 @@ from figures.products import Artefact
 from figures.registry import ARTEFACTS
 from figures.rendering import renderers
 from figures.report import PAGE, Chapter, page
+from repro.doctor import before_work
 from repro.errors import InputError, Parser, did_you_mean, front_door
 from repro.store import RunSource, foreign_runs, open_archive, open_database, source_of
 
@@ -58,6 +59,7 @@ def _stored(archive: str | None) -> Iterator[RunSource]:
         with open_archive(Path(archive)) as source:
             yield source
     else:
+        before_work("figures")
         with open_database(writes=False) as database:
             if foreign := foreign_runs(database):
                 print(foreign, file=sys.stderr)

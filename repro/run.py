@@ -36,6 +36,7 @@ def main(arguments: list[str]) -> None:
         print("\n".join(lines(config)))
         return
     # Imported late: torch takes seconds, and a typo should not wait for it.
+    from repro.doctor import before_work
     from repro.earlier import transfers
     from repro.experiment import execute
     from repro.pretrain.meeting import meet
@@ -45,6 +46,7 @@ def main(arguments: list[str]) -> None:
 
     log_to_stderr(logging.INFO if is_first() else logging.ERROR)  # the others would say the same again
     pretraining = pretrains(config, command)
+    before_work("run")
     if pretraining and started() > 1:
         meet()  # before any long work: of processes that are not there one is told now
     if not is_first():

@@ -1,18 +1,15 @@
 """Which recipes are tried for each method of a scale: data, declared before any of them is run."""
 
-import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from repro.configs.plans import BY_LESION, Images
 
-Candidate = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Grid:
-    """The candidates of one method: all combinations of the values of its axes.
+    """The candidates of one method: all combinations of the values of its axes; of equally good ones the first wins.
 
     Args:
         axes: dotted key -> values tried.
@@ -21,11 +18,6 @@ class Grid:
 
     axes: Mapping[str, tuple[Any, ...]]
     base: str | None = None
-
-    @property
-    def candidates(self) -> list[Candidate]:
-        """Every combination, in order; of equally good ones the first is chosen."""
-        return [dict(zip(self.axes, values, strict=True)) for values in itertools.product(*self.axes.values())]
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from repro.configs import DATASETS
 from repro.configs.grids import TUNINGS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat
+from repro.doctor import before_work
 from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
 from repro.reproduce.plan import Cell, cells
@@ -38,8 +39,11 @@ def main(arguments: list[str]) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
     log_to_stderr()
+    writes = options.verb in ("run", "tune")
+    if writes:
+        before_work("reproduce")
     study = [] if options.verb in ("verify", "tune") else _study(options)
-    with open_database(writes=options.verb in ("run", "tune")) as database:
+    with open_database(writes=writes) as database:
         deliver_left_over(database)
         match options.verb:
             case "plan":

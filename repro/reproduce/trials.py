@@ -1,5 +1,6 @@
 """The runs that choose recipes: which there are, how good each is on validation images, and what follows."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from pymongo.database import Database
 
-from repro.configs.grids import TUNINGS, Candidate, Tuning
+from repro.configs.grids import TUNINGS, Grid, Tuning
 from repro.configs.recipes import EVERY
 from repro.errors import InputError, did_you_mean
 from repro.reproduce.plan import Cell
@@ -18,6 +19,10 @@ AS_GOOD = 0.005
 """Macro AUC by which more steps of fine-tuning have to be better to count as better [us]."""
 
 STEPS = "evaluate.finetune.steps"
+
+
+Candidate = dict[str, Any]
+"""Settings that are tried, dotted key -> value."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,11 @@ def tuning(scale: str) -> Tuning:
     return TUNINGS[scale]
 
 
+def candidates(grid: Grid) -> list[Candidate]:
+    """Return every combination of the values of a grid's axes, in order."""
+    return [dict(zip(grid.axes, values, strict=True)) for values in itertools.product(*grid.axes.values())]
+
+
 def base_trials(scale: str, methods: Sequence[str] = ()) -> list[Trial]:
     """Return the trials that wait for no other choice: fine-tuning's steps, and methods with a recipe of their own.
 
@@ -83,7 +93,7 @@ def base_trials(scale: str, methods: Sequence[str] = ()) -> list[Trial]:
         _trial(scale, method, candidate, how.settings)
         for method, grid in how.grids.items()
         if grid.base is None and (not methods or method in methods)
-        for candidate in grid.candidates
+        for candidate in candidates(grid)
     ]
     return (steps if not methods else []) + own
 
@@ -101,7 +111,7 @@ def partner_trials(scale: str, recipes: Mapping[str, Candidate], methods: Sequen
         _trial(scale, method, {**recipes[grid.base], **candidate}, how.settings)
         for method, grid in how.grids.items()
         if grid.base is not None and grid.base in recipes and (not methods or method in methods)
-        for candidate in grid.candidates
+        for candidate in candidates(grid)
     ]
 
 
@@ -115,22 +125,22 @@ def scores(database: Database, trials: Sequence[Trial]) -> Iterator[Score]:
             yield Score(trial, tuple(ids), _by_fraction(database, ids))
 
 
-def best(candidates: Sequence[Score]) -> Score:
+def best(found: Sequence[Score]) -> Score:
     """Return the candidate with the highest mean; of equal ones the one declared first."""
-    return max(candidates, key=lambda score: score.mean)
+    return max(found, key=lambda score: score.mean)
 
 
-def fewest_steps(candidates: Sequence[Score]) -> list[int]:
+def fewest_steps(found: Sequence[Score]) -> list[int]:
     """Return, for each label fraction, the fewest steps after which more make validation no better.
 
     Args:
-        candidates: scores of numbers of steps, ascending.
+        found: scores of numbers of steps, ascending.
     """
     chosen = []
-    for percent in candidates[0].by_fraction:
-        values = [score.by_fraction[percent] for score in candidates]
+    for percent in found[0].by_fraction:
+        values = [score.by_fraction[percent] for score in found]
         enough = next(n for n, value in enumerate(values) if max(values[n:]) <= value + AS_GOOD)
-        chosen.append(candidates[enough].trial.candidate[STEPS])
+        chosen.append(found[enough].trial.candidate[STEPS])
     return chosen
 
 

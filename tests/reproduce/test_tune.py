@@ -19,7 +19,7 @@ from repro.configs.resolve import flat, resolve
 from repro.errors import InputError
 from repro.reproduce.local import run_missing
 from repro.reproduce.plan import Cell
-from repro.reproduce.trials import STEPS, Score, Trial, base_trials, fewest_steps, partner_trials, scores
+from repro.reproduce.trials import STEPS, Score, Trial, base_trials, candidates, fewest_steps, partner_trials, scores
 from repro.reproduce.tune import report, tune, write
 from repro.store import find_runs
 from tests.figures.synthetic import all_evidence
@@ -120,7 +120,7 @@ def test_trials_and_the_study_share_no_seed():
 
 def test_every_base_method_gets_as_many_candidates_and_those_with_partners_too():
     for how in TUNINGS.values():
-        assert len({len(grid.candidates) for grid in how.grids.values()}) == 1
+        assert len({len(candidates(grid)) for grid in how.grids.values()}) == 1
 
 
 def test_candidates_take_the_recipe_of_their_base_first(own_recipes: Path):
@@ -149,8 +149,8 @@ def score(steps: int, *values: float) -> Score:
     ],
 )
 def test_the_fewest_steps_are_those_after_which_more_are_no_better(values: list[Any], chosen: list[int]):
-    candidates = [score(steps, *each) for steps, each in zip((100, 200, 400), values, strict=True)]
-    assert fewest_steps(candidates) == chosen
+    tried = [score(steps, *each) for steps, each in zip((100, 200, 400), values, strict=True)]
+    assert fewest_steps(tried) == chosen
 
 
 def test_recipes_that_the_kit_comes_with_are_candidates_that_were_declared():
@@ -158,7 +158,7 @@ def test_recipes_that_the_kit_comes_with_are_candidates_that_were_declared():
         for method, recipe in methods.items():
             assert recipe["runs"], method
             if method != EVERY:
-                own = [set(candidate.items()) for candidate in TUNINGS[scale].grids[method].candidates]
+                own = [set(candidate.items()) for candidate in candidates(TUNINGS[scale].grids[method])]
                 assert any(candidate <= set(recipe["settings"].items()) for candidate in own), method
 
 

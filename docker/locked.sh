@@ -1,0 +1,11 @@
+#!/bin/sh
+# Install what uv.lock says into the virtual environment $VIRTUAL_ENV, from whatever package index uv is told of: files
+# whose hash is not in the lock are refused. Run it beside pyproject.toml; arguments: --all-extras, or --extra NAME.
+set -eu
+export UV_PYTHON="$VIRTUAL_ENV/bin/python"
+
+# Does the lock fit pyproject.toml? That asks no index, and the address of another one would count as a difference.
+env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL UV_NO_CONFIG=1 uv lock --check --offline --quiet
+
+uv export --frozen --no-emit-project --no-header --quiet "$@" --output-file "$VIRTUAL_ENV/locked.txt" >/dev/null
+exec uv pip install --require-hashes --no-deps --requirement "$VIRTUAL_ENV/locked.txt"
