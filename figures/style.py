@@ -27,12 +27,21 @@ METHODS = {
     "simclr": Look("SimCLR", "#b58900", "<"),
     "dcl": Look("DCL", "#7f6a1d", ">"),
     "nnclr": Look("NNCLR", "#5b4a9e", "p"),
+    "dcl_nn": Look("DCL + NN", "#8c564b", "H"),
+    "moco": Look("MoCo v2", "#2f6f4f", "8"),
+    "simsiam": Look("SimSiam", "#0f8b8d", "d"),
+    "barlow_twins": Look("Barlow Twins", "#a23b72", "s"),
+    "vicreg": Look("VICReg", "#c44536", "X"),
+    "swav": Look("SwAV", "#6a994e", "p"),
+    "dino": Look("DINO", "#3d5a80", "*"),
     "byol": Look("BYOL", "#0072b2", "o"),
     "byol_random": Look("BYOL + random", "#56b4e9", "v"),
     "byol_cosine": Look("BYOL + cosine", "#009e73", "D"),
     "byol_queue": Look("BYOL + queue", "#882255", "h"),
     "byol_tracin": Look("BYOL + TracIn", "#d55e00", "^"),
     "byol_oracle": Look("BYOL + oracle (uses labels)", "#cc79a7", "P"),
+    "simsiam_tracin": Look("SimSiam + TracIn", "#095a5c", "^"),
+    "simclr_tracin": Look("SimCLR + TracIn", "#7a5c00", "^"),
 }
 """In the order of every table and legend."""
 

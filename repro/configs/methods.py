@@ -2,8 +2,8 @@
 
 from repro.configs.setting import Named
 
-PRETRAINING = ("byol", "simclr", "dcl", "nnclr")
-"""Objectives of methods that make an encoder before they see a label."""
+WITHOUT_PRETRAINING = ("none", "imagenet", "supervised", "semixup")
+"""Objectives of methods that make no encoder before they see a label; every other one is pretraining's."""
 
 METHODS = {
     "random_init": Named(
@@ -49,6 +49,40 @@ METHODS = {
         "much as simclr. [us]",
         {"method": {"name": "nnclr", "objective": "nnclr"}},
     ),
+    "dcl_nn": Named(
+        "Decoupled contrastive learning with NNCLR's positives. Costs as much as nnclr. [us]",
+        {"method": {"name": "dcl_nn", "objective": "dcl_nn"}},
+    ),
+    "moco": Named(
+        "MoCo v2: queries against a queue of keys that a slowly moving network makes [MoCo]; both directions, and as many "
+        "keys as suit some thousand images [us]. Costs as much as byol.",
+        {"method": {"name": "moco", "objective": "moco"}, "contrastive": {"temperature": 0.2}},
+    ),
+    "simsiam": Named(
+        "SimSiam: BYOL without a target network, with a projector of three layers and a predictor with a bottleneck "
+        "[SimSiam]. About a quarter cheaper than byol.",
+        {"method": {"name": "simsiam", "objective": "simsiam"}},
+    ),
+    "barlow_twins": Named(
+        "Barlow Twins: the cross-correlation between two views' projections is pulled towards the identity [Barlow]; the "
+        "projector is as wide as heads.hidden [us]. About a quarter cheaper than byol.",
+        {"method": {"name": "barlow_twins", "objective": "barlow_twins"}},
+    ),
+    "vicreg": Named(
+        "VICReg: two views agree, every coordinate varies, and no two are correlated [VICReg]; the projector is as wide as "
+        "heads.hidden [us]. About a quarter cheaper than byol.",
+        {"method": {"name": "vicreg", "objective": "vicreg"}},
+    ),
+    "swav": Named(
+        "SwAV: each view predicts the other's assignment to prototypes, balanced over the batch [SwAV]; two views, no "
+        "queue, 64 prototypes [us]. About a quarter cheaper than byol.",
+        {"method": {"name": "swav", "objective": "swav"}},
+    ),
+    "dino": Named(
+        "DINO: a student agrees with a slow teacher's centred and sharpened distribution [DINO]; two views, 256 "
+        "prototypes, the optimiser of all methods [us]. Costs as much as byol.",
+        {"method": {"name": "dino", "objective": "dino"}},
+    ),
     "byol": Named(
         "BYOL: two views of one image, no additional positive. The base of the paper [A], [BYOL].",
         {"method": {"name": "byol"}, "selector": {"name": "none"}},
@@ -77,5 +111,15 @@ METHODS = {
     "byol_oracle": Named(
         "BYOL and a random other image of the same label. It uses the labels: an upper bound, not a method. [us]",
         {"method": {"name": "byol_oracle"}, "selector": {"name": "oracle"}},
+    ),
+    "simsiam_tracin": Named(
+        "SimSiam and the other image with the highest pairwise TracIn score, as in byol_tracin: is the idea BYOL's alone? "
+        "Costs as much as simsiam. [us]",
+        {"method": {"name": "simsiam_tracin", "objective": "simsiam"}, "selector": {"name": "tracin"}},
+    ),
+    "simclr_tracin": Named(
+        "SimCLR with the image of the highest pairwise TracIn score as one more positive in its numerator: is the idea "
+        "BYOL's alone? Costs as much as simclr. [us]",
+        {"method": {"name": "simclr_tracin", "objective": "simclr"}, "selector": {"name": "tracin"}},
     ),
 }
