@@ -17,8 +17,8 @@ LONGEST = 60
 """Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
 
 OF_METHODS = (
-    "method.", "selector.", "tracin.", "contrastive.", "simsiam.", "moco.", "barlow_twins.", "vicreg.", "swav.", "dino.",
-    "semixup.", "evaluate.protocols", "command",
+    "method.", "selector.", "tracin.", "contrastive.", "simsiam.", "moco.", "barlow_twins.", "vicreg.", "swav.",
+    "dino.", "restore.", "gmml.", "semixup.", "fixmatch.", "evaluate.protocols", "command",
 )  # fmt: skip
 """Settings that belong to methods: the beginnings of their names."""
 

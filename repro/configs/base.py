@@ -109,12 +109,31 @@ BASE = {
         "crops": S(0, "[us]", "Small crops per image for the student, cut from the two views in turn, half as high and wide. DINO: 8.", low=0, absent=0),
         "crop": S([0.05, 0.4], "[DINO]", "Area of a small crop, as a fraction of the view's.", positive=True, high=1.0, length=2, absent=[0.05, 0.4]),
     },
+    "restore": {
+        "boxes": S(6, "[us]", "Boxes that are painted over, or that alone are kept.", low=1, absent=6),
+        "box": S([0.1, 0.4], "[us]", "Height and width of a box, as a fraction of the image's.", positive=True, high=1.0, length=2, absent=[0.1, 0.4]),
+        "outpaint": S(0.5, "[us]", "Probability that all but the boxes is painted over.", low=0.0, high=1.0, absent=0.5),
+        "block": S(4, "[us]", "Side in pixels of the blocks within which pixels change places.", low=1, absent=4),
+        "shuffle": S(0.2, "[us]", "Share of the blocks whose pixels change places.", low=0.0, high=1.0, absent=0.2),
+        "channels": S(64, "[us]", "Channels of the decoder's first image.", low=8, absent=64),
+        "temperature": S(0.05, "[MONAI]", "Temperature of the contrast between restorations.", positive=True, absent=0.05),
+    },
+    "gmml": {
+        "replaced": S(0.5, "[us]", "Share of an image's patches that are replaced, in groups. GMML: up to 0.7.", positive=True, high=1.0, absent=0.5),
+        "noise": S(0.5, "[GMML]", "Probability that noise replaces them, else another image of the batch.", low=0.0, high=1.0, absent=0.5),
+    },
     "semixup": {
         "alpha": S(0.75, "[Semixup]", "Ratios of mixtures are drawn from Beta(alpha, alpha).", positive=True),
         "min_ratio": S(0.55, "[Semixup]", "Least share of an unlabelled image in its own mixture.", low=0.5, high=1.0),
         "in_manifold": S(2.0, "[Semixup]", "Weight of: two views of an image agree.", low=0.0),
         "interpolation": S(4.0, "[Semixup]", "Weight of: a mixture agrees with the mixed logits.", low=0.0),
         "out_of_manifold": S(2.0, "[Semixup]", "Weight of: a mixture agrees with both views of its main image.", low=0.0),
+    },
+    "fixmatch": {
+        "threshold": S(0.95, "[FixMatch]", "Probability from which on an answer to an unlabelled image counts.", low=0.5, high=1.0, absent=0.95),
+        "weight": S(1.0, "[FixMatch]", "Weight of the unlabelled images' loss.", low=0.0, absent=1.0),
+        "ratio": S(7, "[FixMatch]", "Unlabelled images in a step for each labelled one.", low=1, absent=7),
+        "paths": S(1, "[FixMatch]", "Strong views of each unlabelled image.", low=1, absent=1),
     },
     "pretrain": {
         "epochs": S(200, "[us]", "Passes over the unlabelled training images.", low=1),

@@ -22,7 +22,19 @@ ORIGINS = ("evaluate.pretraining", "tracin.pretraining")
 """Keys that hold the id of another run, which is another in every database: the run itself counts, not its id."""
 
 
-OF_METHODS = ("contrastive", "simsiam", "moco", "barlow_twins", "vicreg", "swav", "dino", "semixup")
+OF_METHODS = (
+    "contrastive",
+    "simsiam",
+    "moco",
+    "barlow_twins",
+    "vicreg",
+    "swav",
+    "dino",
+    "restore",
+    "gmml",
+    "semixup",
+    "fixmatch",
+)
 """Groups of settings that one method or a few have."""
 
 

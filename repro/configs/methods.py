@@ -2,7 +2,7 @@
 
 from repro.configs.setting import Named
 
-WITHOUT_PRETRAINING = ("none", "imagenet", "supervised", "semixup")
+WITHOUT_PRETRAINING = ("none", "imagenet", "supervised", "semixup", "fixmatch")
 """Objectives of methods that make no encoder before they see a label; every other one is pretraining's."""
 
 METHODS = {
@@ -26,6 +26,22 @@ METHODS = {
         "image, optimiser and augmentation are [us].",
         {
             "method": {"name": "semixup", "objective": "semixup"},
+            "evaluate": {"protocols": ["finetune"]},
+        },
+    ),
+    "fixmatch": Named(
+        "No pretraining: the network learns from the labelled fraction and from its own confident answers to weakly "
+        "augmented training images, which it must give to a strongly augmented view too [FixMatch]. It stands where "
+        "fine-tuning does, with as many batches, labelled and unlabelled, as hold the images of pretraining and "
+        "fine-tuning together. Strong views are those of pretraining; no average of weights [us].",
+        {"method": {"name": "fixmatch", "objective": "fixmatch"}, "evaluate": {"protocols": ["finetune"]}},
+    ),
+    "fixmatch_paths": Named(
+        "FixMatch with three strong views of every image, all of which must get the answer of the weak one: the idea of "
+        "multi-path consistency, with one network. A step costs half as much again as fixmatch's. [us]",
+        {
+            "method": {"name": "fixmatch_paths", "objective": "fixmatch"},
+            "fixmatch": {"paths": 3},
             "evaluate": {"protocols": ["finetune"]},
         },
     ),
@@ -82,6 +98,17 @@ METHODS = {
         "DINO: a student agrees with a slow teacher's centred and sharpened distribution [DINO]; two views, 256 "
         "prototypes, the optimiser of all methods [us]. Costs as much as byol.",
         {"method": {"name": "dino", "objective": "dino"}},
+    ),
+    "restore": Named(
+        "Restoration: boxes in-painted or out-painted and pixels shuffled, restored from the encoder's features by a light "
+        "decoder, with a contrast between two restorations that weighs as much as they are off [MONAI]. Sizes of boxes and "
+        "decoder are [us]. Costs about as much as simclr.",
+        {"method": {"name": "restore", "objective": "restore"}},
+    ),
+    "gmml": Named(
+        "Group masked model learning: groups of patches replaced by noise or by another image, restored from a ViT's "
+        "tokens [GMML]; half of the patches, without its cross-entropy over images [us]. Only for encoders with tokens.",
+        {"method": {"name": "gmml", "objective": "gmml"}},
     ),
     "byol": Named(
         "BYOL: two views of one image, no additional positive. The base of the paper [A], [BYOL].",

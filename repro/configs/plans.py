@@ -61,8 +61,9 @@ class Plan:
 BY_LESION = {"data.split": "lesion"}
 _BREAST = Images("breastmnist")
 _RIVALS = (
-    "random_init", "supervised", "semixup",
-    "simclr", "dcl", "nnclr", "dcl_nn", "moco", "simsiam", "barlow_twins", "vicreg", "swav", "dino", "byol",
+    "random_init", "supervised", "semixup", "fixmatch", "fixmatch_paths",
+    "simclr", "dcl", "nnclr", "dcl_nn", "moco", "simsiam", "barlow_twins", "vicreg", "swav", "dino",
+    "restore", "byol",
 )  # fmt: skip
 _SELECTORS = ("byol_random", "byol_cosine", "byol_queue", "byol_tracin", "byol_oracle")
 _OTHER_BASES = ("simsiam_tracin", "simclr_tracin")

@@ -10,7 +10,7 @@ def image_losses(z: torch.Tensor, temperature: float, constant_others: bool = Fa
     Args:
         z: projections of both views `[2, B, P]`.
         temperature: divides cosines.
-        constant_others: whether other images' projections are constants, so that l_i has a gradient at row i alone [us].
+        constant_others: whether other images' projections are constants: l_i has a gradient at row i alone [us].
         views: 2, or 1 for the first view's loss alone.
     """
     similar, positive = _similarities(z, temperature, constant_others)
@@ -52,7 +52,7 @@ def with_partners(
 
 
 def _similarities(z: torch.Tensor, temperature: float, constant_others: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the cosines over the temperature of all 2B projections, `[2B, 2B]` with -inf for oneself; and the positives'."""
+    """Return all projections' cosines over the temperature, `[2B, 2B]` with -inf for oneself; and the positives'."""
     unit = F.normalize(z, dim=-1)
     flat, n = unit.flatten(0, 1), unit.shape[1]
     similar = flat @ (flat.detach() if constant_others else flat).T / temperature

@@ -2,7 +2,8 @@
 
 K_ij = grad l_i . grad l_j over a set of parameters, the tier: `last`, the final layer of the predictor (without one, of
 the projector); `heads`, every Linear layer of projector and predictor; `full`, these and the encoder's convolutions.
-BatchNorm's own scale and shift belong to none [us]. The learning rate is common to a row and left out: it never changes which j is largest.
+BatchNorm's own scale and shift belong to none [us]. The learning rate is common to a row and left out: it never changes
+which j is largest.
 """
 
 import contextlib

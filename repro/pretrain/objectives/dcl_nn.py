@@ -1,4 +1,4 @@
-"""Decoupled contrastive learning with NNCLR's positives: the loss of Yeh et al. 2022 and the bank of Dwibedi et al. 2021."""
+"""Decoupled contrastive learning (Yeh et al. 2022) with NNCLR's positives (Dwibedi et al. 2021)."""
 
 from typing import Any
 

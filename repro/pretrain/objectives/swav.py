@@ -15,7 +15,7 @@ from repro.pretrain.selectors import Members
 
 
 class SwaV(Objective):
-    """Swapped prediction of assignments that Sinkhorn's algorithm balances over the batch (eq. 2), with lightly's parts.
+    """Swapped prediction of assignments that Sinkhorn's algorithm balances over a batch (eq. 2), with lightly's parts.
 
     Two views, no queue: a batch has to be larger than the number of prototypes, or nearly so.
     """
