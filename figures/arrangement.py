@@ -16,6 +16,12 @@ RECIPE = tuple(
 LONGEST = 60
 """Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""
 
+OF_METHODS = (
+    "method.", "selector.", "tracin.", "contrastive.", "simsiam.", "moco.", "barlow_twins.", "vicreg.", "swav.",
+    "dino.", "restore.", "gmml.", "semixup.", "fixmatch.", "evaluate.protocols", "command",
+)  # fmt: skip
+"""Settings that belong to methods: the beginnings of their names."""
+
 
 def in_order(studies: Sequence[Study]) -> tuple[Study, ...]:
     """Return the studies with folders and notes: real images first, then those with most runs, then the newest.
@@ -52,7 +58,7 @@ def aside(study: Study, studies: Iterable[Study]) -> bool:
 
 def _shared_settings(study: Study) -> dict[str, str]:
     """Return the settings of a study that do not belong to its methods."""
-    own = ("method.", "selector.", "tracin.", "contrastive.", "semixup.", "evaluate.protocols", "command", *RECIPE)
+    own = (*OF_METHODS, *RECIPE)
     return {name: value for name, value in settings_of(study.runs).items() if not name.startswith(own)}
 
 

@@ -20,7 +20,7 @@ COMMANDS = ("train", "pretrain", "evaluate")
 EXAMINED = ("expected", "metrics")
 """Parts of `info` that are most of a run's document, and only say whether it is whole."""
 
-UNTRAINED = ("none", "imagenet", "supervised", "semixup")
+UNTRAINED = ("none", "imagenet", "supervised", "semixup", "fixmatch")
 """Objectives without pretraining of ours, so that an evaluation of them names no stored encoder."""
 
 

@@ -7,7 +7,7 @@ from pymongo.database import Database
 from sacred import SETTINGS, Experiment
 from sacred.run import Run
 
-from repro.configs import NAMED
+from repro.configs import NAMED, WITHOUT_PRETRAINING
 from repro.configs.identity import identity
 from repro.configs.resolve import defaults, flat
 from repro.earlier import source_of_tracin, stored_pretraining
@@ -15,6 +15,7 @@ from repro.errors import InputError, StorageError
 from repro.evaluate.budget import allowed_protocols, check_steps
 from repro.pretrain import processes
 from repro.pretrain.checkpoint import Checkpoint
+from repro.pretrain.objectives import used_objective
 from repro.pretrain.selectors import used_selector
 from repro.procedure import (
     Procedure,
@@ -102,6 +103,8 @@ def execute(
     allowed_protocols(config)
     check_steps(config)
     used_selector(config)
+    if config["method"]["objective"] not in WITHOUT_PRETRAINING:
+        used_objective(config)
     origins = _origins(database, command, config)
     log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))
     facts = {**identity(config, command, origins), "runs_folder": runs_folder_id()}

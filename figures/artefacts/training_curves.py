@@ -18,7 +18,7 @@ LOSS, LOSS_BYOL = "pretrain/loss", "pretrain/loss_byol"
 PRETRAINING = {
     LOSS_BYOL: "BYOL loss",
     "pretrain/loss_partner": "Partner loss",
-    LOSS: "Contrastive loss",
+    LOSS: "Loss of other methods",
     "pretrain/feature_std": "Feature std.",
 }
 """Titles of the panels. The whole loss is drawn only of methods that do not store its parts."""
@@ -26,7 +26,7 @@ PRETRAINING = {
 _TOLD = {
     LOSS_BYOL: "BYOL loss",
     "pretrain/loss_partner": "loss of the additional positive (before its weight)",
-    LOSS: "contrastive loss (each method's own)",
+    LOSS: "loss of the other methods (each its own)",
     "pretrain/feature_std": "standard deviation of the normalised features (1: isotropic, 0: collapsed)",
 }
 

@@ -13,7 +13,7 @@ from figures.series import Series
 from figures.study import Study
 from figures.tables import MISSING, Cell, Grid, Group
 
-WITHOUT = ("random_init", "imagenet", "supervised", "semixup")
+WITHOUT = ("random_init", "imagenet", "supervised", "semixup", "fixmatch", "fixmatch_paths")
 """Methods that learn nothing from the unlabelled images; those of the target itself are what transfer has to beat."""
 
 

@@ -2,10 +2,10 @@
 
 from repro.configs.base import BASE
 from repro.configs.datasets import DATASETS
-from repro.configs.methods import METHODS, PRETRAINING
+from repro.configs.methods import METHODS, WITHOUT_PRETRAINING
 from repro.configs.scales import SCALES
 from repro.configs.setting import Named, Setting
 
 NAMED: dict[str, Named] = {**METHODS, **DATASETS, **SCALES}
 
-__all__ = ["BASE", "DATASETS", "METHODS", "NAMED", "PRETRAINING", "SCALES", "Named", "Setting"]
+__all__ = ["BASE", "DATASETS", "METHODS", "NAMED", "SCALES", "WITHOUT_PRETRAINING", "Named", "Setting"]

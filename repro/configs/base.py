@@ -50,8 +50,7 @@ BASE = {
     },
     "method": {
         "name": S("byol", "[us]", "Name in tables; set by the method configs."),
-        "objective": S("byol", "[A]", "none: random weights; imagenet: torchvision's; supervised: labelled images only; semixup: labelled and unlabelled at once; byol: with or without partners; simclr, dcl, nnclr.",
-                       choices=("none", "imagenet", "supervised", "semixup", "byol", "simclr", "dcl", "nnclr")),
+        "objective": S("byol", "[A]", "none: random weights; imagenet: torchvision's; supervised: labelled images only; semixup, fixmatch: labelled and unlabelled at once; or a file in repro/pretrain/objectives, such as byol, simclr, or one of yours."),
     },
     "selector": {
         "name": S("none", "[A]", "How the additional positive is chosen: none, random, cosine, queue, tracin, oracle, or a file of yours in repro/pretrain/selectors."),
@@ -76,8 +75,52 @@ BASE = {
         "memory_mb": S(512, "[us]", "Memory that one intermediate product of heads or full may take, in MB.", low=1),
     },
     "contrastive": {
-        "temperature": S(0.1, "[SimCLR]", "Temperature of simclr, dcl and nnclr.", positive=True),
-        "bank": S(4096, "[us]", "Projections that the memory bank of nnclr keeps. NNCLR: 98304, for 1.3 million images.", low=1),
+        "temperature": S(0.1, "[SimCLR]", "Temperature of simclr, dcl, nnclr, dcl_nn, and moco, whose method config takes 0.2 [MoCo].", positive=True),
+        "bank": S(4096, "[us]", "Projections that the memory bank of nnclr and dcl_nn keeps. NNCLR: 98304, for 1.3 million images.", low=1),
+    },
+    "simsiam": {
+        "bottleneck": S(4, "[SimSiam]", "heads.out divided by this are the hidden units of simsiam's predictor.", low=1, absent=4),
+    },
+    "moco": {
+        "queue": S(4096, "[us]", "Keys that each of the two queues keeps. MoCo: 65536, for 1.3 million images.", low=1, absent=4096),
+        "splits": S(4, "[us]", "Parts of a batch in which BatchNorm sees the keys, so that its statistics do not tell which is whose. MoCo: 8, one per GPU.", low=1, absent=4),
+    },
+    "barlow_twins": {
+        "redundancy": S(0.005, "[Barlow]", "Weight of: different coordinates are not correlated.", low=0.0, absent=0.005),
+    },
+    "vicreg": {
+        "invariance": S(25.0, "[VICReg]", "Weight of: two views agree.", low=0.0, absent=25.0),
+        "variance": S(25.0, "[VICReg]", "Weight of: every coordinate varies over the batch.", low=0.0, absent=25.0),
+        "covariance": S(1.0, "[VICReg]", "Weight of: different coordinates are not correlated.", low=0.0, absent=1.0),
+    },
+    "swav": {
+        "prototypes": S(64, "[us]", "Prototypes; without a queue not more than a batch has images. SwAV: 3000.", low=2, absent=64),
+        "temperature": S(0.1, "[SwAV]", "Temperature of predictions.", positive=True, absent=0.1),
+        "epsilon": S(0.05, "[SwAV]", "Smoothness of assignments in Sinkhorn's algorithm.", positive=True, absent=0.05),
+        "iterations": S(3, "[SwAV]", "Rounds of Sinkhorn's algorithm.", low=1, absent=3),
+        "frozen_epochs": S(1, "[SwAV]", "Epochs in which prototypes stay as they are.", low=0, absent=1),
+    },
+    "dino": {
+        "prototypes": S(256, "[us]", "Size of the distributions. DINO: 65536, for 1.3 million images.", low=2, absent=256),
+        "temperature": S(0.1, "[DINO]", "Temperature of the student.", positive=True, absent=0.1),
+        "teacher_temperature": S(0.04, "[DINO]", "Temperature of the teacher.", positive=True, absent=0.04),
+        "center": S(0.9, "[DINO]", "How much of the teacher's running mean stays from batch to batch.", low=0.0, high=1.0, absent=0.9),
+        "frozen_epochs": S(1, "[DINO]", "Epochs in which the student's last layer stays as it is.", low=0, absent=1),
+        "crops": S(0, "[us]", "Small crops per image for the student, cut from the two views in turn, half as high and wide. DINO: 8.", low=0, absent=0),
+        "crop": S([0.05, 0.4], "[DINO]", "Area of a small crop, as a fraction of the view's.", positive=True, high=1.0, length=2, absent=[0.05, 0.4]),
+    },
+    "restore": {
+        "boxes": S(6, "[us]", "Boxes that are painted over, or that alone are kept.", low=1, absent=6),
+        "box": S([0.1, 0.4], "[us]", "Height and width of a box, as a fraction of the image's.", positive=True, high=1.0, length=2, absent=[0.1, 0.4]),
+        "outpaint": S(0.5, "[us]", "Probability that all but the boxes is painted over.", low=0.0, high=1.0, absent=0.5),
+        "block": S(4, "[us]", "Side in pixels of the blocks within which pixels change places.", low=1, absent=4),
+        "shuffle": S(0.2, "[us]", "Share of the blocks whose pixels change places.", low=0.0, high=1.0, absent=0.2),
+        "channels": S(64, "[us]", "Channels of the decoder's first image.", low=8, absent=64),
+        "temperature": S(0.05, "[MONAI]", "Temperature of the contrast between restorations.", positive=True, absent=0.05),
+    },
+    "gmml": {
+        "replaced": S(0.5, "[us]", "Share of an image's patches that are replaced, in groups. GMML: up to 0.7.", positive=True, high=1.0, absent=0.5),
+        "noise": S(0.5, "[GMML]", "Probability that noise replaces them, else another image of the batch.", low=0.0, high=1.0, absent=0.5),
     },
     "semixup": {
         "alpha": S(0.75, "[Semixup]", "Ratios of mixtures are drawn from Beta(alpha, alpha).", positive=True),
@@ -85,6 +128,12 @@ BASE = {
         "in_manifold": S(2.0, "[Semixup]", "Weight of: two views of an image agree.", low=0.0),
         "interpolation": S(4.0, "[Semixup]", "Weight of: a mixture agrees with the mixed logits.", low=0.0),
         "out_of_manifold": S(2.0, "[Semixup]", "Weight of: a mixture agrees with both views of its main image.", low=0.0),
+    },
+    "fixmatch": {
+        "threshold": S(0.95, "[FixMatch]", "Probability from which on an answer to an unlabelled image counts.", low=0.5, high=1.0, absent=0.95),
+        "weight": S(1.0, "[FixMatch]", "Weight of the unlabelled images' loss.", low=0.0, absent=1.0),
+        "ratio": S(7, "[FixMatch]", "Unlabelled images in a step for each labelled one.", low=1, absent=7),
+        "paths": S(1, "[FixMatch]", "Strong views of each unlabelled image.", low=1, absent=1),
     },
     "pretrain": {
         "epochs": S(200, "[us]", "Passes over the unlabelled training images.", low=1),

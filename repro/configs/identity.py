@@ -22,6 +22,22 @@ ORIGINS = ("evaluate.pretraining", "tracin.pretraining")
 """Keys that hold the id of another run, which is another in every database: the run itself counts, not its id."""
 
 
+OF_METHODS = (
+    "contrastive",
+    "simsiam",
+    "moco",
+    "barlow_twins",
+    "vicreg",
+    "swav",
+    "dino",
+    "restore",
+    "gmml",
+    "semixup",
+    "fixmatch",
+)
+"""Groups of settings that one method or a few have."""
+
+
 def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
     """Return the SHA-256 (first 16 hex digits) of a config's canonical JSON.
 
@@ -57,7 +73,7 @@ def identity(
         origins: key of `ORIGINS` -> the identity of the run that it names.
     """
     origins = origins or {}
-    method = ("method", "selector", "tracin", "contrastive", "semixup", "evaluate.protocols", *RECIPE)
+    method = ("method", "selector", "tracin", *OF_METHODS, "evaluate.protocols", *RECIPE)
     free = ("seed", *ORIGINS, "pretrain.keep_every")  # what else is stored
     without = {"cell": ORIGINS, "series": free, "study": (*free, *method)}
     found = {kind: digest(config, without[kind]) for kind in without}

@@ -2,8 +2,8 @@
 
 from repro.configs.setting import Named
 
-PRETRAINING = ("byol", "simclr", "dcl", "nnclr")
-"""Objectives of methods that make an encoder before they see a label."""
+WITHOUT_PRETRAINING = ("none", "imagenet", "supervised", "semixup", "fixmatch")
+"""Objectives of methods that make no encoder before they see a label; every other one is pretraining's."""
 
 METHODS = {
     "random_init": Named(
@@ -29,6 +29,22 @@ METHODS = {
             "evaluate": {"protocols": ["finetune"]},
         },
     ),
+    "fixmatch": Named(
+        "No pretraining: the network learns from the labelled fraction and from its own confident answers to weakly "
+        "augmented training images, which it must give to a strongly augmented view too [FixMatch]. It stands where "
+        "fine-tuning does, with as many batches, labelled and unlabelled, as hold the images of pretraining and "
+        "fine-tuning together. Strong views are those of pretraining; no average of weights [us].",
+        {"method": {"name": "fixmatch", "objective": "fixmatch"}, "evaluate": {"protocols": ["finetune"]}},
+    ),
+    "fixmatch_paths": Named(
+        "FixMatch with three strong views of every image, all of which must get the answer of the weak one: the idea of "
+        "multi-path consistency, with one network. A step costs half as much again as fixmatch's. [us]",
+        {
+            "method": {"name": "fixmatch_paths", "objective": "fixmatch"},
+            "fixmatch": {"paths": 3},
+            "evaluate": {"protocols": ["finetune"]},
+        },
+    ),
     "imagenet": Named(
         "No pretraining here: torchvision's ImageNet weights, for the encoders that it has (width 64, stem imagenet). "
         "Downloaded once into torch's cache (45 MB), or put there by hand. [us]",
@@ -48,6 +64,51 @@ METHODS = {
         "NNCLR: the positive is the nearest image in a memory bank (Dwibedi et al. 2021), with byol's heads. Costs as "
         "much as simclr. [us]",
         {"method": {"name": "nnclr", "objective": "nnclr"}},
+    ),
+    "dcl_nn": Named(
+        "Decoupled contrastive learning with NNCLR's positives. Costs as much as nnclr. [us]",
+        {"method": {"name": "dcl_nn", "objective": "dcl_nn"}},
+    ),
+    "moco": Named(
+        "MoCo v2: queries against a queue of keys that a slowly moving network makes [MoCo]; both directions, and as many "
+        "keys as suit some thousand images [us]. Costs as much as byol.",
+        {"method": {"name": "moco", "objective": "moco"}, "contrastive": {"temperature": 0.2}},
+    ),
+    "simsiam": Named(
+        "SimSiam: BYOL without a target network, with a projector of three layers and a predictor with a bottleneck "
+        "[SimSiam]. About a quarter cheaper than byol.",
+        {"method": {"name": "simsiam", "objective": "simsiam"}},
+    ),
+    "barlow_twins": Named(
+        "Barlow Twins: the cross-correlation between two views' projections is pulled towards the identity [Barlow]; the "
+        "projector is as wide as heads.hidden [us]. About a quarter cheaper than byol.",
+        {"method": {"name": "barlow_twins", "objective": "barlow_twins"}},
+    ),
+    "vicreg": Named(
+        "VICReg: two views agree, every coordinate varies, and no two are correlated [VICReg]; the projector is as wide as "
+        "heads.hidden [us]. About a quarter cheaper than byol.",
+        {"method": {"name": "vicreg", "objective": "vicreg"}},
+    ),
+    "swav": Named(
+        "SwAV: each view predicts the other's assignment to prototypes, balanced over the batch [SwAV]; two views, no "
+        "queue, 64 prototypes [us]. About a quarter cheaper than byol.",
+        {"method": {"name": "swav", "objective": "swav"}},
+    ),
+    "dino": Named(
+        "DINO: a student agrees with a slow teacher's centred and sharpened distribution [DINO]; two views, 256 "
+        "prototypes, the optimiser of all methods [us]. Costs as much as byol.",
+        {"method": {"name": "dino", "objective": "dino"}},
+    ),
+    "restore": Named(
+        "Restoration: boxes in-painted or out-painted and pixels shuffled, restored from the encoder's features by a light "
+        "decoder, with a contrast between two restorations that weighs as much as they are off [MONAI]. Sizes of boxes and "
+        "decoder are [us]. Costs about as much as simclr.",
+        {"method": {"name": "restore", "objective": "restore"}},
+    ),
+    "gmml": Named(
+        "Group masked model learning: groups of patches replaced by noise or by another image, restored from a ViT's "
+        "tokens [GMML]; half of the patches, without its cross-entropy over images [us]. Only for encoders with tokens.",
+        {"method": {"name": "gmml", "objective": "gmml"}},
     ),
     "byol": Named(
         "BYOL: two views of one image, no additional positive. The base of the paper [A], [BYOL].",
@@ -77,5 +138,15 @@ METHODS = {
     "byol_oracle": Named(
         "BYOL and a random other image of the same label. It uses the labels: an upper bound, not a method. [us]",
         {"method": {"name": "byol_oracle"}, "selector": {"name": "oracle"}},
+    ),
+    "simsiam_tracin": Named(
+        "SimSiam and the other image with the highest pairwise TracIn score, as in byol_tracin: is the idea BYOL's alone? "
+        "Costs as much as simsiam. [us]",
+        {"method": {"name": "simsiam_tracin", "objective": "simsiam"}, "selector": {"name": "tracin"}},
+    ),
+    "simclr_tracin": Named(
+        "SimCLR with the image of the highest pairwise TracIn score as one more positive in its numerator: is the idea "
+        "BYOL's alone? Costs as much as simclr. [us]",
+        {"method": {"name": "simclr_tracin", "objective": "simclr"}, "selector": {"name": "tracin"}},
     ),
 }

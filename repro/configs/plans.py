@@ -60,8 +60,13 @@ class Plan:
 
 BY_LESION = {"data.split": "lesion"}
 _BREAST = Images("breastmnist")
-_RIVALS = ("random_init", "supervised", "semixup", "simclr", "dcl", "nnclr", "byol")
+_RIVALS = (
+    "random_init", "supervised", "semixup", "fixmatch", "fixmatch_paths",
+    "simclr", "dcl", "nnclr", "dcl_nn", "moco", "simsiam", "barlow_twins", "vicreg", "swav", "dino",
+    "restore", "byol",
+)  # fmt: skip
 _SELECTORS = ("byol_random", "byol_cosine", "byol_queue", "byol_tracin", "byol_oracle")
+_OTHER_BASES = ("simsiam_tracin", "simclr_tracin")
 
 _UNKNOWNS: dict[str, tuple[Any, ...]] = {
     "tracin.layers": ("last", "heads", "full"),
@@ -121,7 +126,7 @@ PLANS = {
             Images("pneumoniamnist", transfer=(Images("dermamnist", BY_LESION), _BREAST)),
             Images("dermamnist"),
         ),
-        methods=(*_RIVALS, *_SELECTORS),
+        methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),
         ablations=(
             Ablation(("byol_tracin",), {**_UNKNOWNS, **_MORE}, seeds=(0, 1, 2)),
@@ -155,7 +160,7 @@ PLANS = {
         "Kermany's X-rays, and what "
         "changes if the unknowns of the method change. It needs GPUs, and days of them.",
         datasets=(Images("isic2019"), Images("chestxray14", transfer=(Images("kermany"),))),
-        methods=(*_RIVALS, *_SELECTORS),
+        methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),
         ablations=(
             Ablation(("byol_tracin",), {**_UNKNOWNS, "selector.warmup_epochs": (0, 20)}, seeds=(0, 1, 2, 3, 4)),

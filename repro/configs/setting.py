@@ -3,9 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
-SOURCES = ("[A]", "[BYOL]", "[TracIn]", "[SimCLR]", "[Semixup]", "[LARS]", "[Tian]", "[us]")
+SOURCES = (
+    "[A]", "[BYOL]", "[TracIn]", "[SimCLR]", "[Semixup]", "[LARS]", "[Tian]", "[SimSiam]", "[MoCo]", "[Barlow]",
+    "[VICReg]", "[SwAV]", "[DINO]", "[GMML]", "[MONAI]", "[FixMatch]", "[us]",
+)  # fmt: skip
 """Where a value comes from: the paper's abstract, Grill et al. 2020, Pruthi et al. 2020, Chen et al. 2020 (SimCLR), the
-code of Nguyen et al. 2020 (Semixup), You et al. 2017 (LARS), Tian et al. 2021 (arXiv 2102.06810), our own choice."""
+code of Nguyen et al. 2020 (Semixup), You et al. 2017 (LARS), Tian et al. 2021 (arXiv 2102.06810), Chen and He 2021
+(SimSiam), He et al. 2020 and Chen et al. 2020 (MoCo v2), Zbontar et al. 2021 (Barlow Twins), Bardes et al. 2022 (VICReg),
+Caron et al. 2020 (SwAV) and 2021 (DINO), Atito et al. 2022 (GMML), MONAI's tutorial of self-supervised pretraining, Sohn
+et al. 2020 (FixMatch), our own choice."""
 
 ALWAYS = object()
 """A setting that every stored run has."""

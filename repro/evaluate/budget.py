@@ -1,8 +1,8 @@
 """How long a classifier trains: a method sees as many training images as any other, pretraining included.
 
 A pretrained method sees `pretrain.epochs` passes, then `evaluate.finetune.steps` batches. One that learns from labels
-from the start gets its pretraining's images as further batches (`extra_steps`), and one that takes two batches in a
-step makes half as many steps (`steps`). Views and mixtures of an image do not count again. Batches are counted whole: a
+from the start gets its pretraining's images as further batches (`extra_steps`), and one that takes several batches
+in a step makes fewer steps (`steps`). Views and mixtures of an image do not count again. Batches are counted whole: a
 label fraction that does not fill one makes them smaller, for every method alike. [us]
 """
 
@@ -10,11 +10,14 @@ from typing import Any
 
 from repro.errors import InputError
 
-FROM_THE_START = ("supervised", "semixup")
+FROM_THE_START = ("supervised", "semixup", "fixmatch")
 """Objectives that train on labels in place of pretraining."""
 
-BATCHES_PER_STEP = {"semixup": 2}
-"""Objectives whose steps see more than one batch: Semixup's a labelled and an unlabelled one."""
+
+def batches_per_step(config: dict[str, Any]) -> int:
+    """Return how many batches a step sees: beside a labelled one, Semixup one unlabelled and FixMatch several."""
+    unlabelled = {"semixup": 1, "fixmatch": config["fixmatch"]["ratio"]}
+    return 1 + unlabelled.get(config["method"]["objective"], 0)
 
 
 def extra_steps(config: dict[str, Any], training_images: int) -> int:
@@ -42,7 +45,7 @@ def steps(config: dict[str, Any], extra: int, fraction: float) -> int:
     own = config["evaluate"]["finetune"]["steps"]
     if isinstance(own, list):
         own = own[config["evaluate"]["fractions"].index(fraction)]
-    return max(1, (own + extra) // BATCHES_PER_STEP.get(config["method"]["objective"], 1))
+    return max(1, (own + extra) // batches_per_step(config))
 
 
 def check_steps(config: dict[str, Any]) -> None:

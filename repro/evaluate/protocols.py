@@ -13,6 +13,7 @@ from repro.data.subsets import label_subset
 from repro.evaluate import budget, knn, linear
 from repro.evaluate.features import extract, shown
 from repro.evaluate.finetune import finetune
+from repro.evaluate.fixmatch import fixmatch
 from repro.evaluate.metrics import main_metric, measure, selection_score
 from repro.evaluate.semixup import semixup
 from repro.evaluate.training import Predictor, Report
@@ -100,11 +101,14 @@ def _trained_predictor(
     device: torch.device,
     report: Report,
 ) -> Predictor:
-    """Train the whole network: fine-tuning, or Semixup, which takes its place in the tables."""
+    """Train the whole network: fine-tuning, or Semixup or FixMatch, which take its place in the tables."""
     settings = {**config["evaluate"]["finetune"], "steps": budget.steps(config, extra_steps, fraction)}
     rest = config["evaluate"]["class_weights"], config["seed"], device, report
-    if config["method"]["objective"] == "semixup":
-        return semixup(encoder, images, labelled, settings, config["semixup"], *rest)
+    match config["method"]["objective"]:
+        case "semixup":
+            return semixup(encoder, images, labelled, settings, config["semixup"], *rest)
+        case "fixmatch":
+            return fixmatch(encoder, images, labelled, settings, config["fixmatch"], config["augment"], *rest)
     return finetune(encoder, images, labelled, settings, *rest)
 
 

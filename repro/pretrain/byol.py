@@ -3,6 +3,7 @@
 import copy
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -86,10 +87,14 @@ class Byol(nn.Module):
     @torch.no_grad()
     def update_target(self, tau: float) -> None:
         """Move the target towards the online network: xi <- tau xi + (1 - tau) theta."""
-        pairs = ((self.target_encoder, self.encoder), (self.target_projector, self.projector))
-        targets = [p for target, _ in pairs for p in target.parameters()]
-        onlines = [p for _, online in pairs for p in online.parameters()]
-        get_ema_multi_avg_fn(tau)(targets, onlines, None)
+        move(self.target_encoder, self.encoder, tau)
+        move(self.target_projector, self.projector, tau)
+
+
+@torch.no_grad()
+def move(target: nn.Module, online: nn.Module, tau: float) -> None:
+    """Move a target network's parameters towards the online network's: xi <- tau xi + (1 - tau) theta."""
+    get_ema_multi_avg_fn(tau)(list(target.parameters()), list(online.parameters()), None)
 
 
 def distance(p: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -141,3 +146,14 @@ def tau_for(renewals: float, steps: int) -> float:
 def tau_at(step: int, steps: int, tau_base: float) -> float:
     """Return the EMA decay at a step: from tau_base to 1 along a cosine (Grill et al. 2020, section 3.3)."""
     return 1 - (1 - tau_base) * (math.cos(math.pi * step / steps) + 1) / 2
+
+
+def decay_at(step: int, steps: int, settings: dict[str, Any]) -> float:
+    """Return the EMA decay at a step of a training.
+
+    Args:
+        step, steps: from 0, and of the whole training.
+        settings: the `pretrain` settings; with tau=None its start comes from `renewals`.
+    """
+    base = tau_for(settings["renewals"], steps) if settings["tau"] is None else settings["tau"]
+    return tau_at(step, steps, base)

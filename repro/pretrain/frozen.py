@@ -108,5 +108,7 @@ class _Switch(torch.autograd.Function):
         if not ctx.tape.constant_statistics:
             return None, gradient, None, None
         (x,) = ctx.saved_tensors
-        scale = ctx.norm.weight.detach() * torch.rsqrt(processes.variance(exact(x)) + ctx.norm.eps)
+        scale = torch.rsqrt(processes.variance(exact(x)) + ctx.norm.eps)
+        if ctx.norm.affine:
+            scale = ctx.norm.weight.detach() * scale
         return gradient * scale.view(1, -1, *[1] * (x.ndim - 2)).to(gradient.dtype), None, None, None

@@ -15,7 +15,8 @@ from repro.pretrain import processes
 from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import Checkpoint, History
 from repro.pretrain.encoder import Encoder
-from repro.pretrain.objectives import Objective
+from repro.pretrain.objectives import Objective, used_objective
+from repro.pretrain.objectives.partnered import Partnered
 from repro.pretrain.trainer import Trainer
 from repro.progress import Progress
 
@@ -175,7 +176,7 @@ def _check(images: ImageSet, config: dict[str, Any]) -> None:
         raise InputError(
             f"tracin.exclude_group=True, but which images of {images.name} share a patient or lesion is unknown"
         )
-    if settings["compile"] and config["tracin"]["layers"] != "last" and config["method"]["objective"] == "byol":
+    if settings["compile"] and config["tracin"]["layers"] != "last" and issubclass(used_objective(config), Partnered):
         raise InputError(
             f"tracin.layers={config['tracin']['layers']} looks into the networks, which pretrain.compile=True closes; "
             "set pretrain.compile=False"

@@ -146,7 +146,7 @@ def join_norms(network: Network) -> Network:
                 joined = WholeBatchNorm(
                     norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
                 )
-                joined.to(next(norm.parameters())).load_state_dict(norm.state_dict())
+                joined.to(norm.running_mean).load_state_dict(norm.state_dict())
                 setattr(parent, name, joined)
     return network
 
@@ -173,8 +173,10 @@ class WholeBatchNorm(nn.SyncBatchNorm):
             self.running_mean.lerp_(mean, self.momentum)
             self.running_var.lerp_(spread * n / (n - 1), self.momentum)
         shape = [1, -1] + [1] * (x.ndim - 2)
-        scale = self.weight * torch.rsqrt(spread + self.eps)
-        return ((precise - mean.view(shape)) * scale.view(shape) + self.bias.view(shape)).to(x.dtype)
+        scale = torch.rsqrt(spread + self.eps)
+        if not self.affine:
+            return ((precise - mean.view(shape)) * scale.view(shape)).to(x.dtype)
+        return ((precise - mean.view(shape)) * (self.weight * scale).view(shape) + self.bias.view(shape)).to(x.dtype)
 
 
 def _moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

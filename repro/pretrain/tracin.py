@@ -1,13 +1,15 @@
 """Pairwise TracIn inside a batch (Pruthi et al. 2020): which images' gradients point the same way?
 
-K_ij = grad l_i . grad l_j over a set of parameters, the tier: `last`, the final layer of the predictor; `heads`, every
-Linear layer of projector and predictor; `full`, these and the encoder's convolutions. BatchNorm's own scale and shift
-belong to none [us]. The learning rate is common to a row and left out: it never changes which j is largest.
+K_ij = grad l_i . grad l_j over a set of parameters, the tier: `last`, the final layer of the predictor (without one, of
+the projector); `heads`, every Linear layer of projector and predictor; `full`, these and the encoder's convolutions.
+BatchNorm's own scale and shift belong to none [us]. The learning rate is common to a row and left out: it never changes
+which j is largest.
 """
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,6 +24,9 @@ from repro.pretrain.gram import gram_products, layer_kernel
 See = Callable[[str, torch.Tensor], None]
 """Called with a layer's name and each image's K_ii `[B]` over it."""
 
+ImageLosses = Callable[[Outputs, int], torch.Tensor]
+"""From outputs and a number of views to l_i `[B]`; row i of the outputs' p has a gradient from l_i alone."""
+
 
 class OnlineTracin:
     """K at the weights that are being trained, from the forward pass that training does anyway.
@@ -29,10 +34,11 @@ class OnlineTracin:
     Args:
         model: the networks.
         settings: the `tracin` settings.
+        losses: what the gradients are of.
     """
 
-    def __init__(self, model: Byol, settings: dict[str, Any]) -> None:
-        self._settings = settings
+    def __init__(self, model: nn.Module, settings: dict[str, Any], losses: ImageLosses = image_losses) -> None:
+        self._settings, self._losses = settings, losses
         rooms = {"heads": ("projector", "predictor"), "full": ("encoder", "projector", "predictor")}
         self._tape: Tape | None = None
         if settings["layers"] != "last":
@@ -62,12 +68,12 @@ class OnlineTracin:
         views = self._settings["views"]
         if self._tape is None:
             with torch.no_grad():
-                kernel = last_layer_kernel(out, views)
+                kernel = last_layer_kernel(out, views, self._losses)
             see("the last layer", kernel.diagonal())
             return kernel
         total = torch.zeros(out.p.shape[1], out.p.shape[1], device=out.p.device)
         memory = self._settings["memory_mb"] * 2**20
-        for part in self._tape.gradients(image_losses(out, views).sum(), views):
+        for part in self._tape.gradients(self._losses(out, views).sum(), views):
             inputs, gradients = ([processes.gathered(x) for x in xs] for xs in (part.inputs, part.gradients))
             rows = layer_kernel(part.layer, inputs, gradients, memory, processes.share(len(total)))
             kernel = processes.gathered(rows)
@@ -113,8 +119,8 @@ class StoredTracin:
         return torch.stack(kernels).sum(dim=0)
 
 
-def last_layer_kernel(out: Outputs, views: int = 2) -> torch.Tensor:
-    """Return K `[B, B]` over the predictor's last Linear layer (weight and bias), without any backward pass.
+def last_layer_kernel(out: Outputs, views: int = 2, losses: ImageLosses = image_losses) -> torch.Tensor:
+    """Return K `[B, B]` over the Linear layer that makes p (weight and bias), without a backward pass through networks.
 
     The layer stands above the last BatchNorm, so the result is exact in train mode: with inputs a and output
     gradients d, K_ij is the sum over the views u, w of (a_i^u . a_j^w + 1)(d_i^u . d_j^w).
@@ -122,9 +128,11 @@ def last_layer_kernel(out: Outputs, views: int = 2) -> torch.Tensor:
     Args:
         out: the batch's outputs.
         views: 2, or 1 for the loss of the first view's prediction alone.
+        losses: what the gradients are of.
     """
+    d = output_gradients(out) if losses is image_losses else _gradients_at_output(losses, out, views)
     with torch.autocast(out.p.device.type, enabled=False):  # Gram products in float32
-        return gram_products(out.a[:views], output_gradients(out)[:views], bias=True)
+        return gram_products(out.a[:views], d[:views], bias=True)
 
 
 def output_gradients(out: Outputs) -> torch.Tensor:
@@ -133,6 +141,13 @@ def output_gradients(out: Outputs) -> torch.Tensor:
     p = out.p / norm
     t = torch.nn.functional.normalize(out.t.flip(0), dim=-1)
     return -2 / norm * (t - (p * t).sum(dim=-1, keepdim=True) * p)
+
+
+def _gradients_at_output(losses: ImageLosses, out: Outputs, views: int) -> torch.Tensor:
+    """Return dl_i/dp `[2, B, P]`."""
+    p = out.p.detach().requires_grad_()
+    with torch.enable_grad():
+        return torch.autograd.grad(losses(replace(out, p=p), views).sum(), p)[0]
 
 
 def cosine_of(kernel: torch.Tensor) -> torch.Tensor:

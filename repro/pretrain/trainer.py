@@ -15,7 +15,7 @@ from repro.pretrain.augment import TwoViews
 from repro.pretrain.byol import Byol
 from repro.pretrain.diagnostics import COLLAPSED
 from repro.pretrain.encoder import Encoder
-from repro.pretrain.objectives import OBJECTIVES
+from repro.pretrain.objectives import used_objective
 from repro.pretrain.objectives.base import Context
 from repro.pretrain.pixels import Pixels
 from repro.pretrain.precision import autocast
@@ -56,7 +56,7 @@ class Trainer:
             autocast=lambda: autocast(settings["precision"], device),
             stored=[(lr, model.to(device)) for lr, model in stored],
         )
-        self.objective = OBJECTIVES[config["method"]["objective"]](self.encoder, config, context).to(device)
+        self.objective = used_objective(config)(self.encoder, config, context).to(device)
         self.optimizer = optim.build(self.objective.trained_parameters(), settings)
 
     def train_epoch(self, epoch: int, progress: Progress) -> tuple[dict[str, float], dict[str, torch.Tensor]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from repro.configs import METHODS, PRETRAINING
+from repro.configs import METHODS, WITHOUT_PRETRAINING
 from repro.configs.identity import identity
 from repro.configs.plans import PLANS, Images
 from repro.configs.resolve import resolve
@@ -49,7 +49,7 @@ class Cell:
     @property
     def pretrains(self) -> bool:
         """Whether it makes an encoder."""
-        return self.task != "evaluate" and self.config["method"]["objective"] in PRETRAINING
+        return self.task != "evaluate" and self.config["method"]["objective"] not in WITHOUT_PRETRAINING
 
     @property
     def title(self) -> str:

@@ -31,6 +31,23 @@ class OddEncoder(nn.Module):
         return self.layers(x).relu().mean(dim=(2, 3))
 
 
+class PatchNetwork(nn.Module):
+    """A small network with a token for each patch of 4 pixels, as a ViT has."""
+
+    features, patch = 6, 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 6, 4, stride=4)
+        self.mix = nn.TransformerEncoderLayer(6, 2, 12, dropout=0.0, batch_first=True)
+
+    def tokens(self, x: torch.Tensor) -> torch.Tensor:
+        return self.mix(self.embed(x).flatten(2).mT)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.tokens(x).mean(dim=1)
+
+
 def byol_in_float64(encoder: nn.Module, hidden: int = 10, out: int = 5, predictor: bool = True) -> Byol:
     model = Byol(encoder, hidden, out, predictor).double().train()
     for module in model.modules():
@@ -52,7 +69,8 @@ class Constant(nn.Module):
         shape = [1, -1] + [1] * (x.ndim - 2)
         self.mean = x.detach().mean(dim=dims).view(shape)
         self.std = (x.detach().var(dim=dims, unbiased=False) + norm.eps).sqrt().view(shape)
-        self.scale, self.shift = (p.detach().clone().view(shape) for p in (norm.weight, norm.bias))
+        scale, shift = (norm.weight, norm.bias) if norm.affine else (torch.ones(1), torch.zeros(1))
+        self.scale, self.shift = (p.detach().clone().to(x.dtype).expand(x.shape[1]).view(shape) for p in (scale, shift))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return (x - self.mean) / self.std * self.scale + self.shift

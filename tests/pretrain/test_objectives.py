@@ -19,7 +19,7 @@ from repro.pretrain import optimizer as optim
 from repro.pretrain.byol import partner_losses
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.heads import Head
-from repro.pretrain.objectives import OBJECTIVES, Objective
+from repro.pretrain.objectives import Objective, used_objective
 from repro.pretrain.objectives.base import Context
 from repro.pretrain.selectors import Members
 from tests.pretrain.networks import OddEncoder
@@ -32,9 +32,7 @@ def objective_of(method: str, encoder: nn.Module | None = None, steps: int = STE
     config = resolve([method], {**small, **{key.replace("__", "."): value for key, value in changes.items()}})
     context = Context(steps, classes=3, multi_label=False, autocast=contextlib.nullcontext)
     torch.manual_seed(0)
-    return OBJECTIVES[config["method"]["objective"]](
-        encoder or Encoder("resnet18", "small", 4), config, context
-    ).train()
+    return used_objective(config)(encoder or Encoder("resnet18", "small", 4), config, context).train()
 
 
 def members(n: int = BATCH) -> Members:
@@ -122,7 +120,7 @@ def test_contrastive_losses_equal_a_loop_over_pairs(method: str):
     objective = objective_of(method)
     first, second = views_at(0)
     twin = copy.deepcopy(objective)
-    z = torch.cat([twin.model(view)[0] for view in (first, second)]).detach().double()
+    z = torch.cat([twin.model(view) for view in (first, second)]).detach().double()
     e, expected = pairs(z), 0.0
     for i in range(2 * BATCH):
         positive = (i + BATCH) % (2 * BATCH)
@@ -139,8 +137,8 @@ def test_nnclr_contrasts_predictions_with_the_banks_nearest():
     bank.bank = objective.bank.bank.clone()
     for step in range(3):
         first, second = views_at(step)
-        z1, z2 = (twin.model(view)[0] for view in (first, second))
-        p1, p2 = twin.predictor(z1)[0], twin.predictor(z2)[0]
+        z1, z2 = (twin.model(view) for view in (first, second))
+        p1, p2 = twin.predictor(z1), twin.predictor(z2)
         nearest = bank(z1.detach(), update=False), bank(z2.detach(), update=True)
         expected = sum(_info_nce(n, p) for n, p in zip(nearest, (p2, p1), strict=True)) / 2
         loss = objective.losses(first, second, members(), step)["loss"]

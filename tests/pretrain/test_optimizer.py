@@ -7,7 +7,7 @@ import torch
 
 from repro.configs.resolve import resolve
 from repro.pretrain import optimizer as optim
-from repro.pretrain.objectives.byol import partner_weight
+from repro.pretrain.objectives.partnered import partner_weight
 
 
 def test_learning_rate_warms_up_linearly_then_follows_a_cosine_to_zero():

@@ -29,6 +29,13 @@ CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
     "nnclr": ("nnclr", {"contrastive.bank": 40}, True),
     "simclr": ("simclr", {}, True),
     "dcl": ("dcl", {"data.residency": "paged"}, True),
+    "moco": ("moco", {"moco.queue": 40}, True),
+    "simsiam": ("simsiam_tracin", {"tracin.layers": "full"}, True),
+    "simclr with partners": ("simclr_tracin", {"tracin.layers": "heads"}, True),
+    "vicreg": ("vicreg", {}, True),
+    "swav": ("swav", {"swav.prototypes": 10}, True),
+    "dino": ("dino", {"dino.prototypes": 10, "dino.crops": 2}, True),
+    "restore": ("restore", {"restore.channels": 8}, True),
 }
 SHAPES = {"1d": (12, 5), "2d": (12, 5, 4, 3)}
 

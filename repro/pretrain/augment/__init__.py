@@ -32,7 +32,11 @@ class TwoViews(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return (view 1, view 2)."""
-        return normalized(self.first(images)), normalized(self.second(images))
+        return self.one(images, 0), self.one(images, 1)
+
+    def one(self, images: torch.Tensor, view: int) -> torch.Tensor:
+        """Return one view of every image, drawn as view 1 (`view` 0) or view 2 (1)."""
+        return normalized((self.first, self.second)[view](images))
 
 
 class LightViews(nn.Module):

@@ -49,6 +49,15 @@ class Objective(nn.Module):
         super().__init__()
         self.config, self.context, self.autocast = config, context, context.autocast
 
+    @classmethod
+    def with_partners(cls) -> "type[Objective] | None":
+        """Return the class that trains with an additional positive; None if there is none."""
+        return None
+
+    @classmethod
+    def check(cls, config: dict[str, Any]) -> None:
+        """Raise InputError if the objective cannot do what the config asks of it, before anything is recorded."""
+
     def begin_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Prepare for an epoch, counted from 0; `generator` is for what the objective draws itself."""
 

@@ -1,0 +1,116 @@
+"""What base methods with an additional positive share: partners, their measurement and the weight of their loss."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from repro.pretrain import processes
+from repro.pretrain.bank import PartnerBank
+from repro.pretrain.byol import Outputs, Partners
+from repro.pretrain.diagnostics import PartnerStatistics, feature_std
+from repro.pretrain.encoder import Encoder
+from repro.pretrain.objectives.base import Context, Objective
+from repro.pretrain.selectors import Batch, Members, used_selector
+from repro.pretrain.tracin import ImageLosses, OnlineTracin, StoredTracin
+
+
+class Partnered(Objective):
+    """A loss over two views, and one over partners that a selector chooses; measured whether they train or not.
+
+    A base method says what its networks are (`networks`), which loss of each image pairwise TracIn compares
+    (`image_losses`), and what is minimised (`terms`).
+    """
+
+    def __init__(self, encoder: Encoder, config: dict[str, Any], context: Context) -> None:
+        super().__init__(encoder, config, context)
+        self.model = processes.join_norms(self.networks(encoder))
+        if config["pretrain"]["compile"]:
+            self.model.compile()
+        self.selector, settings = used_selector(config), config["selector"]
+        self.bank = None
+        if "queue" in (self.selector, *settings["measured"]):
+            self.bank = PartnerBank(
+                settings["queue"], config["heads"]["out"], context.classes if context.multi_label else 0
+            )
+        self.tracin: OnlineTracin | StoredTracin = OnlineTracin(self.model, config["tracin"], self.image_losses())
+        if context.stored:
+            self.tracin = StoredTracin(context.stored, config["tracin"], context.autocast)
+
+    @classmethod
+    def with_partners(cls) -> "type[Objective] | None":
+        """Return this class."""
+        return cls
+
+    def networks(self, encoder: Encoder) -> nn.Module:
+        """Return the networks around `encoder`: two views in, `Outputs` out."""
+        raise NotImplementedError
+
+    def image_losses(self) -> ImageLosses:
+        """Return the losses whose gradients pairwise TracIn compares."""
+        raise NotImplementedError
+
+    def terms(self, out: Outputs, partners: Partners | None) -> dict[str, torch.Tensor]:
+        """Return what to minimise as "loss", and its parts; `self.weight` is lambda.
+
+        Args:
+            out: the whole batch's outputs.
+            partners: who was chosen; None without a selector.
+        """
+        raise NotImplementedError
+
+    def begin_epoch(self, epoch: int, generator: torch.Generator) -> None:
+        """Set lambda, and start the epoch's partner statistics."""
+        settings = self.config["selector"]
+        self.weight, self.generator = partner_weight(settings, epoch), generator
+        self.partners = PartnerStatistics(
+            self.selector,
+            settings["measured"],
+            self.context.classes,
+            self.config["tracin"]["exclude_group"],
+            settings["partners"],
+        )
+
+    def losses(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
+        """Return loss, the base method's own and, with a selector, loss_partner; see `Objective.losses`."""
+        with self.tracin.watching(), self.autocast():
+            own: Outputs = self.model(first, second)
+        out = own.gathered()
+        batch = self._batch(first, second, out, members, step)
+        terms = self.terms(out, self.partners.add(batch, step))
+        if self.bank is not None:
+            self.bank.add(batch)
+        return {**terms, "feature_std": feature_std(out.z[0].detach())}
+
+    def end_epoch(self) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+        """Return lambda and the partner statistics.
+
+        Raises:
+            InputError: a score was not finite.
+        """
+        self.partners.check()
+        measured = {f"partners/{name}": value for name, value in self.partners.means().items()}
+        return {"pretrain/lambda": self.weight, **measured}, self.partners.by_batch()
+
+    def choices(self) -> dict[str, torch.Tensor]:
+        """Return the partners in the epoch's last batch, of every selector that chooses within it."""
+        return self.partners.latest.read()
+
+    def _batch(self, first: torch.Tensor, second: torch.Tensor, out: Outputs, members: Members, step: int) -> Batch:
+        def see(layer: str, scores: torch.Tensor) -> None:
+            self.partners.see(layer, scores, step)
+
+        kernel = self.tracin.kernel(out, first, second, see)
+        seen = Outputs(out.p.detach(), out.a.detach(), out.z.detach(), out.t)
+        bank = None if self.bank is None else self.bank.candidates(grouped=members.groups is not None)
+        return Batch(seen, members, kernel, self.generator, bank)
+
+
+def partner_weight(settings: dict[str, Any], epoch: int) -> float:
+    """Return lambda in an epoch (from 0): 0 during warm-up, a linear ramp, then `weight`; 0 without partners."""
+    if settings["name"] == "none":
+        return 0.0
+    since = epoch - settings["warmup_epochs"]
+    if since < 0:
+        return 0.0
+    return settings["weight"] * min(1.0, (since + 1) / (settings["ramp_epochs"] + 1))
