@@ -20,7 +20,7 @@ THREADS = 2
 ASKED, CROWDED, BESIDE = 1.5, 0.9, 0.6
 
 
-def measure(repeats: int) -> Iterator[Comparison]:
+def gains(repeats: int) -> Iterator[Comparison]:
     """Yield how many cells a minute a study runs, from its command to its last word, in one way beside another."""
     cores = machine.cores()
     ways = {
@@ -43,22 +43,11 @@ def measure(repeats: int) -> Iterator[Comparison]:
 
 
 def _minutes(jobs: int, threads: int, busy: bool) -> float:
-    words = [
-        sys.executable,
-        "-W",
-        "ignore",
-        "-m",
-        "repro.reproduce",
-        "run",
-        "--scale",
-        "smoke",
-        "--fallback",
-        "phantom",
-    ]
-    words += ["--methods", *METHODS, "--seeds", *map(str, SEEDS), "--jobs", str(jobs), "--set", f"threads={threads}"]
+    words = ["run", "--scale", "smoke", "--fallback", "phantom", "--methods", *METHODS, "--seeds", *map(str, SEEDS)]
+    command = [sys.executable, "-m", "repro.reproduce", *words, "--jobs", str(jobs), "--set", f"threads={threads}"]
     with own_database(), _other_work() if busy else contextlib.nullcontext():
         began = time.perf_counter()
-        subprocess.run(words, env=dict(os.environ), check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, env=dict(os.environ), check=True, stdout=subprocess.DEVNULL)
         return (time.perf_counter() - began) / 60
 
 

@@ -44,7 +44,7 @@ def measure(repeats: int) -> Iterator[Comparison]:
     peer = "its cells"
     yield Comparison("run --scale smoke, beside its cells", beside, peer, inside, "s", MOST, 0.02)
     yield Comparison("run --scale smoke again, all is there", again, peer, inside, "s", MOST, 0.02)
-    yield from side_by_side.measure(repeats)
+    yield from side_by_side.gains(repeats)
     yield from _status(real)
 
 

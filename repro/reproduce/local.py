@@ -15,6 +15,7 @@ from repro.errors import BusyError, InputError, StorageError, UndeliveredError, 
 from repro.reproduce import patience
 from repro.reproduce.board import Board
 from repro.reproduce.done import done_by
+from repro.reproduce.jobs import Jobs
 from repro.reproduce.patience import is_running, patiently, pause, wait_for
 from repro.reproduce.plan import Cell
 from repro.reproduce.pool import Here, Pool, Workers
@@ -36,7 +37,7 @@ class Failure:
     reason: str
 
 
-def run_missing(database: Database, cells: Sequence[Cell], jobs: int = 1) -> list[Failure]:
+def run_missing(database: Database, cells: Sequence[Cell], jobs: Jobs = 1) -> list[Failure]:
     """Run every cell that has no whole run yet; return those that failed, the others notwithstanding.
 
     Cells that another process runs are left to it, and taken over if it dies. A cell whose own process dies is begun
@@ -45,11 +46,11 @@ def run_missing(database: Database, cells: Sequence[Cell], jobs: int = 1) -> lis
     Args:
         database: the run database.
         cells: a cell's origin comes before it.
-        jobs: how many at once, each in a process of its own; 1: one after the other in this process.
+        jobs: how many at once, each in a process of its own, or what tells it; 1: one after the other in this process.
     """
-    board = Board("cells", len(cells), shown=jobs > 1)
+    board = Board("cells", len(cells), shown=jobs != 1)
     with Here() if jobs == 1 else Pool(jobs, board) as workers:
-        work = _attempt_apart if jobs > 1 else functools.partial(_attempted, database)
+        work = _attempt_apart if jobs != 1 else functools.partial(_attempted, database)
         study = _Study(database, cells, workers, board, work)
         while study.left:
             study.begin()

@@ -107,15 +107,16 @@ class _Piece:
 
 
 class Pool:
-    """Processes, as many at once as `jobs` says and as free memory allows.
+    """Processes, as many at once as the limit says and as free memory allows.
 
     Args:
-        jobs: how many at most.
+        limit: how many at most: a number, or what tells it, asked again and again.
         board: shows how they get on.
     """
 
-    def __init__(self, jobs: int, board: Board) -> None:
-        self._jobs, self._board = jobs, board
+    def __init__(self, limit: int | Callable[[], int], board: Board) -> None:
+        self._limit = limit if callable(limit) else lambda: limit
+        self._board = board
         self._pieces: dict[Connection, _Piece] = {}
         self._keys: dict[Connection, str] = {}
         self._need = MEMORY
@@ -132,7 +133,7 @@ class Pool:
         """As `Workers`."""
         if not self._pieces:
             return True
-        if len(self._pieces) >= self._jobs:
+        if len(self._pieces) >= self._limit():
             return False
         for piece in self._pieces.values():
             piece.memory = max(piece.memory, machine.private(piece.process.pid))

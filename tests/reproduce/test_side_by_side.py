@@ -161,11 +161,10 @@ def test_runs_are_verified_side_by_side(database: Database, study: list[Cell]):
         (1, False, {}, 1),
         (8, False, {"threads": 4}, 2),
         (2, False, {"threads": 4}, 1),
-        (8, True, {}, 1),
         (8, True, {"device": "cpu"}, 3),
     ],
 )
-def test_as_many_cells_run_as_cores_are_free_and_one_on_a_gpu(
+def test_as_many_cells_run_as_cores_are_free(
     monkeypatch: pytest.MonkeyPatch, study: list[Cell], cores: int, gpu: bool, settings: dict, expected: int
 ):
     monkeypatch.setattr(jobs.machine, "cores", lambda: cores)
