@@ -37,7 +37,7 @@ class Board:
         self._notes: dict[str, HowFar | None] = {}
         self._since: dict[str, float] = {}
         self._took: list[float] = []
-        self._bars: dict[str, tuple[int, Any]] = {}
+        self._bars: dict[str, tuple[int, str, Any]] = {}
         self._whole: Any = None
         self._open = contextlib.ExitStack()
         if shown and self._stream is not None and self._stream.isatty():
@@ -49,10 +49,10 @@ class Board:
         self._since[key] = time.monotonic()
         self._notes[key] = None
         if self._whole is not None:
-            taken = {place for place, _ in self._bars.values()}
+            taken = {place for place, _, _ in self._bars.values()}
             place = next(n for n in itertools.count(1) if n not in taken)
             if place < shutil.get_terminal_size().lines - 1:  # one beyond would push the others off
-                self._bars[key] = place, self._bar(title, place, 1, "")
+                self._bars[key] = place, title, self._bar(title, place, 1, "")
         self.show()
 
     def note(self, key: str, how_far: HowFar | None) -> None:
@@ -64,7 +64,7 @@ class Board:
         self._took.append(time.monotonic() - self._since.pop(key))
         self._notes.pop(key, None)
         if key in self._bars:
-            self._bars.pop(key)[1].close()
+            self._bars.pop(key)[2].close()
 
     def settle(self, worked: bool) -> None:
         """One needs nothing more; `worked`: it took time."""
@@ -115,7 +115,7 @@ class Board:
     def close(self) -> None:
         """Take the bars off the terminal."""
         self._open.close()
-        for _, bar in self._bars.values():
+        for _, _, bar in self._bars.values():
             bar.close()
         if self._whole is not None:
             self._whole.close()
@@ -124,14 +124,15 @@ class Board:
         self._whole.n = self._done
         self._whole.set_description_str(f"{self._title}: {self.words()}", refresh=False)
         self._whole.refresh()
-        for key, (_, bar) in self._bars.items():
+        for key, (_, name, bar) in self._bars.items():
             if (far := self._notes[key]) is not None:
-                bar.n, bar.total, bar.unit = far.done, far.total, far.unit
-                bar.set_postfix_str(f"{far.title} {far.note}".rstrip(), refresh=False)
+                bar.n, bar.total = far.done, far.total
+                bar.set_description_str(f"{name}: {far.title}", refresh=False)
+                bar.set_postfix_str(far.note, refresh=False)
             bar.refresh()
 
     def _bar(self, title: str, place: int, total: int, unit: str) -> Any:
-        layout = "{desc} |{bar}|" if place == 0 else "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {postfix}"
+        layout = "{desc} |{bar}|" if place == 0 else "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}"
         return tqdm(
             desc=title, total=total, unit=unit, position=place, file=self._stream, leave=False, bar_format=layout
         )

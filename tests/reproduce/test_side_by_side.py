@@ -19,6 +19,7 @@ from repro.reproduce.standing import standings
 from repro.reproduce.verify import differences_between, verify
 from repro.store import find_runs, problems_of
 from tests.conftest import ROOT
+from tests.reproduce.forked import forked_by
 from tests.test_front_doors import QUICK
 
 STUDY = ["run", "--scale", "smoke", "--fallback", "phantom", "--methods", "random_init", "byol", "--seeds", "0", "1"]
@@ -33,22 +34,6 @@ def of_cell(database: Database, cell: Cell) -> dict:
 
 def longer(cell: Cell, epochs: int, **more: object) -> Cell:
     return Cell(cell.named, {**cell.updates, "pretrain.epochs": epochs, **more}, cell.task)
-
-
-def children() -> list[int]:
-    """Processes forked for cells: those whose parent is a fork server of ours."""
-    of = {}
-    for place in Path("/proc").glob("[0-9]*"):
-        try:
-            words = (place / "stat").read_text().rpartition(")")[2].split()
-            of[int(place.name)] = int(words[1]), b"forkserver" in (place / "cmdline").read_bytes()
-        except OSError:
-            continue
-    return [
-        process
-        for process, (parent, forked) in of.items()
-        if forked and parent in of and of[parent][1] and of[parent][0] == os.getpid()
-    ]
 
 
 def test_cells_side_by_side_are_bit_for_bit_those_one_after_the_other_and_come_after_what_they_need(
@@ -86,7 +71,7 @@ def test_a_cell_whose_process_is_killed_is_begun_again_and_no_other_is(database:
     while database.metrics.count_documents({"name": "pretrain/loss"}) < 2:
         assert working.is_alive()
         time.sleep(0.05)
-    os.kill(children()[0], signal.SIGKILL)
+    os.kill(forked_by(os.getpid())[0], signal.SIGKILL)
     working.join(600)
     assert failures == [[]]
     assert sorted(run["status"] for run in find_runs(database)) == ["COMPLETED", "COMPLETED", "INTERRUPTED"]
