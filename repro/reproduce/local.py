@@ -52,9 +52,14 @@ def run_missing(database: Database, cells: Sequence[Cell], jobs: Jobs = 1) -> li
     with Here() if jobs == 1 else Pool(jobs, board) as workers:
         work = _attempt_apart if jobs != 1 else functools.partial(_attempted, database)
         study = _Study(database, cells, workers, board, work)
-        while study.left:
-            study.begin()
-            study.hear()
+        try:
+            while study.left:
+                study.begin()
+                study.hear()
+        except KeyboardInterrupt:
+            if jobs != 1:  # else the cell itself has said so
+                log.warning("stopped; the same command goes on from the last checkpoints")
+            raise
     return list(study.failures.values())
 
 
