@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -49,8 +50,8 @@ def run_missing(database: Database, cells: Sequence[Cell], jobs: Jobs = 1) -> li
         jobs: how many at once, each in a process of its own, or what tells it; 1: one after the other in this process.
     """
     board = Board("cells", len(cells), shown=jobs != 1)
+    work = functools.partial(_attempted, database) if jobs == 1 else _attempt_apart
     with Here() if jobs == 1 else Pool(jobs, board) as workers:
-        work = _attempt_apart if jobs != 1 else functools.partial(_attempted, database)
         study = _Study(database, cells, workers, board, work)
         try:
             while study.left:
@@ -78,6 +79,7 @@ class _Study:
         self.failures: dict[str, Failure] = {}
         self._database, self._workers, self._board, self._work = database, workers, board, work
         self._deaths: Counter[str] = Counter()
+        self._elsewhere: dict[str, float] = {}
         self._told = False
 
     def begin(self) -> None:
@@ -87,7 +89,10 @@ class _Study:
                 return
             if key in self._workers.running or (cell.origin is not None and cell.origin.key in self.left):
                 continue
+            if time.monotonic() < self._elsewhere.get(key, 0.0) + patience.SECONDS_BETWEEN_LOOKS:
+                continue
             if is_running(self._database, cell):
+                self._elsewhere[key] = time.monotonic()
                 continue
             if self._is_there(cell):
                 log.info("%s: %s: is there already", number, cell.title)
@@ -112,8 +117,9 @@ class _Study:
                     log.warning("%s: its process ended (%s); the cell is begun again", number, end.death)
                     continue
                 reason = f"its process ended {DEATHS} times, at last with {end.death}"
-            if reason is None:
-                continue  # another process was quicker
+            if reason is None:  # another process was quicker
+                self._elsewhere[end.key] = time.monotonic()
+                continue
             if reason:
                 self.failures[end.key] = Failure(cell, reason)
             self._settle(end.key, worked=True)
