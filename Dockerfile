@@ -54,6 +54,7 @@ COPY --from=environment /opt/venv /opt/venv
 ENV PATH=/opt/venv/bin:$PATH \
     HOME=/tmp \
     USER=kit \
+    OMP_WAIT_POLICY=PASSIVE \
     PYTHONUNBUFFERED=1 \
     TORCH_HOME=/kit/runs/torch
 WORKDIR /kit

@@ -1,4 +1,4 @@
-"""How much does a study take beside its cells, and how soon does it say where five thousand runs stand?"""
+"""What does a study take beside its cells, what do all cores gain, and how soon is it said where 5,000 runs stand?"""
 
 import os
 import subprocess
@@ -11,6 +11,8 @@ from unittest import mock
 
 from pymongo.database import Database
 
+from repro import experiment
+from repro.bench import side_by_side
 from repro.bench.apart import own_database
 from repro.bench.comparison import MOST, Comparison
 from repro.errors import InputError
@@ -28,7 +30,9 @@ STATUS_S = 2.0
 
 
 def measure(repeats: int) -> Iterator[Comparison]:
-    """Yield what planning, looking up, reading back and skipping take beside the cells; then the time of `status`."""
+    """Yield what planning, looking up, reading back and skipping take beside the cells; what cells side by side gain;
+    then the time of `status`.
+    """
     beside, again, inside = [], [], []
     for _ in range(repeats):
         with own_database() as database:
@@ -40,13 +44,14 @@ def measure(repeats: int) -> Iterator[Comparison]:
     peer = "its cells"
     yield Comparison("run --scale smoke, beside its cells", beside, peer, inside, "s", MOST, 0.02)
     yield Comparison("run --scale smoke again, all is there", again, peer, inside, "s", MOST, 0.02)
+    yield from side_by_side.gains(repeats)
     yield from _status(real)
 
 
 def _run_smoke(database: Database) -> tuple[float, float]:
     """Run what is missing of the smoke matrix; return the seconds inside its cells, and all in all."""
     within = 0.0
-    execute = local.execute
+    execute = experiment.execute
 
     def timed(*arguments: Any) -> int:
         nonlocal within
@@ -61,7 +66,7 @@ def _run_smoke(database: Database) -> tuple[float, float]:
         images_of(study[0].config)
     except InputError:
         study = cells("smoke", stand_ins={"dermamnist": "phantom"})
-    with mock.patch.object(local, "execute", timed):
+    with mock.patch.object(experiment, "execute", timed):
         failures = local.run_missing(database, study)
     assert not failures, failures
     assert {standing.state for standing in standings(database, study)} == {"done"}

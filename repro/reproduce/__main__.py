@@ -65,8 +65,10 @@ def _plan(study: Sequence[Cell], options: argparse.Namespace) -> None:
             print(f"  {cell.key}  {cell.command}")
     else:
         from repro.reproduce.cost import costs  # torch takes seconds to import
+        from repro.reproduce.jobs import jobs_for
 
-        print(table(study, costs(study)))
+        jobs = jobs_for(study)  # on a GPU that shows while they run
+        print(table(study, costs(study), jobs if isinstance(jobs, int) else 1))
 
 
 def _status(database: Database, study: Sequence[Cell], check: bool) -> None:

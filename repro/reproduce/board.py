@@ -1,15 +1,21 @@
 """How a study gets on, cell by cell and as a whole: bars on a terminal, plain lines elsewhere."""
 
+import contextlib
 import itertools
+import shutil
 import sys
 import time
 from typing import Any
 
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from repro.progress import SECONDS_BETWEEN_LINES, HowFar
 
 SECONDS_BETWEEN_LOOKS = 0.5
+
+NEARLY = 0.9
+"""What part of a cell is done at most while it runs, as far as can be told from the time that others took [us]."""
 
 
 class Board:
@@ -29,18 +35,24 @@ class Board:
         self._shown, self._stream = shown, sys.__stderr__
         self._began = self._last = time.monotonic()
         self._notes: dict[str, HowFar | None] = {}
-        self._bars: dict[str, tuple[int, Any]] = {}
+        self._since: dict[str, float] = {}
+        self._took: list[float] = []
+        self._bars: dict[str, tuple[int, str, Any]] = {}
         self._whole: Any = None
+        self._open = contextlib.ExitStack()
         if shown and self._stream is not None and self._stream.isatty():
             self._whole = self._bar(title, 0, total, unit)
+            self._open.enter_context(logging_redirect_tqdm())
 
     def begin(self, key: str, title: str) -> None:
         """One more runs."""
+        self._since[key] = time.monotonic()
         self._notes[key] = None
         if self._whole is not None:
-            taken = {place for place, _ in self._bars.values()}
+            taken = {place for place, _, _ in self._bars.values()}
             place = next(n for n in itertools.count(1) if n not in taken)
-            self._bars[key] = place, self._bar(title, place, 1, "")
+            if place < shutil.get_terminal_size().lines - 1:  # one beyond would push the others off
+                self._bars[key] = place, title, self._bar(title, place, 1, "")
         self.show()
 
     def note(self, key: str, how_far: HowFar | None) -> None:
@@ -49,9 +61,10 @@ class Board:
 
     def end(self, key: str) -> None:
         """One has ended."""
+        self._took.append(time.monotonic() - self._since.pop(key))
         self._notes.pop(key, None)
         if key in self._bars:
-            self._bars.pop(key)[1].close()
+            self._bars.pop(key)[2].close()
 
     def settle(self, worked: bool) -> None:
         """One needs nothing more; `worked`: it took time."""
@@ -90,13 +103,19 @@ class Board:
         return "; ".join(parts)
 
     def seconds_left(self) -> float | None:
-        """Return how long the rest takes if it goes on like this; None while nothing has been done."""
-        worked = self._done - self._idle
-        return (time.monotonic() - self._began) / worked * (self._total - self._done) if worked else None
+        """Return how long the rest takes if it goes on like this; None while nothing has ended."""
+        if not self._took:
+            return None
+        now, mean = time.monotonic(), sum(self._took) / len(self._took)
+        # Of what runs, as much is done as its time tells; never quite all.
+        begun = sum(min(NEARLY, (now - since) / mean) for since in self._since.values())
+        worked = len(self._took) + begun
+        return (now - self._began) / worked * max(0.0, self._total - self._idle - worked)
 
     def close(self) -> None:
         """Take the bars off the terminal."""
-        for _, bar in self._bars.values():
+        self._open.close()
+        for _, _, bar in self._bars.values():
             bar.close()
         if self._whole is not None:
             self._whole.close()
@@ -105,14 +124,15 @@ class Board:
         self._whole.n = self._done
         self._whole.set_description_str(f"{self._title}: {self.words()}", refresh=False)
         self._whole.refresh()
-        for key, (_, bar) in self._bars.items():
+        for key, (_, name, bar) in self._bars.items():
             if (far := self._notes[key]) is not None:
-                bar.n, bar.total, bar.unit = far.done, far.total, far.unit
-                bar.set_postfix_str(f"{far.title} {far.note}".rstrip(), refresh=False)
+                bar.n, bar.total = far.done, far.total
+                bar.set_description_str(f"{name}: {far.title}", refresh=False)
+                bar.set_postfix_str(far.note, refresh=False)
             bar.refresh()
 
     def _bar(self, title: str, place: int, total: int, unit: str) -> Any:
-        layout = "{desc} |{bar}|" if place == 0 else "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} {postfix}"
+        layout = "{desc} |{bar}|" if place == 0 else "{desc} {percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt}{postfix}"
         return tqdm(
             desc=title, total=total, unit=unit, position=place, file=self._stream, leave=False, bar_format=layout
         )

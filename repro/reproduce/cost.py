@@ -24,6 +24,7 @@ from repro.pretrain.trainer import new_encoder
 from repro.procedure import device_of
 from repro.progress import Progress
 from repro.reproduce.plan import Cell
+from repro.threads import use_threads
 
 BATCHES, FEW, MORE = 3, 2, 8
 """Batches of pretraining that a probe times; steps of two fine-tunings whose difference it takes [us]."""
@@ -94,6 +95,7 @@ def _probe(cell: Cell) -> tuple[float, float]:
         "tracin.source": "online",
     }
     config = resolve(cell.named, {**cell.updates, **small})
+    use_threads(config["threads"])
     device, images = device_of(config), _noise(size, batch)
     encoder, seconds = new_encoder(config), 0.0
     if cell.pretrains:

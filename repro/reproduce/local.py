@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import logging
+import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from repro.errors import BusyError, InputError, StorageError, UndeliveredError, 
 from repro.reproduce import patience
 from repro.reproduce.board import Board
 from repro.reproduce.done import done_by
+from repro.reproduce.jobs import Jobs
 from repro.reproduce.patience import is_running, patiently, pause, wait_for
 from repro.reproduce.plan import Cell
 from repro.reproduce.pool import Here, Pool, Workers
@@ -36,7 +38,7 @@ class Failure:
     reason: str
 
 
-def run_missing(database: Database, cells: Sequence[Cell], jobs: int = 1) -> list[Failure]:
+def run_missing(database: Database, cells: Sequence[Cell], jobs: Jobs = 1) -> list[Failure]:
     """Run every cell that has no whole run yet; return those that failed, the others notwithstanding.
 
     Cells that another process runs are left to it, and taken over if it dies. A cell whose own process dies is begun
@@ -45,15 +47,20 @@ def run_missing(database: Database, cells: Sequence[Cell], jobs: int = 1) -> lis
     Args:
         database: the run database.
         cells: a cell's origin comes before it.
-        jobs: how many at once, each in a process of its own; 1: one after the other in this process.
+        jobs: how many at once, each in a process of its own, or what tells it; 1: one after the other in this process.
     """
-    board = Board("cells", len(cells), shown=jobs > 1)
+    board = Board("cells", len(cells), shown=jobs != 1)
+    work = functools.partial(_attempted, database) if jobs == 1 else _attempt_apart
     with Here() if jobs == 1 else Pool(jobs, board) as workers:
-        work = _attempt_apart if jobs > 1 else functools.partial(_attempted, database)
         study = _Study(database, cells, workers, board, work)
-        while study.left:
-            study.begin()
-            study.hear()
+        try:
+            while study.left:
+                study.begin()
+                study.hear()
+        except KeyboardInterrupt:
+            if jobs != 1:  # else the cell itself has said so
+                log.warning("stopped; the same command goes on from the last checkpoints")
+            raise
     return list(study.failures.values())
 
 
@@ -72,6 +79,7 @@ class _Study:
         self.failures: dict[str, Failure] = {}
         self._database, self._workers, self._board, self._work = database, workers, board, work
         self._deaths: Counter[str] = Counter()
+        self._elsewhere: dict[str, float] = {}
         self._told = False
 
     def begin(self) -> None:
@@ -81,7 +89,10 @@ class _Study:
                 return
             if key in self._workers.running or (cell.origin is not None and cell.origin.key in self.left):
                 continue
+            if time.monotonic() < self._elsewhere.get(key, 0.0) + patience.SECONDS_BETWEEN_LOOKS:
+                continue
             if is_running(self._database, cell):
+                self._elsewhere[key] = time.monotonic()
                 continue
             if self._is_there(cell):
                 log.info("%s: %s: is there already", number, cell.title)
@@ -106,8 +117,9 @@ class _Study:
                     log.warning("%s: its process ended (%s); the cell is begun again", number, end.death)
                     continue
                 reason = f"its process ended {DEATHS} times, at last with {end.death}"
-            if reason is None:
-                continue  # another process was quicker
+            if reason is None:  # another process was quicker
+                self._elsewhere[end.key] = time.monotonic()
+                continue
             if reason:
                 self.failures[end.key] = Failure(cell, reason)
             self._settle(end.key, worked=True)

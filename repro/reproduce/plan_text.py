@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 COLUMNS = "{:<9} {:<38} {:<36} {:>4} {:>9} {:>9}"
 
 
-def table(cells: Sequence[Cell], costs: Sequence["Cost"]) -> str:
+def table(cells: Sequence[Cell], costs: Sequence["Cost"], jobs: int = 1) -> str:
     """Return a line for all cells that differ in nothing but the seed, and the sums.
 
     Args:
         cells: a study's.
         costs: of each.
+        jobs: how many run at once.
     """
     groups: dict[tuple[str, str, str], list[Cost]] = {}
     for cell, cost in zip(cells, costs, strict=True):
@@ -31,7 +32,7 @@ def table(cells: Sequence[Cell], costs: Sequence["Cost"]) -> str:
     known = f", {unknown} cells without their images not counted" if unknown else ""
     lines += [
         f"{len(cells)} cells: {pretrainings} pretrainings, each made once; {carried} cells judge one elsewhere.",
-        f"Time on this machine, one after the other: {_together(costs)}{known}. So says a probe of a few batches; "
+        f"Time on this machine, {_at_once(jobs)}: {_together(costs, jobs)}{known}. So says a probe of a few batches; "
         f"it can be half or double. In the run database: {sum(cost.megabytes for cost in costs) / 1000:.2g} GB.",
     ]
     return "\n".join(lines)
@@ -48,9 +49,13 @@ def _what(cell: Cell) -> str:
     return " ".join([cell.named[0], *told])
 
 
-def _together(costs: Sequence["Cost"]) -> str:
+def _at_once(jobs: int) -> str:
+    return "one after the other" if jobs == 1 else f"{jobs} at once"
+
+
+def _together(costs: Sequence["Cost"], jobs: int = 1) -> str:
     known = [cost.seconds for cost in costs if cost.seconds is not None]
-    return _spoken(sum(known)) if known else "unknown"
+    return _spoken(sum(known) / jobs) if known else "unknown"
 
 
 def _spoken(seconds: float) -> str:

@@ -24,8 +24,8 @@ from repro.reproduce.board import Board
 STOP_SECONDS = 110.0
 """How long a piece that is stopped may take to save its work [us]: a container is given two minutes."""
 
-MEMORY = 500_000_000
-"""Bytes that a process needs for itself before any has shown what it really needs: smoke's cells take 300 MB [us]."""
+MEMORY = 400_000_000
+"""Bytes that a process needs for itself before any has shown more: cells of smoke and medmnist take 250 MB [us]."""
 
 PRELOADED = "repro.experiment"
 """What the processes share, having been forked after it was imported."""
@@ -107,18 +107,19 @@ class _Piece:
 
 
 class Pool:
-    """Processes, as many at once as `jobs` says and as free memory allows.
+    """Processes, as many at once as the limit says and as free memory allows.
 
     Args:
-        jobs: how many at most.
+        limit: how many at most: a number, or what tells it, asked again and again.
         board: shows how they get on.
     """
 
-    def __init__(self, jobs: int, board: Board) -> None:
-        self._jobs, self._board = jobs, board
+    def __init__(self, limit: int | Callable[[], int], board: Board) -> None:
+        self._limit = limit if callable(limit) else lambda: limit
+        self._board = board
         self._pieces: dict[Connection, _Piece] = {}
         self._keys: dict[Connection, str] = {}
-        self._need = MEMORY
+        self._need, self._stopping = MEMORY, False
         # Not forked from this process, which has threads of the database driver.
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload([PRELOADED])
@@ -132,7 +133,7 @@ class Pool:
         """As `Workers`."""
         if not self._pieces:
             return True
-        if len(self._pieces) >= self._jobs:
+        if len(self._pieces) >= self._limit():
             return False
         for piece in self._pieces.values():
             piece.memory = max(piece.memory, machine.private(piece.process.pid))
@@ -163,6 +164,7 @@ class Pool:
 
     def stop(self) -> None:
         """Ask all to save their work and end; end those that do not in time, or all of them if we are interrupted."""
+        self._stopping = True
         try:
             for piece in self._pieces.values():
                 piece.process.terminate()
@@ -198,7 +200,9 @@ class Pool:
         if kind == "outcome":
             piece.outcome, piece.has_outcome = content, True
         elif kind == "log":
-            self._board.say(content)
+            level, line = content
+            if not self._stopping or level >= logging.ERROR:  # that they are stopped, whoever stops them says once
+                self._board.say(line)
         else:
             self._board.note(key, content)
         return []
@@ -233,7 +237,7 @@ class _Teller(logging.Handler):
         self.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.tell("log", f"{self.format(record)}  [{self._title}]")
+        self.tell("log", (record.levelno, f"{self.format(record)}  [{self._title}]"))
 
     def tell(self, kind: str, content: Any) -> None:
         with self._turn:
@@ -252,8 +256,6 @@ def _work(
 ) -> None:
     """Do a piece of work, as a process of its own."""
     gc.freeze()  # what we share with others is not looked through, and so stays shared
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us was interrupted too, and tells us
-    signal.signal(signal.SIGTERM, _stop)
     parent = multiprocessing.parent_process()
     assert parent is not None
     end_with(parent.join)
@@ -263,6 +265,8 @@ def _work(
     logging.basicConfig(handlers=[teller], level=logging.INFO, force=True)
     progress.tell(teller.note)
     try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started us was interrupted too, and tells us
+        signal.signal(signal.SIGTERM, _stop)
         teller.tell("outcome", function(*arguments))
     except KeyboardInterrupt:
         sys.exit(130)

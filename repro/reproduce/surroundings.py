@@ -69,7 +69,7 @@ def surroundings(
     added = added_settings(config)
     if added:
         code.append("settings that did not exist then, now at: " + ", ".join(f"{k}={v}" for k, v in added.items()))
-    changed, once = changes(then, now), recorded_once(then, now)
+    changed, once = changes(then, now, "threads" in config), recorded_once(then, now)
     environment = [str(change) for change in changed]
     if once:
         environment.append(f"not recorded both then and now: {', '.join(once)}")
@@ -100,10 +100,14 @@ def _code(
     return lines, bool(other)
 
 
-def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
+def changes(then: Mapping[str, Any], now: Mapping[str, Any], fixed: bool = False) -> list[Change]:
     """Return what differs between two provenances, commit and sources aside: first that on which bits depend.
 
     What only one of them recorded is no change: see `recorded_once`.
+
+    Args:
+        then, now: the provenances.
+        fixed: whether the run's own config says how many threads it takes.
     """
     before, after = _flat(then), _flat(now)
     if (
@@ -112,7 +116,7 @@ def changes(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[Change]:
         and "processor" in after
     ):
         before.pop("device", None)  # the processor says it better
-    told = before.get("OMP_NUM_THREADS") and after.get("OMP_NUM_THREADS")
+    told = fixed or (before.get("OMP_NUM_THREADS") and after.get("OMP_NUM_THREADS"))
     found = []
     for key in (key for key in before if key in after and before[key] != after[key]):
         # Libraries that are not told how many threads to take go by the cores.

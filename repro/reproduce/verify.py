@@ -19,6 +19,7 @@ from repro.reproduce.compare import (
     compare_fact,
     compare_series,
 )
+from repro.reproduce.jobs import Jobs
 from repro.reproduce.patience import SECONDS_BETWEEN_LOOKS
 from repro.reproduce.pool import Here, Pool
 from repro.reproduce.surroundings import surroundings
@@ -62,7 +63,7 @@ class Verdict:
     seconds: float = 0.0
 
 
-def verify(database: Database, run_ids: Sequence[int], jobs: int = 1) -> list[Verdict]:
+def verify(database: Database, run_ids: Sequence[int], jobs: Jobs = 1) -> list[Verdict]:
     """Execute stored runs again, and compare every number with the stored one.
 
     Only what a clock or the machine's memory says (`info.timings`) is left out.
@@ -70,14 +71,14 @@ def verify(database: Database, run_ids: Sequence[int], jobs: int = 1) -> list[Ve
     Args:
         database: the run database; nothing is written to it.
         run_ids: finished and whole runs.
-        jobs: how many at once; 1: one after the other.
+        jobs: how many at once, or what tells it; 1: one after the other.
 
     Raises:
         InputError: one of them is not there, not finished or not whole. Nothing is executed then.
     """
     runs = {str(run_id): _whole_run(database, run_id) for run_id in dict.fromkeys(run_ids)}
     left, found = list(runs), {}
-    board = Board("verified", len(runs), "run", shown=jobs > 1)
+    board = Board("verified", len(runs), "run", shown=jobs != 1)
     with Here() if jobs == 1 else Pool(jobs, board) as workers:
         while left or workers.running:
             while left and workers.room():

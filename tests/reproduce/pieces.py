@@ -1,8 +1,11 @@
 """Pieces of work for processes of their own. What they import is light, and so soon there."""
 
+import logging
 import os
 import time
 from pathlib import Path
+
+from repro.progress import Progress
 
 
 def answer(number: int) -> int:
@@ -33,3 +36,13 @@ def meet(folder: str, name: str, other: str) -> str:
             return "met"
         time.sleep(0.1)
     return "alone"
+
+
+def train(steps: int) -> str:
+    """Do something that takes two seconds, and tell how far it is."""
+    logging.getLogger("pieces").info("begun")
+    with Progress("work", steps, images=10) as progress:
+        for _ in range(steps):
+            time.sleep(0.1)
+            progress.advance()
+    return ""

@@ -235,6 +235,8 @@ def test_the_number_of_cores_counts_only_where_libraries_go_by_it():
     told = {"thread_settings": {"OMP_NUM_THREADS": "1"}}
     (change,) = changes({**THEN, **told}, {**THEN, **told, "cores": 4})
     assert not change.computes
+    (change,) = changes(THEN, {**THEN, "cores": 4}, fixed=True)
+    assert not change.computes
 
 
 def test_what_was_not_recorded_then_excuses_nothing():

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from repro.reproduce.local import DEATHS
 from repro.store import find_runs, metric_points, open_database, problems_of
 from tests.conftest import REAL_DATA, ROOT
+from tests.reproduce.forked import forked_by
 from tests.test_front_doors import QUICK
 
 SMOKE = ["--scale", "smoke", "--fallback", "phantom"]
@@ -19,7 +21,7 @@ SMALL = ["--methods", "random_init", "byol_tracin", "--seeds", "0", "1", "--set"
 
 
 def started(folder: Path, study: list[str]) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-m", "repro.reproduce", "run", *SMOKE, *study]
+    words = [sys.executable, "-m", "repro.reproduce", "run", *SMOKE, "--jobs", "2", *study]
     return subprocess.Popen(words, cwd=ROOT, env=environment(folder), stderr=(folder / "log").open("ab"))
 
 
@@ -55,7 +57,10 @@ def until_at_work(folder: Path, seen: int, process: "subprocess.Popen[bytes]") -
 def test_a_study_killed_again_and_again_gives_the_same_tables(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, study: list[str], cells: int, kills: int, hit: int
 ):
-    """`hit` runs at least are to have been killed in their middle, or the kills missed the work."""
+    """Two cells at once; killed are the study, with or without its database, or one of its processes.
+
+    `hit` runs at least are to have been killed in their middle, or the kills missed the work.
+    """
     (calm := tmp_path / "calm").mkdir()
     (killed := tmp_path / "killed").mkdir()
     process = started(calm, study)
@@ -63,23 +68,29 @@ def test_a_study_killed_again_and_again_gives_the_same_tables(
     began = time.monotonic()
     assert process.wait(1800) == 0
     one_cell = (time.monotonic() - began) / cells
-    dice, done = random.Random(0), 0
+    dice, done, seen = random.Random(0), 0, 0
+    process = started(killed, study)
     while True:
-        seen = len((killed / "log").read_text()) if done else 0
-        process = started(killed, study)
         try:
             until_at_work(killed, seen, process)
             code = process.wait(dice.random() * one_cell if done < kills else 1800)
         except subprocess.TimeoutExpired:
+            done, seen = done + 1, len((killed / "log").read_text())
+            if dice.random() < 0.4 and (workers := forked_by(process.pid)):
+                os.kill(dice.choice(workers), signal.SIGKILL)
+                continue  # the study goes on
             process.kill()
             process.wait()
             if dice.random() < 0.3 and (note := killed / "runs" / "db" / "server.pid").exists():
                 os.kill(int(note.read_text()), signal.SIGKILL)  # the database's machine, too
                 time.sleep(0.2)
-            done += 1
-            continue
-        assert code == 0, (killed / "log").read_text()[-2000:]
-        break
+        else:
+            said = (killed / "log").read_text()[seen:]
+            if code == 0:
+                break
+            assert f"its process ended {DEATHS} times" in said, said[-2000:]  # the dice hit one cell too often
+            seen = len((killed / "log").read_text())
+        process = started(killed, study)
     assert done == kills
     assert (tables := drawn(calm))
     assert drawn(killed) == tables
