@@ -1,4 +1,4 @@
-from tests.figures.synthetic import add, add_study, captions_of, config, metrics
+from tests.figures.synthetic import add, add_study, captions_of, config, metrics, retell
 
 
 def collapsed(method: str, seed: int, epoch: int) -> dict[str, list]:
@@ -33,3 +33,20 @@ def test_the_main_table_says_what_brackets_behind_a_name_are_where_there_are_som
     assert sentence not in captions_of(draw("semi_supervised"))["semi_supervised"]
     add(database, config("byol_tracin", 0, selector__weight=0.5, **settings))
     assert sentence in captions_of(draw("semi_supervised"))["semi_supervised"]
+
+
+def test_every_caption_names_the_labels_that_the_test_split_cannot_score(database, draw) -> None:
+    add_study(database, ("random_init", "byol"), seeds=1, pretrain__epochs=3, evaluate__fractions=[1.0])
+    counts = [0 if name == "df" else 50 for name in ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")]
+    retell(database, {"info.data.per_class.test": counts})
+    told = captions_of(draw("semi_supervised"))["semi_supervised"]
+    assert "All or none of the test images have label df, so means over labels leave it out." in told
+
+
+def test_a_caption_tells_the_grey_range_and_images_without_a_known_label(database, draw) -> None:
+    add_study(database, ("random_init", "byol"), seeds=1, pretrain__epochs=3, evaluate__fractions=[1.0])
+    grey = {"black": 0.0, "white": 4095.0, "files": 120, "lowest": 0.0, "highest": 4090.0}
+    retell(database, {"info.data.grey": grey, "info.data.unknown_labels": 3})
+    told = captions_of(draw("semi_supervised"))["semi_supervised"]
+    assert "120 files of more than 8 bits: grey value 0 is black, 4095 white." in told
+    assert "3 images without a known label left out." in told

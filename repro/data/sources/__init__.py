@@ -46,9 +46,9 @@ def load(settings: Settings, folder: Path) -> ImageSet:
     name, known = settings["name"], [*LISTINGS, *ARRAYS]
     if name != table.NAME and (settings["csv"] is not None or settings["channels"] != 3):
         raise InputError(f"data.csv and data.channels are for data.name={table.NAME}, not for {name}; leave them out")
-    if name != table.NAME and settings["unknown_labels"] != "ask":
+    if name != table.NAME and settings.get("unknown_labels", "ask") != "ask":
         raise InputError(f"data.unknown_labels is for data.name={table.NAME}, not for {name}; leave it out")
-    grey = settings["black"], settings["white"]
+    grey = settings.get("black"), settings.get("white")  # runs stored before these settings existed lack them
     if name in ARRAYS and grey != (None, None):
         raise InputError(f"data.black and data.white are for files of more than 8 bits; leave them out for {name}")
     if None not in grey and grey[0] == grey[1]:
@@ -92,6 +92,6 @@ def split_sizes(settings: Settings) -> dict[str, int]:
 def _home(listing: Listing, settings: Settings) -> str:
     """Return a name for where the files lie: of two copies, or two tables of one folder, each has its own place."""
     place = f"{listing.folder}\n{listing.home}" if listing.home else str(listing.folder)
-    if (settings["black"], settings["white"]) != (None, None):
-        place += f"\n{settings['black']} {settings['white']}"
+    if (grey := (settings.get("black"), settings.get("white"))) != (None, None):
+        place += f"\n{grey[0]} {grey[1]}"
     return hashlib.sha256(place.encode(errors="surrogateescape")).hexdigest()[:12]
