@@ -1,6 +1,6 @@
-"""python -m figures.readme: the README's answer, redrawn from the reference archive.
+"""python -m figures.readme: the answer in README.md and the tables of docs/results.md, from the reference archive.
 
-It writes figures/reference/effects.png, and what stands in README.md between the marks of the result.
+It writes figures/reference/effects.png, and the texts between the marks of the result in both files.
 """
 
 import re
@@ -18,13 +18,11 @@ from repro.errors import InputError, Parser, front_door
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"
-ARCHIVE, PICTURE, README = REFERENCE / "runs.zip", REFERENCE / "effects.png", ROOT / "README.md"
+ARCHIVE, PICTURE = REFERENCE / "runs.zip", REFERENCE / "effects.png"
+README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
 
-FOLDED = {
-    "claims": "Every claim, study by study",
-    "sensitivity": "What changes if one setting of the method does",
-}
-"""Tables that unfold at a click, and what to click at."""
+TABLES = ("claims", "sensitivity", "tuning", "published")
+"""Tables that stand in docs/results.md, where the archive gives them."""
 
 MARKS = re.compile(r"(<!-- result:[^>]*-->\n).*?(<!-- end of result -->)", re.DOTALL)
 
@@ -32,36 +30,33 @@ MARKS = re.compile(r"(<!-- result:[^>]*-->\n).*?(<!-- end of result -->)", re.DO
 def main(arguments: list[str]) -> None:
     """Run the command line."""
     Parser(prog="python -m figures.readme", description=__doc__).parse_args(arguments)
-    text, picture = result(ARCHIVE)
-    readme, times = MARKS.subn(lambda found: found[1] + text + found[2], README.read_text())
-    if times != 1:
-        raise InputError(f"{README} has {times} places for the result; it needs one, as {MARKS.pattern}")
+    answer, tables, picture = result(ARCHIVE)
+    for file, text in ((README, answer), (RESULTS, tables)):
+        content, times = MARKS.subn(lambda found, text=text: found[1] + text + found[2], file.read_text())
+        if times != 1:
+            raise InputError(f"{file} has {times} places for the result; it needs one, as {MARKS.pattern}")
+        write(file.parent, {file.name: content.encode()})
+        print(file)
     write(PICTURE.parent, {PICTURE.name: picture})
-    write(README.parent, {README.name: readme.encode()})
-    print(f"{PICTURE}\n{README}")
+    print(PICTURE)
 
 
-def result(archive: Path) -> tuple[str, bytes]:
-    """Return the README's result, as Markdown, and its picture, as PNG.
+def result(archive: Path) -> tuple[str, str, bytes]:
+    """Return the answer and the tables, as Markdown, and their picture, as PNG.
 
     Args:
         archive: stored runs.
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        draw(["effects", *FOLDED, "--archive", str(archive), "--out", name])
+        draw(["effects", *TABLES, "--archive", str(archive), "--out", name])
         table = pd.read_csv(folder / "claims.csv", keep_default_na=False, na_values=[""]).fillna({"study": ""})
         picture = (folder / "effects.png").read_bytes()
-        tables = {file.stem: file.read_text().strip() for file in folder.glob("*.md")}
-    said = [f"- {sentence}" for sentence in sentences(read(), table)]
-    folded = [
-        f"<details><summary>{title}</summary>\n\n{tables[key]}\n\n</details>"
-        for key, title in FOLDED.items()
-        if key in tables
-    ]
+        found = [file.read_text().strip() for each in TABLES if (file := folder / f"{each}.md").exists()]
+    answer = "\n".join(f"- {sentence}" for sentence in sentences(read(), table))
     alt = f"{effects.ARTEFACT.title}, claim by claim and study by study; every number is in the first table below"
-    parts = [f"![{alt}]({PICTURE.relative_to(ROOT)})", "\n".join(said), *folded]
-    return "\n\n".join(parts) + "\n", picture
+    shown = f"![{alt}](../{PICTURE.relative_to(ROOT)})"
+    return f"{answer}\n", "\n\n".join([shown, *found]) + "\n", picture
 
 
 if __name__ == "__main__":

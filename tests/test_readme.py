@@ -1,4 +1,4 @@
-"""The README tells what the code holds."""
+"""README and docs tell what the code holds."""
 
 import os
 import re
@@ -13,23 +13,31 @@ from pymongo import MongoClient
 
 from repro.bench import selector
 from repro.bench.comparison import table
+from repro.configs import METHODS
 from repro.configs.resolve import check_name, flat, resolve
 from repro.configs.show import lines, markdown
 from repro.store import find_runs, metric_points
 from tests.conftest import ROOT
 
-README = (ROOT / "README.md").read_text()
+PAGES = {file: file.read_text() for file in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+README, ALL = PAGES[ROOT / "README.md"], "\n".join(PAGES.values())
 
 
-def test_its_table_of_settings_is_the_one_the_code_has():
-    (block,) = re.findall(r"<!-- settings:.*?-->\n(.*?)<!-- end of settings -->", README, re.DOTALL)
+def test_the_readme_can_be_read_in_five_minutes_and_links_every_page_of_the_docs():
+    assert len(README.splitlines()) <= 160
+    for page in PAGES:
+        assert page.name in README
+
+
+def test_the_table_of_settings_is_the_one_the_code_has():
+    (block,) = re.findall(r"<!-- settings:.*?-->\n(.*?)<!-- end of settings -->", ALL, re.DOTALL)
     assert block == markdown(), (
         "paste the output of: python -c 'from repro.configs.show import markdown; print(markdown(), end=str())'"
     )
 
 
-def test_its_table_of_ratios_is_one_that_the_benchmarks_print():
-    (block,) = re.findall(r"<!-- bench:.*?-->\n(.*?)<!-- end of bench -->", README, re.DOTALL)
+def test_the_table_of_ratios_is_one_that_the_benchmarks_print():
+    (block,) = re.findall(r"<!-- bench:.*?-->\n(.*?)<!-- end of bench -->", ALL, re.DOTALL)
     head, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in block.strip().splitlines()]
     assert head == [cell.strip() for cell in table([]).splitlines()[0].strip("|").split("|")]
     assert {row[0] for row in rows} >= {f"step, {name}, {size} px" for name in selector.ASKED for size in (28, 64)}
@@ -42,8 +50,9 @@ def test_its_table_of_ratios_is_one_that_the_benchmarks_print():
         assert asked_of[f"step, {name}, 28 px"].startswith(f"at most {goal:g}")
 
 
-def test_every_run_command_in_it_resolves():
-    commands = re.findall(r"python -m repro\.run(?: print_config)? with ([a-z_0-9=./ ]+)", README)
+def test_every_run_command_resolves():
+    pages = "\n".join(text for page, text in PAGES.items() if page.name != "extend.md")  # that one's are executed
+    commands = re.findall(r"python -m repro\.run(?: print_config)? with ([a-z_0-9=./ ]+)", pages)
     words = [shlex.split(c) for c in commands if "..." not in c]
     assert len(words) >= 2
     for line in words:
@@ -55,10 +64,12 @@ def _value(text: str) -> int | str:
     return int(text) if text.isdigit() else text
 
 
-def test_the_selector_it_shows_is_one_file_that_trains(tmp_path: Path, server: str):
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    (name,) = re.findall(r"smoke selector\.name=(\w+)", README)
-    assert f"`{name}.py`" in README
+def test_the_selector_that_is_shown_is_one_file_that_trains(tmp_path: Path, server: str):
+    page = PAGES[ROOT / "docs" / "extend.md"]
+    page = page[page.index("# Add a selector of your own") :]
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (name,) = re.findall(r"smoke selector\.name=(\w+)", page)
+    assert f"`{name}.py`" in page
     assert len(code.splitlines()) <= 20
     for part in ("repro", "figures", "uv.lock"):
         copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
@@ -78,21 +89,36 @@ def test_the_selector_it_shows_is_one_file_that_trains(tmp_path: Path, server: s
     assert f"partners/{name}/same_label" in names
 
 
-@pytest.mark.parametrize("module", re.findall(r"python -m ((?:repro|figures)[a-z.]*)", README))
-def test_every_module_in_it_exists(module: str):
+@pytest.mark.parametrize("module", sorted(set(re.findall(r"python -m ((?:repro|figures)[a-z._]*)", ALL))))
+def test_every_module_exists(module: str):
     place = ROOT / module.replace(".", "/")
     assert place.with_suffix(".py").exists() or (place / "__main__.py").exists()
 
 
-def test_every_file_it_names_exists():
-    for name in re.findall(r"\]\((?!https?:)([^)]+)\)", README) + re.findall(
-        r"^(repro/[a-z/.]+)", README, re.MULTILINE
-    ):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_is_named_or_linked_exists(page: Path):
+    for link in re.findall(r"\]\((?!https?:)([^)]+)\)", PAGES[page]):
+        name, _, heading = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert heading in [re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings], link
+    for name in re.findall(r"^(repro/[a-z/.]+)", PAGES[page], re.MULTILINE):
         assert (ROOT / name).exists(), name
 
 
+def test_every_method_in_the_table_is_a_named_config_and_every_named_config_is_in_it():
+    page = PAGES[ROOT / "docs" / "methods.md"]
+    rows = re.findall(r"^\| (.*?) \|", page[: page.index("## Pairwise TracIn")], re.MULTILINE)
+    told = {name for row in rows for name in re.findall(r"`(\w+)`", row)}
+    for name in told:
+        check_name(name)
+    assert set(METHODS) <= told
+
+
 def test_every_method_of_the_plan_is_a_named_config():
-    for name in re.findall(r"`(byol_[a-z]+)`", README):
+    for name in re.findall(r"`(byol_[a-z]+)`", ALL):
         check_name(name)
 
 

@@ -4,8 +4,7 @@ import re
 
 import pytest
 
-from figures import readme
-from repro.reproduce.plan import cells
+from figures import readme, records
 from repro.store import examine, open_archive
 from repro.store.optional import kind_of
 
@@ -27,33 +26,32 @@ def test_every_run_is_whole_and_no_image_or_weight_is_in_it():
             assert (document["host"]["hostname"], document["experiment"]["base_dir"]) == ("", "")
 
 
-def test_every_method_of_every_study_has_all_its_seeds():
-    planned = {cell.key: cell for scale in ("medmnist", "subset") for cell in cells(scale)}
+def test_no_cell_is_in_it_twice_and_every_series_has_the_seeds_of_its_study():
     with open_archive(readme.ARCHIVE) as archive:
-        there = [run["info"]["cell"] for run in archive.runs()]
-    assert len(there) == len(set(there))
-    assert set(there) <= planned.keys()
-    # A series is there with all its seeds or not at all; so is a study with its methods.
-    series = {planned[cell].identity["series"] for cell in there}
-    studies = {planned[cell].identity["study"] for cell in there}
-    assert {key for key, cell in planned.items() if cell.identity["series"] in series} == set(there)
-    methods = {(cell.identity["study"], cell.named[0]) for cell in planned.values()}
-    shown = {(planned[cell].identity["study"], planned[cell].named[0]) for cell in there}
-    assert {pair for pair in methods if pair[0] in studies} == shown
+        cells = [run["info"]["cell"] for run in archive.runs()]
+        studies = records.read(archive).studies
+    assert len(cells) == len(set(cells))
+    for study in studies:
+        for series in (one for one in study.all_series if one.runs):
+            seeds = sorted(run["config"]["seed"] for run in series.runs)
+            assert seeds == list(range(len(seeds))), series.label
+            assert len(seeds) >= 3, series.label
 
 
-def test_the_main_comparisons_of_the_scale_medmnist_and_transfer_both_ways_are_in_it():
-    study = cells("medmnist")
-    main = {cell.key for cell in study if cell.origin is None and cell.updates.keys() <= {"seed", "data.split"}}
-    assert len(main) == 3 * 12 * 5  # DermaMNIST by lesion and as published, PneumoniaMNIST; methods; seeds
-    transfers = {cell.key for cell in study if cell.origin is not None and cell.named[1] != "breastmnist"}
-    assert len(transfers) == 2 * 9 * 5
+def test_the_main_comparisons_and_transfer_both_ways_are_in_it():
     with open_archive(readme.ARCHIVE) as archive:
-        assert main | transfers <= {run["info"]["cell"] for run in archive.runs()}
+        studies = records.read(archive).studies
+    for name, split in (("dermamnist", "lesion"), ("dermamnist", "official"), ("pneumoniamnist", "official")):
+        images = [one for one in studies if (one.config["data"]["name"], one.config["data"]["split"]) == (name, split)]
+        full = [one for one in images if len([s for s in one.references if len(s.runs) == 5]) == 12]
+        assert len(full) == 1, (name, split)  # twelve methods, five seeds
+    carried = [series for study in studies for series in study.transfers if series.runs]
+    assert sum(len(series.runs) for series in carried) == 2 * 9 * 5
 
 
-def test_the_readme_shows_what_the_archive_gives():
-    text, picture = readme.result(readme.ARCHIVE)
-    (block,) = re.findall(r"<!-- result:[^>]*-->\n(.*?)<!-- end of result -->", readme.README.read_text(), re.DOTALL)
-    assert block == text, "type: python -m figures.readme"
+def test_the_readme_and_the_results_page_show_what_the_archive_gives():
+    answer, tables, picture = readme.result(readme.ARCHIVE)
+    for file, text in ((readme.README, answer), (readme.RESULTS, tables)):
+        (block,) = re.findall(r"<!-- result:[^>]*-->\n(.*?)<!-- end of result -->", file.read_text(), re.DOTALL)
+        assert block == text, "type: python -m figures.readme"
     assert readme.PICTURE.read_bytes() == picture
