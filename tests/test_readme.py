@@ -1,5 +1,6 @@
 """README and docs tell what the code holds."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -60,8 +61,10 @@ def test_every_run_command_resolves():
         resolve([word for word in line if "=" not in word], {k: _value(v) for k, v in updates.items()})
 
 
-def _value(text: str) -> int | str:
-    return int(text) if text.isdigit() else text
+def _value(text: str) -> float | str:
+    with contextlib.suppress(ValueError):
+        return float(text) if "." in text else int(text)
+    return text
 
 
 def test_the_selector_that_is_shown_is_one_file_that_trains(tmp_path: Path, server: str):
