@@ -28,8 +28,9 @@ STOP_SECONDS = 110.0
 MEMORY = 400_000_000
 """Bytes that a process needs for itself before any has shown more: cells of smoke and medmnist take 250 MB [us]."""
 
-PRELOADED = "repro.experiment"
-"""What the processes share, having been forked after it was imported."""
+PRELOADED = ("repro.experiment", "repro.reproduce.local", "repro.reproduce.verify")
+"""What the processes share, having been forked after it was imported: memory, and the code as it was then, even if that
+is updated while they work."""
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ class Pool:
 def _context() -> Any:
     """Return how processes are begun: not forked from this one, which has threads of the database driver."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([PRELOADED])
+    context.set_forkserver_preload(list(PRELOADED))
     try:
         forkserver.ensure_running()  # it takes seconds to be ready; meanwhile we look at what is there
     except OSError:
