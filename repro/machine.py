@@ -24,7 +24,7 @@ def memory(root: Path = ROOT) -> int | None:
     Args:
         root: below which the system's `proc` and `sys` are.
     """
-    free = [*_of_machine(root / "proc/meminfo"), *_of_groups(root)]
+    free = [*_of_machine(root / "proc/meminfo"), *(left for _, left in limits(root))]
     return min(free, default=None)
 
 
@@ -55,20 +55,20 @@ def _of_machine(table: Path) -> Iterator[int]:
             yield 1024 * int(found["MemAvailable"].split()[0])
 
 
-def _of_groups(root: Path) -> Iterator[int]:
-    """Yield what each group around us still allows."""
+def limits(root: Path = ROOT) -> Iterator[tuple[int, int]]:
+    """Yield (limit, what is left of it) of every control group around this process, version 1 or 2, in bytes.
+
+    Args:
+        root: as for `memory`.
+    """
     for place in _groups(root):
-        for limit, used, droppable in (
-            ("memory.max", "memory.current", "inactive_file"),
-            ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
-        ):
+        for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
             try:
                 allowed, taken = ((place / name).read_text().strip() for name in (limit, used))
-                counts = dict(line.split() for line in (place / "memory.stat").read_text().splitlines())
-            except (OSError, ValueError):
+            except OSError:
                 continue
-            if allowed.isdecimal():  # else "max": no limit
-                yield max(0, int(allowed) - int(taken) + int(counts.get(droppable, 0)))
+            if allowed.isdecimal() and int(allowed) < 2**60:  # else no limit
+                yield int(allowed), max(0, int(allowed) - int(taken) + _droppable(place / "memory.stat"))
 
 
 def _groups(root: Path) -> Iterator[Path]:
@@ -80,3 +80,12 @@ def _groups(root: Path) -> Iterator[Path]:
             top = root / "sys/fs/cgroup" / kinds
             own = top / path.lstrip("/")
             yield from (place for place in (own, *own.parents) if place.is_relative_to(top))
+
+
+def _droppable(table: Path) -> int:
+    """Return the bytes of files in memory that the system would give up."""
+    try:
+        counts = dict(line.split() for line in table.read_text().splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(counts.get("total_inactive_file", counts.get("inactive_file", 0)))

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from repro import machine
 from repro.doctor.finding import Finding, failing, note
 
 TITLE = "memory"
@@ -31,7 +32,7 @@ def findings(root: Path = Path("/")) -> Iterator[Finding]:
     lines = dict(line.split(":", 1) for line in table.read_text().splitlines() if ":" in line)
     total, free = (1024 * int(lines[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
     limited = ""
-    for allowed, left in _groups(root):
+    for allowed, left in machine.limits(root):
         if allowed < total:
             total, limited = allowed, ", as its control group allows"
         free = min(free, left)
@@ -44,37 +45,6 @@ def findings(root: Path = Path("/")) -> Iterator[Finding]:
     else:
         yield Finding(what)
     yield from _shared(root)
-
-
-def _groups(root: Path) -> Iterator[tuple[int, int]]:
-    """Yield (limit, what is left of it) of every control group around this process, version 1 or 2, in bytes."""
-    told = root / "proc/self/cgroup"
-    for line in told.read_text().splitlines() if told.exists() else ():
-        _, kinds, path = line.split(":", 2)
-        if kinds not in ("", "memory"):
-            continue
-        top = root / "sys/fs/cgroup" / kinds
-        own = top / path.lstrip("/")
-        for place in (own, *own.parents):
-            if not place.is_relative_to(top):
-                break
-            for limit, used in (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes")):
-                try:
-                    allowed, taken = ((place / name).read_text().strip() for name in (limit, used))
-                except OSError:
-                    continue
-                if allowed.isdecimal() and int(allowed) < 2**60:  # else no limit
-                    dropped = _droppable(place / "memory.stat")
-                    yield int(allowed), max(0, int(allowed) - int(taken) + dropped)
-
-
-def _droppable(table: Path) -> int:
-    """Return the bytes of files in memory that the system would give up."""
-    try:
-        counts = dict(line.split() for line in table.read_text().splitlines())
-    except (OSError, ValueError):
-        return 0
-    return int(counts.get("total_inactive_file", counts.get("inactive_file", 0)))
 
 
 def _shared(root: Path) -> Iterator[Finding]:

@@ -98,7 +98,8 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
     if options.engine == "ray":
         from repro.reproduce import cluster
 
-        failures = cluster.run_missing(study, options.address, options.cpus or 1, options.gpus)
+        cores = options.cpus or max(cell.config["threads"] for cell in study)
+        failures = cluster.run_missing(study, options.address, cores, options.gpus)
     else:
         from repro.reproduce import local
         from repro.reproduce.jobs import jobs_for
@@ -209,7 +210,7 @@ def _parser() -> Parser:
         help="local: this machine's cores (default); ray: a Ray cluster, on several machines",
     )
     run.add_argument("--address", metavar="HOST:PORT", help="ray: a running cluster (default: start one here)")
-    run.add_argument("--cpus", type=float, metavar="N", help="ray: cores, and so threads, of a cell (default: 1)")
+    run.add_argument("--cpus", type=float, metavar="N", help="ray: cores of a cell (default: its threads)")
     run.add_argument(
         "--gpus", type=float, metavar="N", help="ray: GPUs of a cell, 0.5 for two on one (default: 1 if any)"
     )

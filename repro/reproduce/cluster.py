@@ -44,7 +44,7 @@ def run_missing(
     Args:
         cells: a cell's origin comes before it.
         address: of a running cluster, as `ray.init` takes it; None starts one on this machine.
-        cpus: cores of a cell. It computes with so many threads, so on CPUs its bits depend on it.
+        cpus: cores of a cell; how many threads it computes with its config says.
         gpus: GPUs of a cell, 0.5 for two cells on one; None for one each where there are any.
         patience: seconds that a machine tries to reach the run database before it gives up a cell.
 

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection, wait
 from types import FrameType
 from typing import Any, Protocol, Self
@@ -27,8 +28,9 @@ STOP_SECONDS = 110.0
 MEMORY = 400_000_000
 """Bytes that a process needs for itself before any has shown more: cells of smoke and medmnist take 250 MB [us]."""
 
-PRELOADED = "repro.experiment"
-"""What the processes share, having been forked after it was imported."""
+PRELOADED = ("repro.experiment", "repro.reproduce.local", "repro.reproduce.verify")
+"""What the processes share, having been forked after it was imported: memory, and the code as it was then, even if that
+is updated while they work."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +122,7 @@ class Pool:
         self._pieces: dict[Connection, _Piece] = {}
         self._keys: dict[Connection, str] = {}
         self._need, self._stopping = MEMORY, False
-        # Not forked from this process, which has threads of the database driver.
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([PRELOADED])
+        self._context = _context()
 
     @property
     def running(self) -> list[str]:
@@ -206,6 +206,18 @@ class Pool:
         else:
             self._board.note(key, content)
         return []
+
+
+def _context() -> Any:
+    """Return how processes are begun: not forked from this one, which has threads of the database driver."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    try:
+        forkserver.ensure_running()  # it takes seconds to be ready; meanwhile we look at what is there
+    except OSError:
+        # It listens on a socket in TMPDIR, whose path is too long, or whose storage has none.
+        return multiprocessing.get_context("spawn")
+    return context
 
 
 def fits(free: int | None, need: int, used: list[int]) -> bool:

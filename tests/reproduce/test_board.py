@@ -20,7 +20,7 @@ from repro import progress
 from repro.reproduce import board, pool
 from tests.reproduce.pieces import train
 board.SECONDS_BETWEEN_LINES = board.SECONDS_BETWEEN_LOOKS = 0.2
-pool.PRELOADED = "tests.reproduce.pieces"
+pool.PRELOADED = ["tests.reproduce.pieces"]
 with pool.Pool(2, board.Board("cells", 3)) as workers:
     for name in ("one", "two"):
         workers.start(name, f"cell {name}", train, 20)

@@ -47,7 +47,7 @@ def gone(process: int) -> bool:
 @pytest.fixture(autouse=True)
 def light(monkeypatch: pytest.MonkeyPatch) -> None:
     """What these processes have in common is soon imported."""
-    monkeypatch.setattr(pools, "PRELOADED", "tests.reproduce.pieces")
+    monkeypatch.setattr(pools, "PRELOADED", ("tests.reproduce.pieces",))
 
 
 def pool(jobs: int) -> Pool:
@@ -112,7 +112,7 @@ def test_no_process_outlives_the_one_that_began_it(tmp_path: Path):
     script = (
         "from repro.reproduce import board, pool\n"
         "from tests.reproduce.pieces import note_and_wait\n"
-        "pool.PRELOADED = 'tests.reproduce.pieces'\n"
+        "pool.PRELOADED = ['tests.reproduce.pieces']\n"
         "with pool.Pool(2, board.Board('pieces', 2)) as workers:\n"
         f"    for name in 'ab': workers.start(name, name, note_and_wait, {str(tmp_path)!r}, name)\n"
         "    workers.ended(600)\n"

@@ -17,9 +17,10 @@ from pymongo import MongoClient
 from pymongo.database import Database
 from pymongo.errors import AutoReconnect
 
-from repro import db, procedure
+from repro import db, resources
 from repro.errors import BusyError
 from repro.experiment import execute
+from repro.pretrain.checkpoint import Checkpoint
 from repro.reproduce import patience
 from repro.reproduce.local import run_missing
 from repro.reproduce.patience import is_running
@@ -150,7 +151,7 @@ def test_a_cell_is_done_by_any_run_of_exactly_these_images_and_a_transfer_by_an_
         for name, pixels in enumerate(np.random.default_rng(seed).integers(0, 256, (96, 8, 8, 3), dtype=np.uint8)):
             (tmp_path / "data" / "folder" / "img").mkdir(exist_ok=True)
             Image.fromarray(pixels).save(tmp_path / "data" / "folder" / "img" / f"{name}.png")
-        procedure._images.cache_clear()  # as in a new process
+        resources._images.cache_clear()  # as in a new process
 
     transfer = study[2]
     origin = Cell(("byol", "folder", "smoke"), {**study[1].updates, "data.size": 28}, "train")
@@ -167,7 +168,7 @@ def test_a_cell_is_done_by_any_run_of_exactly_these_images_and_a_transfer_by_an_
 
 def test_a_cell_whose_checkpoint_another_process_holds_is_come_back_to(database: Database, study: list[Cell]):
     cell = study[1]
-    holder = procedure.Checkpoint(procedure.checkpoint_folder(cell.config))
+    holder = Checkpoint(resources.checkpoint_folder(cell.config))
     outcome: list[object] = []
     with holder.owned():
         working = threading.Thread(target=lambda: outcome.append(run_missing(database, [cell])))
