@@ -80,7 +80,11 @@ class Partnered(Objective):
         terms = self.terms(out, self.partners.add(batch, step))
         if self.bank is not None:
             self.bank.add(batch)
-        return {**terms, "feature_std": feature_std(out.z[0].detach())}
+        return {**terms, "feature_std": feature_std(self.collapsible(out).detach())}
+
+    def collapsible(self, out: Outputs) -> torch.Tensor:
+        """Return what the collapse alarm looks at, `[B, P]`."""
+        return out.z[0]
 
     def end_epoch(self) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
         """Return lambda and the partner statistics.

@@ -66,6 +66,10 @@ class SimSiamObjective(Partnered):
         """Return the projections; see `Objective.projections`."""
         return self.model.projector(self.model.encoder(images))
 
+    def collapsible(self, out: Outputs) -> torch.Tensor:
+        """Return predictions: the projections' last BatchNorm spreads them however little images differ."""
+        return out.p[0]
+
     def terms(self, out: Outputs, partners: Partners | None) -> dict[str, torch.Tensor]:
         """Return loss, loss_simsiam and, with partners, loss_partner."""
         own = image_losses(out).mean()
