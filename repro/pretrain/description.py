@@ -8,7 +8,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from repro.configs import PRETRAINING
 from repro.pretrain.encoder import Encoder, encoder_of
+from repro.pretrain.tiers import coverage
 from repro.pretrain.weights import Source, started
 
 log = logging.getLogger("repro.pretrain")
@@ -28,7 +30,12 @@ def described(config: dict[str, Any], command: str) -> dict[str, Any]:
             "%s is made for larger images: at %d px its last strides become dilations (timm's output_stride=%d)",
             encoder.arch, size, encoder.stride,
         )  # fmt: skip
-    return describe(encoder, size, source)
+    about = describe(encoder, size, source)
+    if config["tracin"]["layers"] == "full" and config["method"]["objective"] in PRETRAINING:
+        covered = coverage(encoder)
+        log.info("tracin.layers=full: %s", covered)
+        about["tracin"] = covered.facts()
+    return about
 
 
 def describe(encoder: Encoder, size: int, source: Source | None) -> dict[str, Any]:
