@@ -25,10 +25,10 @@ def described(config: dict[str, Any], command: str) -> dict[str, Any]:
     stored = command == "evaluate" and config["evaluate"]["pretraining"] is not None
     encoder, source = (encoder_of(config), None) if stored else started(config)
     size = config["data"]["size"]
-    if encoder.stride is not None:
+    if (stride := encoder.made_with.get("output_stride")) is not None:
         log.info(
             "%s is made for larger images: at %d px its last strides become dilations (timm's output_stride=%d)",
-            encoder.arch, size, encoder.stride,
+            encoder.arch, size, stride,
         )  # fmt: skip
     about = describe(encoder, size, source)
     if config["tracin"]["layers"] == "full" and config["method"]["objective"] in PRETRAINING:
@@ -39,7 +39,7 @@ def described(config: dict[str, Any], command: str) -> dict[str, Any]:
 
 
 def describe(encoder: Encoder, size: int, source: Source | None) -> dict[str, Any]:
-    """Return facts of an encoder: its library, parameters, features, patch, stride, MACs, and source of weights.
+    """Return facts of an encoder: its library, parameters, MACs, features, patch, and source of weights.
 
     Args:
         encoder: on the CPU.
@@ -53,7 +53,7 @@ def describe(encoder: Encoder, size: int, source: Source | None) -> dict[str, An
         "macs": macs(encoder, size),
         "features": encoder.features,
         "patch": encoder.patch,
-        "stride": encoder.stride,
+        "made_with": encoder.made_with,
         "weights": None if source is None else asdict(source),
     }
 

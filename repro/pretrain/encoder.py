@@ -21,8 +21,9 @@ class Encoder(nn.Module):
         size: height and width of the images, in pixels; None for what the library takes.
 
     Input `[B, 3, H, W]`, output h `[B, D]` with D = `self.features`. `self.patch` is the height and width in pixels of
-    the patch that each of `tokens` stands for, None for a network without tokens. `self.stride` is set where images
-    were too small for the strides of a network of timm's, so that its last ones became dilations.
+    the patch that each of `tokens` stands for, None for a network without tokens. `self.made_with` are the arguments of
+    timm's function that makes the network; `output_stride` is among them where images were too small for its own
+    strides, so that the last ones became dilations.
 
     Raises:
         InputError: an unknown network, or images that it cannot take.
@@ -40,7 +41,7 @@ class Encoder(nn.Module):
         backbone = backbones.build(arch, stem, width, patch, size)
         assert backbone.features is not None
         self.arch, self.size, self.features, self.patch = arch, size, backbone.features, backbone.patch
-        self.library, self.classifier, self.stride = backbone.library, backbone.classifier, backbone.stride
+        self.library, self.classifier, self.made_with = backbone.library, backbone.classifier, dict(backbone.made_with)
         self._prefix, self.network = backbone.prefix, backbone.network
         # Channels last in memory: max-pooling takes a sixth of the time then, on a CPU, and tensor cores want it.
         self.to(memory_format=torch.channels_last)

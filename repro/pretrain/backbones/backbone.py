@@ -1,6 +1,8 @@
 """What a library gives: a network without its classifier, and what has to be known of it."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
 
@@ -14,10 +16,10 @@ class Backbone:
         network: maps `[B, 3, H, W]` to pooled features `[B, D]`.
         features: D; None where only a forward pass tells.
         classifier: names of the layers that were taken away; the library's weights hold more keys below them.
-        stride: pixels from one place of its last map of features to the next, where that was changed; None where not.
         size: height and width of the images that the library made it for, in pixels.
         patch: height and width of a token's patch, in pixels; None for a network without tokens.
         prefix: tokens before those of the patches, such as a class token.
+        made_with: the arguments of the library's function that makes it, beside its name.
     """
 
     library: str
@@ -25,6 +27,6 @@ class Backbone:
     features: int | None
     classifier: tuple[str, ...]
     size: int = 224
-    stride: int | None = None
     patch: int | None = None
     prefix: int = 0
+    made_with: Mapping[str, Any] = field(default_factory=dict)

@@ -60,8 +60,8 @@ def build(arch: str, patch: int | None, size: int | None, stride: int | None = N
     cut = getattr(network, "patch_embed", None)
     made_for = int(network.pretrained_cfg["input_size"][-1])
     if prefix is None or cut is None:
-        return Backbone("timm", network, None, removed, made_for, stride)
-    return Backbone("timm", network, None, removed, made_for, stride, int(cut.patch_size[0]), int(prefix))
+        return Backbone("timm", network, None, removed, made_for, made_with=settings)
+    return Backbone("timm", network, None, removed, made_for, int(cut.patch_size[0]), int(prefix), settings)
 
 
 def imagenet(arch: str) -> Wanted:
