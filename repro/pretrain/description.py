@@ -8,7 +8,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from repro.configs import PRETRAINING
+from repro.configs import WITHOUT_PRETRAINING
 from repro.pretrain.encoder import Encoder, encoder_of
 from repro.pretrain.tiers import coverage
 from repro.pretrain.weights import Source, started
@@ -31,7 +31,7 @@ def described(config: dict[str, Any], command: str) -> dict[str, Any]:
             encoder.arch, size, stride,
         )  # fmt: skip
     about = describe(encoder, size, source)
-    if config["tracin"]["layers"] == "full" and config["method"]["objective"] in PRETRAINING:
+    if config["tracin"]["layers"] == "full" and config["method"]["objective"] not in WITHOUT_PRETRAINING:
         covered = coverage(encoder)
         log.info("tracin.layers=full: %s", covered)
         about["tracin"] = covered.facts()
