@@ -3,7 +3,7 @@
 `ping` says whether the run database answers, and what it is; exit code 2 if not.
 `serve` keeps the run database open and prints its address, for Omniboard or mongosh.
 `check` holds every stored run against what was hashed while it ran.
-`weights` writes a run's encoder to a safetensors file that plain torchvision loads.
+`weights` writes a run's encoder to a safetensors file that plain torchvision or timm loads.
 `export` writes runs as one zip file; the same runs always give the same bytes.
 `import` takes the runs of such a file into a run database, under the ids that they have.
 """
@@ -159,8 +159,17 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     if altered := [problem for problem in problems_of(database, found[0]) if ENCODER in problem]:
         raise StorageError(f"run {run_id}: {altered[0]}, so it is not handed out; import the run from an archive of it")
     write_whole(file, read_artifact(database, found[0], ENCODER))
-    encoder = found[0]["config"]["encoder"]
-    print(f"{file}: {encoder['arch']}, stem {encoder['stem']}, width {encoder['width']}; keys as in torchvision, no fc")
+    print(f"{file}: {_loaded_by(found[0])}")
+
+
+def _loaded_by(run: Run) -> str:
+    """Return which network the keys of a run's encoder are of."""
+    encoder, about = run["config"]["encoder"], run["info"].get("encoder", {})
+    if about.get("library") == "timm":
+        made_with = "".join(f", {name}={value!r}" for name, value in about["made_with"].items())
+        return f"keys as in timm.create_model({encoder['arch'].removeprefix('timm/')!r}{made_with})"
+    shape = f", stem {encoder['stem']}, width {encoder['width']}" if encoder["arch"].startswith("resnet") else ""
+    return f"{encoder['arch']}{shape}; keys as in torchvision, no classifier"
 
 
 def _export(database: Database, options: argparse.Namespace) -> None:

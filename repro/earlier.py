@@ -6,11 +6,12 @@ from typing import Any
 from pymongo.database import Database
 from safetensors.torch import load as load_weights
 
+from repro.configs.resolve import defaults
 from repro.configs.transfers import SAME_IMAGES, TRANSFERS
 from repro.errors import InputError
 from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import below
-from repro.pretrain.encoder import Encoder
+from repro.pretrain.encoder import encoder_of
 from repro.pretrain.objectives import OBJECTIVES
 from repro.store import ENCODER, find_runs, problems_of, read_artifact
 
@@ -39,10 +40,9 @@ def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, 
     if (theirs["method"]["name"], theirs["seed"]) != (own["method"]["name"], own["seed"]):
         says = f"{theirs['method']['name']} seed={theirs['seed']}"
         raise InputError(f"{where}: run {run_id} is {says}; say `evaluate with {says} ...`, so that the record is true")
-    if theirs["encoder"] != own["encoder"]:
-        raise InputError(
-            f"{where}: its encoder is {theirs['encoder']}, not {own['encoder']}; give the same encoder.* settings"
-        )
+    before = {**defaults()["encoder"], **theirs["encoder"]}  # an older run lacks the newer settings
+    if before != own["encoder"]:
+        raise InputError(f"{where}: its encoder is {before}, not {own['encoder']}; give the same encoder.* settings")
     _same_split(theirs, own, where)
     return run
 
@@ -71,7 +71,7 @@ def stored_networks(database: Database, config: dict[str, Any]) -> list[tuple[fl
     found = []
     for name in _kept(run):
         tensors = load_weights(read_artifact(database, run, name))
-        model = Byol(Encoder(**run["config"]["encoder"]), **run["config"]["heads"])
+        model = Byol(encoder_of(run["config"]), **run["config"]["heads"])
         model.load_state_dict(below(tensors, "model/"))
         found.append((float(tensors["lr"]), model))
     return found

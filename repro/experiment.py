@@ -15,6 +15,7 @@ from repro.errors import InputError, StorageError
 from repro.evaluate.budget import allowed_protocols, check_steps
 from repro.pretrain import processes
 from repro.pretrain.checkpoint import Checkpoint
+from repro.pretrain.description import described
 from repro.pretrain.objectives import used_objective
 from repro.pretrain.selectors import used_selector
 from repro.procedure import (
@@ -41,7 +42,7 @@ SETTINGS.DISCOVER_DEPENDENCIES = "none"  # the provenance has the versions and t
 SETTINGS.HOST_INFO.INCLUDE_CPU_INFO = False
 
 
-def build(database: Database, facts: dict[str, str]) -> Experiment:
+def build(database: Database, facts: dict[str, Any]) -> Experiment:
     """Return the experiment with its commands and named configs.
 
     Args:
@@ -105,6 +106,7 @@ def execute(
     used_selector(config)
     if config["method"]["objective"] not in WITHOUT_PRETRAINING:
         used_objective(config)
+    about = described(config, command)
     origins = _origins(database, command, config)
     log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))
     facts = {**identity(config, command, origins), "runs_folder": runs_folder_id()}
@@ -113,7 +115,7 @@ def execute(
         facts["pretrained_on"] = origins["evaluate.pretraining"]["data"]
     for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
         facts[kind] += f"-{facts['images']}"
-    experiment = build(database, facts)
+    experiment = build(database, {**facts, "encoder": about})
     observer = DurableObserver(database, facts)
     experiment.observers.append(observer)
     with Checkpoint(checkpoint_folder(config)).owned() as checkpoint:

@@ -23,8 +23,7 @@ from repro.evaluate.probe import Probe, told
 from repro.evaluate.protocols import evaluate
 from repro.pretrain import pictures, processes
 from repro.pretrain.checkpoint import Checkpoint, Followed
-from repro.pretrain.encoder import Encoder
-from repro.pretrain.imagenet import imagenet_encoder
+from repro.pretrain.encoder import Encoder, encoder_of
 from repro.pretrain.loop import fits, pretrain
 from repro.pretrain.objectives import OBJECTIVES
 from repro.pretrain.trainer import new_encoder
@@ -46,7 +45,7 @@ class Procedure:
         database: where stored networks come from, if the config asks for any.
     """
 
-    def __init__(self, run: Run, facts: dict[str, str], database: Database) -> None:
+    def __init__(self, run: Run, facts: dict[str, Any], database: Database) -> None:
         self.config = plain(run.config)
         self.database = database
         self.images = images_of(self.config)
@@ -77,25 +76,21 @@ class Procedure:
         """Evaluate the encoder of the run that `evaluate.pretraining` names; return as `train` does."""
         pretraining = stored_pretraining(self.database, self.config)
         if pretraining is None:
-            return self._evaluated(self._untrained())
-        encoder = new_encoder(self.config)
+            return self._evaluated(new_encoder(self.config))
+        encoder = encoder_of(self.config)
         encoder.load_state_dict(load_weights(read_artifact(self.database, pretraining, ENCODER)))
         return self._evaluated(encoder)
 
-    def _untrained(self) -> Encoder:
-        imagenet = self.config["method"]["objective"] == "imagenet"
-        return imagenet_encoder(self.config["encoder"]) if imagenet else new_encoder(self.config)
-
     def _pretrained(self) -> Encoder:
         if self.config["method"]["objective"] not in OBJECTIVES:
-            return self._untrained()
+            return new_encoder(self.config)
         stored = stored_networks(self.database, self.config)
         with processes.together(self.device):
             probe = Probe(self.images, self.config, self.device)
             result = pretrain(
                 self.images, self.config, self.device, self.checkpoint, self.recorder.metric, stored, probe.look
             )
-        gain = probe.gain(new_encoder(self.config), result.encoder)
+        gain = probe.gain(encoder_of(self.config), result.encoder)
         self.recorder.info(learning={**asdict(gain), "learned": gain.learned})
         log.log(*told(self.config["method"]["name"], gain))
         self.recorder.weights(ENCODER, result.encoder.state_dict())

@@ -29,10 +29,12 @@ BASE = {
         "stands_in_for": S(None, "[us]", "Data set these images replace; every caption says so.", optional=True, kind=str),
     },
     "encoder": {
-        "arch": S("resnet18", "[us]", "torchvision ResNet.", choices=("resnet18", "resnet50")),
-        "stem": S("imagenet", "[us]", "imagenet: 7x7 stride 2 and max-pooling; small: 3x3 stride 1, for images under 64 px; half: 3x3 stride 2, a tenth of the cost of small.",
+        "arch": S("resnet18", "[us]", "A network of torchvision's or timm's, by its name there; timm/NAME and torchvision/NAME say whose."),
+        "stem": S("imagenet", "[us]", "For resnet18, 34, 50, 101. imagenet: 7x7 stride 2 and max-pooling; small: 3x3 stride 1, for images under 64 px; half: 3x3 stride 2, a tenth of the cost of small.",
                   choices=("imagenet", "small", "half")),
-        "width": S(64, "[us]", "Channels of the first stage; 64 is the standard network.", low=4, high=256),
+        "width": S(64, "[us]", "For resnet18, 34, 50, 101: channels of the first stage; 64 is the standard network.", low=4, high=256),
+        "patch": S(None, "[us]", "For a ViT of timm's: height and width of a patch, in pixels. None: the network's own; 28 px need 4 or 7.", low=1, optional=True, kind=int, absent=None),
+        "weights": S(None, "[us]", "What pretraining or fine-tuning begins with. None: random weights; imagenet: the library's own; or a file, .safetensors or a state_dict of torch.save.", optional=True, kind=str, absent=None),
     },
     "heads": {
         "hidden": S(4096, "[BYOL]", "Hidden units of projector and predictor.", low=8),
@@ -50,7 +52,7 @@ BASE = {
     },
     "method": {
         "name": S("byol", "[us]", "Name in tables; set by the method configs."),
-        "objective": S("byol", "[A]", "none: random weights; imagenet: torchvision's; supervised: labelled images only; semixup, fixmatch: labelled and unlabelled at once; or a file in repro/pretrain/objectives, such as byol, simclr, or one of yours."),
+        "objective": S("byol", "[A]", "none: random weights; imagenet: weights from elsewhere; supervised: labelled images only; semixup, fixmatch: labelled and unlabelled at once; or a file in repro/pretrain/objectives, such as byol, simclr, or one of yours."),
     },
     "selector": {
         "name": S("none", "[A]", "How the additional positive is chosen: none, random, cosine, queue, tracin, oracle, or a file of yours in repro/pretrain/selectors."),

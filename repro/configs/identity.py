@@ -1,8 +1,10 @@
 """The hashes that name a config: which runs are the same, and which may be averaged or compared."""
 
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from repro.configs.resolve import flat, plain, settings
@@ -37,6 +39,9 @@ OF_METHODS = (
 )
 """Groups of settings that one method or a few have."""
 
+FILES = ("encoder.weights",)
+"""Keys that may name a file: its content counts, not its path."""
+
 
 def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
     """Return the SHA-256 (first 16 hex digits) of a config's canonical JSON.
@@ -52,7 +57,7 @@ def digest(config: Mapping[str, Any], without: Iterable[str] = ()) -> str:
     groups = tuple(f"{key}." for key in left_out)
     absent = {key: setting.absent for key, setting in settings()}
     kept = {
-        key: value
+        key: _content(value) if key in FILES else value
         for key, value in flat(config)
         if key not in left_out and not key.startswith(groups) and value != absent.get(key, ALWAYS)
     }
@@ -73,10 +78,23 @@ def identity(
         origins: key of `ORIGINS` -> the identity of the run that it names.
     """
     origins = origins or {}
-    method = ("method", "selector", "tracin", *OF_METHODS, "evaluate.protocols", *RECIPE)
+    method = ("method", "selector", "tracin", *OF_METHODS, "evaluate.protocols", "encoder.weights", *RECIPE)
     free = ("seed", *ORIGINS, "pretrain.keep_every")  # what else is stored
     without = {"cell": ORIGINS, "series": free, "study": (*free, *method)}
     found = {kind: digest(config, without[kind]) for kind in without}
     for kind in ("cell", "series"):
         found[kind] = "-".join([command, found[kind], *(origins[key][kind] for key in ORIGINS if key in origins)])
     return found
+
+
+def _content(named: str | None) -> str | None:
+    """Return the SHA-256 of the file that a value names; the value itself where there is no such file."""
+    file = None if named is None else Path(named).expanduser()
+    return named if file is None or not file.is_file() else _sha256(file, file.stat().st_mtime_ns)
+
+
+@functools.cache
+def _sha256(file: Path, changed: int) -> str:
+    """Return the SHA-256 of a file as it is since it was changed."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()

@@ -46,8 +46,9 @@ METHODS = {
         },
     ),
     "imagenet": Named(
-        "No pretraining here: torchvision's ImageNet weights, for the encoders that it has (width 64, stem imagenet). "
-        "Downloaded once into torch's cache (45 MB), or put there by hand. [us]",
+        "No pretraining here: the ImageNet weights that torchvision or timm has for the encoder (a ResNet: width 64, stem "
+        "imagenet), downloaded once into the library's cache or put there by hand; or weights of your own, "
+        "encoder.weights=FILE. [us]",
         {"method": {"name": "imagenet", "objective": "imagenet"}},
     ),
     "simclr": Named(

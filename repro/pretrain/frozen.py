@@ -11,16 +11,18 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.autograd.graph import GradientEdge, get_gradient_edge
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.hooks import RemovableHandle
 
+from repro.errors import InputError
 from repro.pretrain import processes
 from repro.pretrain.precision import exact
 
 
 @dataclass(frozen=True)
 class LayerGradients:
-    """One layer's share of a backward pass; one entry per use of the layer, that is per view.
+    """One layer's share of a backward pass; one entry per use of the layer: per view, and per call in a forward pass.
 
     Args:
         name: the layer's name in the network.
@@ -47,13 +49,13 @@ class Tape:
 
     def __init__(self, layers: Mapping[str, nn.Module], norms: Iterator[nn.Module]) -> None:
         self._layers, self._norms = dict(layers), list(norms)
-        self._uses: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        self._uses: dict[str, list[tuple[torch.Tensor, GradientEdge]]] = {}
         self._hooks: list[RemovableHandle] = []
         self.constant_statistics = False
 
     def __enter__(self) -> "Tape":
         self._uses = {name: [] for name in self._layers}
-        self._hooks = [norm.register_forward_hook(self._lay_switch) for norm in self._norms]
+        self._hooks = [hook for norm in self._norms for hook in self._switched(norm)]
         for name, layer in self._layers.items():
             self._hooks.append(layer.register_forward_hook(self._recorder(name)))
         return self
@@ -62,35 +64,56 @@ class Tape:
         for hook in self._hooks:
             hook.remove()
 
-    def gradients(self, loss: torch.Tensor, uses: int) -> list[LayerGradients]:
+    def gradients(self, loss: torch.Tensor, passes: int) -> list[LayerGradients]:
         """Return what went into each layer and the gradients of `loss` at what came out.
 
         Args:
             loss: the sum of the images' losses; the graph stays, for training.
-            uses: how many uses of each layer, from the first on, the loss depends on.
+            passes: how many of the two forward passes, from the first on, the loss depends on.
         """
-        outputs = [output for recorded in self._uses.values() for _, output in recorded[:uses]]
+        uses = {name: recorded[: len(recorded) * passes // 2] for name, recorded in self._uses.items()}
+        outputs = [output for recorded in uses.values() for _, output in recorded]
         self.constant_statistics = True
         try:
-            gradients = iter(torch.autograd.grad(loss, outputs, retain_graph=True))
+            gradients = iter(torch.autograd.grad(loss, outputs, retain_graph=True, allow_unused=True))
         finally:
             self.constant_statistics = False
         found = []
-        for name, recorded in self._uses.items():
-            inputs = [given for given, _ in recorded[:uses]]
-            found.append(LayerGradients(name, self._layers[name], inputs, [next(gradients) for _ in inputs]))
+        for name, recorded in uses.items():
+            reached = [(given, gradient) for given, _ in recorded if (gradient := next(gradients)) is not None]
+            if reached:
+                found.append(LayerGradients(name, self._layers[name], *map(list, zip(*reached, strict=True))))
         self._uses = {}
         return found
 
     def _recorder(self, name: str) -> Any:
         def record(_layer: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            self._uses[name].append((inputs[0].detach(), output))
+            if output.requires_grad:
+                # Not the tensor: an activation may go on to change it in place.
+                self._uses[name].append((inputs[0].detach(), get_gradient_edge(output)))
 
         return record
 
-    def _lay_switch(self, norm: nn.Module, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> Any:
-        in_training = norm.training and output.requires_grad
-        return _Switch.apply(inputs[0], output, norm, self) if in_training else output
+    def _switched(self, norm: nn.Module) -> list[RemovableHandle]:
+        """Lay the switch behind a BatchNorm: at its output, or before the activation that some of timm's go on to."""
+
+        def lay(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            return _Switch.apply(x, y, norm, self) if norm.training and y.requires_grad else y
+
+        if not activates(norm):
+            if type(norm).forward not in (_BatchNorm.forward, processes.WholeBatchNorm.forward):
+                raise InputError(f"TracIn cannot look past a {type(norm).__name__}; set tracin.layers=last")
+            return [norm.register_forward_hook(lambda _, inputs, output: lay(inputs[0], output))]
+        entered: list[torch.Tensor] = []
+        return [
+            norm.register_forward_pre_hook(lambda _, inputs: entered.append(inputs[0])),
+            norm.get_submodule("drop").register_forward_pre_hook(lambda _, inputs: (lay(entered.pop(), inputs[0]),)),
+        ]
+
+
+def activates(norm: nn.Module) -> bool:
+    """Whether a BatchNorm is one of timm's, which passes what it made on to its children `drop` and `act`."""
+    return {"drop", "act"} <= {name for name, _ in norm.named_children()}
 
 
 class _Switch(torch.autograd.Function):

@@ -7,7 +7,7 @@ gradients can be had in three ways:
 * "gram": sum_{s,t} (a_is . a_jt + 1)(d_is . d_jt), the 1 being the bias; cheap where there are few positions;
 * "pixels": the same, where a_is . a_jt is a sum of inner products of pixels, which neighbouring positions share; for
   convolutions over images of a few pixels;
-* "materialise": build every G_i and multiply; cheap where there are many positions.
+* "materialise": build every G_i and multiply; cheap where there are many positions, and for convolutions in groups.
 """
 
 import itertools
@@ -51,12 +51,10 @@ def layer_kernel(
                 return _gram([x.__getitem__ for x in linear], d, bias, rows)
             return _materialised([x.__getitem__ for x in linear], d, layer.in_features, bias, memory, rows)
         if isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str):
-            kernels = [
-                _of_group(Windows(layer, [exact(x[:, own]) for x in inputs]), [exact(g[:, out]) for g in gradients],
-                          bias, memory, rows)
-                for own, out in zip(_groups(layer.in_channels, layer), _groups(layer.out_channels, layer), strict=True)
-            ]  # fmt: skip
-            return torch.stack(kernels).sum(dim=0)
+            windows = Windows(layer, [exact(x) for x in inputs])
+            if layer.groups > 1:
+                return _grouped(windows, [exact(g) for g in gradients], layer.groups, bias, memory, rows)
+            return _convolved(windows, [exact(g) for g in gradients], bias, memory, rows)
     raise TypeError(f"no gradient products for {layer}")
 
 
@@ -80,15 +78,46 @@ def cheapest(batch: int, positions: int, fan_in: int, channels: int, pixels: int
     return min(costs, key=lambda way: costs[way])
 
 
-def _groups(channels: int, layer: nn.Conv2d) -> list[slice]:
-    size = channels // layer.groups
-    return [slice(start, start + size) for start in range(0, channels, size)]
+def _grouped(
+    windows: Windows, gradients: Sequence[torch.Tensor], groups: int, bias: bool, memory: int, rows: slice
+) -> torch.Tensor:
+    """Return rows of K of a convolution in groups, depthwise ones too: "materialise", whose gradients are small then."""
+    d = [_by_group(g.permute(0, 2, 3, 1).flatten(1, 2), groups) for g in gradients]  # [B, groups, T, O / groups]
+    batch, _, positions, channels = d[0].shape
+    bytes_each, fan_in, depth = d[0].element_size(), windows.fan_in // groups, windows.depth // groups
+    total = torch.stack([g.sum(dim=2) for g in d]).sum(dim=0)
+    kernel = _products(total, rows) if bias else d[0].new_zeros(len(d[0][rows]), batch)
+    at_once = max(1, memory // (bytes_each * batch * channels * fan_in))  # groups
+    for first in range(0, groups, at_once):
+        some = slice(first, first + at_once)
+        own = slice(first * depth, (first + at_once) * depth)
+        width = len(range(groups)[some])
+        gradient = total.new_empty(batch, width, channels, fan_in)
+        patches_at_once = memory if total.is_cuda else min(memory, CACHED)
+        images = max(1, patches_at_once // (bytes_each * positions * fan_in * width))
+        for start in range(0, batch, images):
+            these = slice(start, start + images)
+            parts = zip(windows.of_channels(own).patches, d, strict=True)
+            gradient[these] = sum(g[these, some].mT @ _by_group(patches(these), width, depth) for patches, g in parts)
+        kernel += _products(gradient, rows)
+    return kernel
 
 
-def _of_group(
+def _by_group(x: torch.Tensor, groups: int, depth: int | None = None) -> torch.Tensor:
+    """Return `[B, groups, T, ...]` of `[B, T, K]`, whose last dimension has channels, or places with channels inside."""
+    size = x.shape[2] // groups if depth is None else depth
+    return x.unflatten(2, (-1, groups, size)).permute(0, 3, 1, 2, 4).flatten(3)
+
+
+def _products(gradient: torch.Tensor, rows: slice) -> torch.Tensor:
+    flat = gradient.flatten(1)
+    return flat[rows] @ flat.T
+
+
+def _convolved(
     windows: Windows, gradients: Sequence[torch.Tensor], bias: bool, memory: int, rows: slice
 ) -> torch.Tensor:
-    """Return rows of K over one group of a convolution's channels."""
+    """Return rows of K of a convolution of one group."""
     d = [g.permute(0, 2, 3, 1).flatten(1, 2) for g in gradients]
     batch, channels = len(d[0]), d[0].shape[2]
     positions, pixels = (len(d) * n for n in (d[0].shape[1], windows.pixels))

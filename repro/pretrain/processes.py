@@ -146,6 +146,8 @@ def join_norms(network: Network) -> Network:
                 joined = WholeBatchNorm(
                     norm.num_features, norm.eps, norm.momentum, norm.affine, norm.track_running_stats
                 )
+                for after, module in norm.named_children():  # timm's go on to an activation
+                    joined.add_module(after, module)
                 joined.to(norm.running_mean).load_state_dict(norm.state_dict())
                 setattr(parent, name, joined)
     return network
@@ -158,7 +160,13 @@ class WholeBatchNorm(nn.SyncBatchNorm):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise this process's share `[B, C, ...]`."""
+        """Normalise this process's share `[B, C, ...]`, and go on to an activation if there is one inside."""
+        y = self._normalised(x)
+        for module in self.children():
+            y = module(y)
+        return y
+
+    def _normalised(self, x: torch.Tensor) -> torch.Tensor:
         if x.is_cuda or not self.training or count() == 1:
             return super().forward(x)
         precise = exact(x)

@@ -1,9 +1,9 @@
 """Pairwise TracIn inside a batch (Pruthi et al. 2020): which images' gradients point the same way?
 
 K_ij = grad l_i . grad l_j over a set of parameters, the tier: `last`, the final layer of the predictor (without one, of
-the projector); `heads`, every Linear layer of projector and predictor; `full`, these and the encoder's convolutions.
-BatchNorm's own scale and shift belong to none [us]. The learning rate is common to a row and left out: it never changes
-which j is largest.
+the projector); `heads`, every Linear layer of projector and predictor; `full`, these and the encoder's Linear layers and
+convolutions. `tiers` says what is left out, such as BatchNorm's own scale and shift [us]. The learning rate is common to
+a row and left out: it never changes which j is largest.
 """
 
 import contextlib
@@ -20,6 +20,7 @@ from repro.pretrain import processes
 from repro.pretrain.byol import Byol, Outputs, image_losses
 from repro.pretrain.frozen import Tape
 from repro.pretrain.gram import gram_products, layer_kernel
+from repro.pretrain.tiers import coverage
 
 See = Callable[[str, torch.Tensor], None]
 """Called with a layer's name and each image's K_ii `[B]` over it."""
@@ -46,8 +47,7 @@ class OnlineTracin:
             layers = {
                 f"{room}.{name}": layer
                 for room, part in parts
-                for name, layer in part.named_modules()
-                if isinstance(layer, nn.Linear | nn.Conv2d)
+                for name, layer in coverage(part).layers.items()
             }
             self._tape = Tape(layers, _norms(part for _, part in parts))
 

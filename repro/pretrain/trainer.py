@@ -20,13 +20,13 @@ from repro.pretrain.objectives.base import Context
 from repro.pretrain.pixels import Pixels
 from repro.pretrain.precision import autocast
 from repro.pretrain.selectors import Members
+from repro.pretrain.weights import started
 from repro.progress import Progress
 
 
 def new_encoder(config: dict[str, Any]) -> Encoder:
-    """Return the encoder with the random weights that the config's seed gives, the same for every method."""
-    torch.manual_seed(config["seed"])
-    return Encoder(**config["encoder"])
+    """Return the encoder that a run begins with, the same for every method: see `started`."""
+    return started(config)[0]
 
 
 class Trainer:

@@ -16,19 +16,23 @@ Inner = Callable[[int, int], torch.Tensor]
 
 
 class Windows:
-    """The inputs of a convolution's group, seen through its kernel.
+    """The inputs of a convolution, or of a group of its channels, seen through its kernel.
 
     Args:
         layer: any stride, dilation and zero padding.
-        inputs: what went into the group's channels, `[B, C, H, W]`, one per view.
+        inputs: what went into the channels, `[B, C, H, W]`, one per view.
     """
 
     def __init__(self, layer: nn.Conv2d, inputs: Sequence[torch.Tensor]) -> None:
         (self._kernel, self._stride, self._dilation) = (
             _pair(x) for x in (layer.kernel_size, layer.stride, layer.dilation)
         )
-        self._padding, self._inputs = _pair(layer.padding), inputs
+        self._padding, self._inputs, self._layer = _pair(layer.padding), inputs, layer
         _, self.depth, self._height, self._width = inputs[0].shape
+
+    def of_channels(self, own: slice) -> "Windows":
+        """Return the windows of some of the channels."""
+        return Windows(self._layer, [view[:, own] for view in self._inputs])
 
     @property
     def pixels(self) -> int:

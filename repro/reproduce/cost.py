@@ -18,7 +18,7 @@ from repro.errors import InputError
 from repro.evaluate.budget import extra_steps, steps
 from repro.evaluate.protocols import evaluate
 from repro.pretrain.checkpoint import Checkpoint
-from repro.pretrain.encoder import Encoder
+from repro.pretrain.encoder import Encoder, encoder_of
 from repro.pretrain.loop import pretrain
 from repro.pretrain.trainer import new_encoder
 from repro.procedure import device_of
@@ -142,10 +142,15 @@ def _seconds(cell: Cell, probe: tuple[float, float]) -> float | None:
     return seconds
 
 
+@functools.cache
+def _encoder(settings: str) -> Encoder:
+    encoder, size = json.loads(settings)
+    return encoder_of({"seed": 0, "encoder": encoder, "data": {"size": size}})
+
+
 def _megabytes(cell: Cell) -> float:
     if not cell.pretrains:
         return RECORD_MB
-    with torch.device("meta"):
-        encoder = Encoder(**cell.config["encoder"])
+    encoder = _encoder(json.dumps([cell.config["encoder"], cell.config["data"]["size"]]))
     stored = itertools.chain(encoder.parameters(), encoder.buffers())
     return RECORD_MB + sum(tensor.numel() * tensor.element_size() for tensor in stored) / 1e6

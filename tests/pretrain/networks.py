@@ -90,7 +90,8 @@ class Frozen(nn.Module):
         self(view)
         for name, norm in norms.items():
             parent, _, child = name.rpartition(".")
-            setattr(online.get_submodule(parent), child, Constant(norm, seen[name]))
+            constant = Constant(norm, seen[name])  # and what timm's go on to
+            setattr(online.get_submodule(parent), child, nn.Sequential(constant, *norm.children()))
 
     def forward(self, view: torch.Tensor) -> torch.Tensor:
         z = self.online["projector"](self.online["encoder"](view))[0]
