@@ -2,8 +2,10 @@
 
 import io
 import json
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from pymongo.database import Database
@@ -23,7 +25,9 @@ def study(database: Database) -> Database:
     """Two methods with two seeds each, and a run of another experiment."""
     for seed in (0, 1):
         for method in METHODS:
-            synthetic.add(database, synthetic.config(method, seed))
+            synthetic.add(
+                database, synthetic.config(method, seed), files={"test_scores.npz": {"labels": np.arange(seed)}}
+            )
     database.runs.insert_one({"_id": "theirs", "status": "COMPLETED", "config": {"lr": 1}})
     return database
 
@@ -52,7 +56,7 @@ def test_a_run_on_record_as_running_whose_process_is_gone_is_told_as_dead(
     assert at(db.main, "watch", "--once") == 0
     alive = capsys.readouterr().out.splitlines()[1].split()
     assert alive[:2] == ["3", "RUNNING"]
-    study.runs.update_one({"_id": 3}, {"$set": {"heartbeat": study.runs.find_one({"_id": 1})["heartbeat"]}})
+    study.runs.update_one({"_id": 3}, {"$set": {"heartbeat": datetime(2026, 1, 1)}})
     assert at(db.main, "watch", "--once") == 0
     assert capsys.readouterr().out.splitlines()[1].split()[:2] == ["3", "DEAD"]
 

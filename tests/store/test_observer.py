@@ -316,7 +316,11 @@ def test_artifacts_keep_their_metadata_and_have_a_content_type(database: Databas
     observer = DurableObserver(database)
     ex.observers += [observer, MongoObserver(client=database.client, db_name=database.name)]
     ex.run()
-    observer.finish()
+    with pytest.raises(StorageError, match="it says not what it should hold"):
+        observer.finish()
+    assert database.runs.find_one({"_id": 1})["fail_trace"] == [
+        "it reads back damaged: it says not what it should hold\n"
+    ]
     for name, kind in {**files, "plain": "text/plain"}.items():
         ours, theirs = (GridFS(database).find_one({"filename": f"artifact://runs/{i}/{name}"}) for i in (1, 2))
         assert ours is not None
