@@ -138,7 +138,7 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
     experiment = build(database, facts)
     observer = DurableObserver(database, facts)
     experiment.observers.append(observer)
-    experiment.captured_out_filter = lambda _: captured.text()
+    experiment.captured_out_filter = lambda _: captured.text()  # type: ignore[assignment]
     with Checkpoint(checkpoint_folder(config)).owned() as checkpoint:
         try:
             # Every value as it was resolved and hashed: Sacred by itself would keep a 2 where 2.0 is meant.

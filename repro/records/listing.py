@@ -7,6 +7,7 @@ from pymongo.database import Database
 
 from repro.records.filters import add_filters, chosen, given
 from repro.records.summary import columns, summaries
+from repro.store.foreign import foreign_runs
 
 SHOWN = ("run", "status", "command", "method", "data", "scale", "seed", "started", "minutes", "scores")
 
@@ -22,11 +23,10 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def run(database: Database, options: argparse.Namespace) -> None:
     """Print the runs."""
-    rows, others = summaries(database)
-    rows = chosen(rows, **given(options))
+    rows = chosen(summaries(database), **given(options))
     if options.json:
         print(json.dumps([{**row, "started": row["started"] and row["started"].isoformat()} for row in rows], indent=1))
         return
     print("\n".join(columns(rows, SHOWN)) if rows else "no runs")
-    if others:
-        print(f"not listed: {others} runs of other experiments")
+    if foreign := foreign_runs(database):
+        print(f"not listed: {foreign}")

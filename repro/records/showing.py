@@ -9,7 +9,7 @@ from pymongo.database import Database
 from repro.errors import run_id
 from repro.records.document import changed, document
 from repro.records.summary import status_of, summary
-from repro.store import problems_of
+from repro.store import examine
 from repro.store.source import Run
 
 TOLD = ("commit", "dirty", "image_id", "device", "threads", "python")
@@ -35,7 +35,7 @@ def lines(database: Database, run: Run) -> Iterator[str]:
     """Yield the lines that say what is known of a run."""
     status = status_of(database, run)
     told = summary(run, status)
-    problems = problems_of(database, run) if status == "COMPLETED" else []
+    problems = next(examine(database, [run], details=True)).problems if status == "COMPLETED" else []
     yield f"run {told['run']}: {status}{', DAMAGED: ' + '; '.join(problems) if problems else ''}"
     yield f"{told['command']} {told['method']} {told['data']} seed {told['seed']}"
     if told["started"]:

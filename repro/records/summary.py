@@ -6,6 +6,7 @@ from typing import Any
 
 from pymongo.database import Database
 
+from repro.store.foreign import OURS
 from repro.store.liveness import alive
 from repro.store.source import LEFT_OUT, Run
 
@@ -46,11 +47,10 @@ def summary(run: Run, status: str | None = None) -> Summary:
     }
 
 
-def summaries(database: Database) -> tuple[list[Summary], int]:
-    """Return every run of this kit in a line, by ascending id, and how many documents are of other experiments."""
-    documents = list(database.runs.find({}, LEFT_OUT).sort("_id", 1))
-    ours = [run for run in documents if is_ours(run)]
-    return [summary(run, status_of(database, run)) for run in ours], len(documents) - len(ours)
+def summaries(database: Database) -> list[Summary]:
+    """Return every run of this kit in a line, by ascending id."""
+    runs = filter(is_ours, database.runs.find(OURS, LEFT_OUT).sort("_id", 1))
+    return [summary(run, status_of(database, run)) for run in runs]
 
 
 def status_of(database: Database, run: Run) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from pymongo.database import Database
 
 from repro.records.summary import columns, is_ours, status_of, summary
+from repro.store.foreign import OURS
 from repro.store.source import LEFT_OUT, Run
 
 SHOWN = ("run", "status", "command", "method", "data", "seed", "minutes", "at", "latest", "seconds since")
@@ -36,7 +37,7 @@ def run(database: Database, options: argparse.Namespace) -> None:
 
 def running(database: Database) -> Iterator[dict[str, Any]]:
     """Yield what is known of every run on record as RUNNING: a summary, `at`, `latest`, and `seconds since` a sign."""
-    for run in database.runs.find({"status": "RUNNING"}, LEFT_OUT).sort("_id", 1):
+    for run in database.runs.find({**OURS, "status": "RUNNING"}, LEFT_OUT).sort("_id", 1):
         if is_ours(run):
             since = datetime.now(UTC) - run["heartbeat"].replace(tzinfo=UTC)
             row = summary(run, status_of(database, run))

@@ -43,10 +43,11 @@ def _nameless(text: Any, host: str | None) -> Any:
 
 
 def _hash_again(run: Document, kept: Document) -> None:
-    expected = (run.get("info") or {}).get("expected")
+    info = run.get("info") or {}
+    expected = info.get("expected")
     record = expected.get("record") if isinstance(expected, dict) else None
     if not isinstance(record, dict):
         return
     before, after = record_sha256(run, {}), record_sha256(kept, {})
     fresh = {key: after[key] for key in ("host", "experiment", "captured_out") if record.get(key) == before.get(key)}
-    kept["info"] = {**run["info"], "expected": {**expected, "record": {**record, **fresh}}}
+    kept["info"] = {**info, "expected": {**expected, "record": {**record, **fresh}}}

@@ -18,9 +18,10 @@ from repro.store.anonymous import anonymous
 from repro.store.archive import FILES, FORMAT, MANIFEST, VERSION, run_folder
 from repro.store.documents import Document, mentions, text_of
 from repro.store.foreign import OURS
+from repro.store.integrity import RECORDED
 from repro.store.optional import kind_of
 from repro.store.renumber import renumbered_file, renumbered_run, renumbered_series
-from repro.store.source import Content, DatabaseSource, Run
+from repro.store.source import LEFT_OUT, Content, DatabaseSource, Run
 
 UNFINISHED = ("QUEUED", "RUNNING", "IMPORTING")
 """Status of runs whose record may still change."""
@@ -28,7 +29,8 @@ UNFINISHED = ("QUEUED", "RUNNING", "IMPORTING")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the first that a zip file can say."""
 
-NEEDED = {"status": 1, "config": 1, "info": 1, "artifacts": 1, "resources": 1, "experiment.sources": 1}
+NEEDED = dict.fromkeys(("status", "config", "info", "artifacts", "resources", "experiment.sources"), 1)
+NEEDED |= {key: 1 for key in RECORDED if key not in LEFT_OUT}
 
 
 def finished(database: Database, run_ids: Sequence[int] = ()) -> list[Run]:

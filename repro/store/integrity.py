@@ -60,7 +60,8 @@ def examine(
         runs: a run database, or another source of runs.
         documents: the runs' documents.
         seen: called with the id and the metrics of every run whose metrics are read.
-        details: whether to check the fields LEFT_OUT and the stored sources, too, which no figure reads.
+        details: whether to check the fields LEFT_OUT and the stored sources, too, which no figure reads. They are read
+            anew.
     """
     source, waiting = source_of(runs), list(documents)
     for start in range(0, len(waiting), RUNS_AT_ONCE):
@@ -71,9 +72,11 @@ def examine(
             metric_problems[run_id] = _metric_problems(members, judged[run_id]["info"]["expected"]["metrics"])
             if seen is not None:
                 seen(run_id, members)
-        if details:
-            judged = {run_id: {**judged[run_id], **rest} for run_id, rest in source.details(judged)}
-        files = [file_id for run in judged.values() for kind, _, file_id in mentions(run) if kind != "resources"]
+        rest = dict(source.details(judged)) if details else {}
+        recorded = {
+            i: {**{k: v for k, v in run.items() if k not in LEFT_OUT}, **rest.get(i, {})} for i, run in judged.items()
+        }
+        files = [file_id for run in recorded.values() for kind, _, file_id in mentions(run) if kind != "resources"]
         contents = source.contents(files)
         for run in batch:
             if run.get("status") != "COMPLETED":
@@ -82,7 +85,7 @@ def examine(
                 yield Finding(run, ["it says not what it should hold"], [])
             else:
                 artifact_problems, left_out = _artifact_problems(run, contents)
-                record_problems = _record_problems(judged[run["_id"]], contents)
+                record_problems = _record_problems(recorded[run["_id"]], contents)
                 problems = [*_fact_problems(run), *record_problems, *metric_problems[run["_id"]], *artifact_problems]
                 yield Finding(run, problems, left_out, older="record" not in run["info"]["expected"])
 

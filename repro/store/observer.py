@@ -19,7 +19,7 @@ from repro.errors import BusyError, StorageError, UndeliveredError
 from repro.store.connect import identity
 from repro.store.delivery import Courier, spool_folder
 from repro.store.foreign import highest_id
-from repro.store.integrity import RECORDED, problems_of, record_sha256
+from repro.store.integrity import RECORDED, examine, record_sha256
 from repro.store.journal import Entry, Journal
 from repro.store.liveness import alive
 
@@ -219,7 +219,8 @@ class DurableObserver(RunObserver):
         if not self._completed:
             return []
         run = self._database.runs.find_one({"_id": self.run_id})
-        problems = problems_of(self._database, run) if run else ["it is not in the database"]
+        found = list(examine(self._database, [run] if run else [], details=True))
+        problems = found[0].problems if found else ["it is not in the database"]
         if problems:
             told = {"status": "INCOMPLETE", "fail_trace": [f"it reads back damaged: {why}\n" for why in problems]}
             self._database.runs.update_one({"_id": self.run_id}, {"$set": told})

@@ -335,6 +335,7 @@ def test_an_archive_to_be_published_names_no_machine_and_no_folder(
         client.get_default_database().runs.update_one({"_id": 2}, {"$set": {"captured_out": there}})
         patch.setenv("REPRO_MONGO_URI", made[0])
         assert at(db.main, "export", "--nameless", str(tmp_path / "public.zip")) == 0
+        client.get_default_database().runs.update_one({"_id": 2}, {"$set": {"captured_out": ""}})
     run = json_util.loads(contents(archive)["runs/00000001/run.json"])
     names = run["host"]["hostname"], run["experiment"]["base_dir"]
     assert names[0] == platform.node()
@@ -575,8 +576,6 @@ def test_strays_are_noted_and_are_no_damage(archive: Path, database: Database, c
     stray = GridFS(database).put(b"x", filename="stray", metadata={"sha256": "0", "run_id": 99})
     GridFS(database).put(b"x", filename="of others")
     database.fs.chunks.insert_one({"files_id": "gone", "n": 0, "data": b""})
-    source = database.runs.find_one({"_id": 1})["experiment"]["sources"][0]
-    database.fs.chunks.delete_many({"files_id": source[1]})
     shared = runs[0]["artifacts"][0]
     database.runs.update_one({"_id": 3}, {"$push": {"resources": ["w", shared["file_id"]]}})
     capsys.readouterr()
@@ -589,11 +588,17 @@ def test_strays_are_noted_and_are_no_damage(archive: Path, database: Database, c
         "note: 1 files are of other experiments",
         "note: pieces of a file gone are there without the file",
         f"note: file {shared['file_id']} is mentioned twice: as {WEIGHTS} of run 1 and w of run 3",
-        f"note: source {source[0]}, which 3 runs mention, cannot be read",
     ]
     before = state(database)
     assert at(db.main, "check") == 0
     assert state(database) == before
+    capsys.readouterr()
+    source = database.runs.find_one({"_id": 1})["experiment"]["sources"][0]
+    database.fs.chunks.delete_many({"files_id": source[1]})
+    assert at(db.main, "check") == 1  # of a run without its code nobody can tell what it did
+    said = capsys.readouterr().out
+    assert said.count(": a stored source is altered") == 2
+    assert f"note: source {source[0]}, which 3 runs mention, cannot be read" in said
 
 
 def test_scores_of_the_lowest_seeds_alone_come_along_where_that_is_asked_for(database: Database, tmp_path: Path):

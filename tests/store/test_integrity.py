@@ -12,7 +12,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from sacred import Experiment
 
 from repro.recorder import Recorder
-from repro.store import examine, find_runs, problems_of
+from repro.store import examine, find_runs
 from repro.store.foreign import EXPERIMENT
 from repro.store.observer import DurableObserver
 from tests.store.test_observer import experiment, run_with
@@ -29,7 +29,7 @@ def stored(database: Database) -> Database:
 def problems(database: Database) -> list[str]:
     run = database.runs.find_one()
     assert run is not None
-    return problems_of(database, run)
+    return next(examine(database, [run], details=True)).problems
 
 
 SERIES = ("steps", "values", "timestamps")
