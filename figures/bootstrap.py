@@ -43,7 +43,8 @@ def _balanced_accuracies(
     scores: np.ndarray, labels: np.ndarray, resamples: int, random: np.random.Generator
 ) -> Iterator[np.ndarray]:
     # Images of one class that are told rightly are alike, and so are those that are not: 2 C kinds of images.
-    right = scores.argmax(axis=1) == labels
+    highest = scores == scores.max(axis=1, keepdims=True)
+    right = (scores.argmax(axis=1) == labels) & (highest.sum(axis=1) == 1)  # a tie counts as wrong
     kinds = np.bincount(2 * labels + right, minlength=2 * scores.shape[1])
     counts = random.multinomial(len(labels), kinds / len(labels), size=resamples).reshape(resamples, -1, 2)
     with np.errstate(invalid="ignore"):

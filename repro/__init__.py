@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -11,3 +12,12 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Sacred 0.8.7 imports pkg_resources, which announces its own end; the lock holds a setuptools that still has it.
 warnings.filterwarnings("ignore", message="pkg_resources is deprecated", category=UserWarning)
+
+
+def __getattr__(name: str) -> Any:
+    """Give `from repro import runs` what it asks for: the stored runs, imported when somebody does."""
+    if name == "runs":
+        from repro.records.access import runs
+
+        return runs
+    raise AttributeError(f"module 'repro' has no attribute '{name}'")

@@ -1,5 +1,7 @@
-"""python -m repro.db ping|serve|check|weights RUN FILE|export FILE [RUN...]|import FILE
+"""python -m repro.db list|show RUN|diff RUN RUN|table FILE|watch|delete RUN...
+python -m repro.db ping|serve|check|weights RUN FILE|export FILE [RUN...]|import FILE
 
+`list`, `show`, `diff` and `table` tell what is stored; `watch` shows what is running; `delete` deletes.
 `ping` says whether the run database answers, and what it is; exit code 2 if not.
 `serve` keeps the run database open and prints its address, for Omniboard or mongosh.
 `check` holds every stored run against what was hashed while it ran.
@@ -18,6 +20,7 @@ from pymongo.database import Database
 
 from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
+from repro.records import VERBS
 from repro.store import (
     ENCODER,
     examine,
@@ -34,6 +37,7 @@ from repro.store.archive import Archive
 from repro.store.delivery import deliver_left_over
 from repro.store.exporting import export, finished
 from repro.store.importing import import_runs
+from repro.store.integrity import RECORDED
 from repro.store.inventory import repeated, strays
 from repro.store.optional import OPTIONAL
 from repro.store.source import DatabaseSource, Run
@@ -46,7 +50,7 @@ def main(arguments: list[str]) -> None:
     with contextlib.ExitStack() as stack:
         # A bad archive is refused before any database is opened.
         archive = stack.enter_context(open_archive(options.file)) if options.verb == "import" else None
-        database = stack.enter_context(open_database(writes=options.verb == "import"))
+        database = stack.enter_context(open_database(writes=options.verb in ("import", "delete")))
         for run_id in [] if options.verb == "ping" else deliver_left_over(database):
             print(f"run {run_id}: what was left of its record has been delivered")
         match options.verb:
@@ -63,6 +67,8 @@ def main(arguments: list[str]) -> None:
             case "import":
                 assert archive is not None
                 _import(database, archive)
+            case verb:
+                VERBS[verb].run(database, options)
 
 
 def _parser() -> Parser:
@@ -101,6 +107,13 @@ def _parser() -> Parser:
         action="store_true",
         help="leave out the names of the machine and folder where each run was made: for an archive that is published",
     )
+    exporting.add_argument(
+        "--scores-of",
+        type=int,
+        metavar="SEEDS",
+        help="keep the test scores of so many seeds of a series, from the lowest (default: of all), and say so in the "
+        "archive: scores are most of the size without weights, and figures read those of five seeds at most",
+    )
     for name, kind in OPTIONAL.items():
         exporting.add_argument(
             f"--no-{name}",
@@ -110,6 +123,8 @@ def _parser() -> Parser:
             default=[],
             help=f"leave out artifacts *{kind.ending}, and say so in the archive: {kind.when}",
         )
+    for verb in VERBS.values():
+        verb.add(verbs)
     importing = verbs.add_parser("import", help="take runs in from such a file")
     importing.add_argument("file", type=Path, help="file to read, e.g. runs.zip")
     return parser
@@ -128,16 +143,20 @@ def _serve(database: Database) -> None:
 
 
 def _check(database: Database) -> None:
-    damaged, whole, runs = 0, [], find_runs(database)
+    damaged, whole, older, runs = 0, [], 0, find_runs(database)
     if not runs:
         print(f"no runs of this kit in {runs_folder() / 'db' if named_address() is None else _place(database)}")
     source = DatabaseSource(database)
-    for finding in examine(source, runs):
+    for finding in examine(source, runs, details=True):
         run, problems = finding.run, finding.problems
+        older += finding.older
         damaged += bool(problems) and run.get("status") in ("COMPLETED", "INCOMPLETE")
         whole += [] if problems else [run]
-        lacks = f"whole, without {', '.join(finding.left_out)}: left out when it was archived"
-        print(f"{_title(run)}: {'; '.join(problems) or (lacks if finding.left_out else 'whole')}")
+        word = "whole, older" if finding.older else "whole"
+        lacks = f"{word}, without {', '.join(finding.left_out)}: left out when it was archived"
+        print(f"{_title(run)}: {'; '.join(problems) or (lacks if finding.left_out else word)}")
+    if older:
+        print(f"note: {older} runs are older: their {', '.join(RECORDED)} and sources carry no hash to check")
     for note in (*repeated(whole), *strays(source)):
         print(f"note: {note}")
     if damaged:
@@ -151,6 +170,10 @@ def _title(run: Run) -> str:
 
 
 def _weights(database: Database, run_id: int, file: Path) -> None:
+    from safetensors.torch import load  # torch takes seconds, and no other verb needs it
+
+    from repro.weights import about_encoder, weights_file
+
     found = find_runs(database, _id=run_id)
     if not found:
         raise InputError(f"run {run_id} is not in the run database; `check` lists the runs")
@@ -158,7 +181,10 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
         raise InputError(f"run {run_id} ({found[0]['command']}, {found[0]['status']}) stored no encoder")
     if altered := [problem for problem in problems_of(database, found[0]) if ENCODER in problem]:
         raise StorageError(f"run {run_id}: {altered[0]}, so it is not handed out; import the run from an archive of it")
-    write_whole(file, read_artifact(database, found[0], ENCODER))
+    encoder = found[0]["config"]["encoder"]
+    about = {"method": found[0]["config"]["method"]["name"], "data": found[0]["config"]["data"]["name"]}
+    weights = load(read_artifact(database, found[0], ENCODER))
+    write_whole(file, weights_file(weights, {**about_encoder(encoder), **about, "run": run_id}))
     print(f"{file}: {_loaded_by(found[0])}")
 
 
@@ -179,7 +205,9 @@ def _export(database: Database, options: argparse.Namespace) -> None:
             print(f"exported as it is: run {finding.run['_id']}: {'; '.join(finding.problems)}", file=sys.stderr)
     if foreign := foreign_runs(database):
         print(foreign, file=sys.stderr)
-    left_out = export(source, options.file, runs, options.without, options.first_id, options.nameless)
+    left_out = export(
+        source, options.file, runs, options.without, options.first_id, options.nameless, options.scores_of
+    )
     lighter = f"; {len(left_out)} artifacts left out, as it says of them" if left_out else ""
     print(f"{options.file}: {len(runs)} runs, {options.file.stat().st_size / 1e6:.1f} MB{lighter}")
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 LARGEST = 2**63
 """Whole numbers from here on are more than a run database can hold."""
@@ -83,8 +83,20 @@ def front_door(main: Callable[[list[str]], None]) -> None:
 
 
 def log_to_stderr(level: int = logging.INFO) -> None:
-    """Show the kit's messages on standard error, from `level` on."""
-    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level, stream=sys.stderr)
+    """Show the kit's messages on what standard error is at that moment, from `level` on: a run captures its own."""
+    logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=level, handlers=[_StderrHandler()])
+
+
+class _StderrHandler(logging.StreamHandler):
+    """Writes to `sys.stderr` as it is when a message comes, not as it was when logging began."""
+
+    @property
+    def stream(self) -> Any:
+        return sys.stderr
+
+    @stream.setter
+    def stream(self, _: object) -> None:
+        """It is always the current one."""
 
 
 def _as_interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -1,15 +1,19 @@
 """The Sacred experiment: its commands, and one recorded, resumable execution of them."""
 
 import logging
+from pathlib import Path
 from typing import Any
 
 from pymongo.database import Database
 from sacred import SETTINGS, Experiment
+from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
+from repro.captured import Captured, capturing
 from repro.configs import NAMED, WITHOUT_PRETRAINING
 from repro.configs.identity import identity
 from repro.configs.resolve import defaults, flat
+from repro.configs.show import changed
 from repro.earlier import source_of_tracin, stored_pretraining
 from repro.errors import InputError, StorageError
 from repro.evaluate.budget import allowed_protocols, check_steps
@@ -23,7 +27,7 @@ from repro.procedure import (
     device_of,
     needs_pretraining,
 )
-from repro.provenance import ROOT
+from repro.provenance import ROOT, code, processor, versions
 from repro.resources import checkpoint_folder, content_of, images_of
 from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
@@ -36,7 +40,7 @@ log = logging.getLogger("repro")
 quiet: Any = logging.getLogger("repro.sacred")  # Sacred's own messages
 quiet.setLevel(logging.CRITICAL)  # how a run ended we say ourselves
 
-SETTINGS.CAPTURE_MODE = "sys"  # "fd" hides the terminal from progress bars
+SETTINGS.CAPTURE_MODE = "no"  # we capture ourselves (`repro.captured`)
 SETTINGS.DISCOVER_SOURCES = "none"  # every file of the kit is named below; Sacred would guess
 SETTINGS.DISCOVER_DEPENDENCIES = "none"  # the provenance has the versions and the hash of the lock
 SETTINGS.HOST_INFO.INCLUDE_CPU_INFO = False
@@ -49,13 +53,15 @@ def build(database: Database, facts: dict[str, Any]) -> Experiment:
         database: the run database, for what a run takes from earlier ones.
         facts: what every run's `info` says from its first moment.
     """
-    experiment = Experiment(EXPERIMENT, base_dir=str(ROOT), save_git_info=False)
+    machine = [HostInfoGetter(processor, "processor")]  # Sacred's own way to tell the CPU takes a second
+    experiment = Experiment(EXPERIMENT, base_dir=str(ROOT), save_git_info=False, additional_host_info=machine)
     experiment.logger = quiet
     experiment.add_config(defaults())
     for name, config in NAMED.items():
         experiment.add_named_config(name, config.values)
     for source in sorted((ROOT / "repro").rglob("*.py")):
         experiment.add_source_file(str(source))
+    _tell_origin(experiment)
 
     @experiment.main
     def train(_run: Run) -> dict[str, float]:
@@ -75,6 +81,17 @@ def build(database: Database, facts: dict[str, Any]) -> Experiment:
     return experiment
 
 
+def _tell_origin(experiment: Experiment) -> None:
+    """Say where Sacred's tools look for it what the provenance says: package versions, commit."""
+    for name, version in versions().items():
+        if version is not None:
+            experiment.add_package_dependency(name, version)
+    about = code()
+    main = next(source for source in experiment.sources if source.filename == str(Path(__file__).resolve()))
+    if about["commit"] is not None:
+        main.repo, main.commit, main.is_dirty = EXPERIMENT, about["commit"], about["dirty"]
+
+
 def execute(
     database: Database,
     command: str,
@@ -92,6 +109,11 @@ def execute(
         InputError: the data, the settings together or the device are not to be had, or another process is to record.
         StorageError: the record could not be stored whole.
     """
+    with capturing() as captured:
+        return _execute(database, command, config, named, captured)
+
+
+def _execute(database: Database, command: str, config: dict[str, Any], named: list[str], captured: Captured) -> int:
     if not processes.is_first():
         raise InputError("torchrun starts several processes of one run: `torchrun ... -m repro.run`; start this as one")
     for run_id in deliver_left_over(database):
@@ -118,14 +140,17 @@ def execute(
     experiment = build(database, {**facts, "encoder": about})
     observer = DurableObserver(database, facts)
     experiment.observers.append(observer)
+    experiment.captured_out_filter = lambda _: captured.text()  # type: ignore[assignment]
     with Checkpoint(checkpoint_folder(config)).owned() as checkpoint:
         try:
             # Every value as it was resolved and hashed: Sacred by itself would keep a 2 where 2.0 is meant.
-            run = experiment.run(command, dict(flat(config)), named)
+            told = {"config_updates": changed(config)}
+            run = experiment.run(command, dict(flat(config)), named, meta_info=told)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt) and checkpoint.exists:
                 log.warning("stopped; the same command continues from the last checkpoint")
             _last_heartbeat(experiment)
+            observer.output(captured.text())  # Sacred keeps nothing of what came after its last beat
             try:
                 observer.finish()
             except StorageError as storage:  # it must not hide why the run ended

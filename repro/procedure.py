@@ -32,6 +32,7 @@ from repro.recorder import Recorder
 from repro.resources import checkpoint_folder, images_of
 from repro.store import ENCODER, read_artifact
 from repro.threads import use_threads
+from repro.weights import about_encoder
 
 log = logging.getLogger("repro")
 
@@ -93,11 +94,14 @@ class Procedure:
         gain = probe.gain(encoder_of(self.config), result.encoder)
         self.recorder.info(learning={**asdict(gain), "learned": gain.learned})
         log.log(*told(self.config["method"]["name"], gain))
-        self.recorder.weights(ENCODER, result.encoder.state_dict())
+        about = {**about_encoder(self.config["encoder"]), "method": self.config["method"]["name"]}
+        self.recorder.weights(ENCODER, result.encoder.state_dict(), **about, data=self.config["data"]["name"])
         for file in self.checkpoint.kept():
             self.recorder.file(file)
         if result.history.batches:
-            self.recorder.arrays("selection.npz", {k: rows.numpy() for k, rows in result.history.batches.items()})
+            # In an order of its own: a checkpoint keeps none, and the same run has the same bytes.
+            batches = sorted(result.history.batches.items())
+            self.recorder.arrays("selection.npz", {name: rows.numpy() for name, rows in batches})
         self.recorder.arrays("views.pictures.npz", pictures.viewed(self.images, self.config))
         if result.history.choices:
             self.recorder.arrays("partners.pictures.npz", pictures.partnered(self.images, result.history.choices))

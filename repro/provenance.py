@@ -43,20 +43,30 @@ def provenance(device: "torch.device") -> dict[str, Any]:
 
     lock = ROOT / "uv.lock"
     return {
-        **(json.loads(STAMP.read_text()) if STAMP.exists() and not (ROOT / ".git").exists() else _checkout()),
+        **code(),
         "lock_sha256": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else None,
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else _processor(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else processor(),
         "device_type": device.type,
-        "processor": " ".join([_processor(), *_stepping()]),
+        "processor": " ".join([processor(), *_stepping()]),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "libc": " ".join(platform.libc_ver()),
         "threads": torch.get_num_threads(),
         "thread_settings": {name: os.environ.get(name) for name in THREADS},
         "cores": _usable_cores(),
-        "versions": {name: _version(name) for name in PACKAGES},
+        "versions": versions(),
     }
+
+
+def code() -> dict[str, Any]:
+    """Return commit, dirty and image_id, as an image's stamp or git says them."""
+    return json.loads(STAMP.read_text()) if STAMP.exists() and not (ROOT / ".git").exists() else _checkout()
+
+
+def versions() -> dict[str, str | None]:
+    """Return the installed version of each of `PACKAGES`."""
+    return {name: _version(name) for name in PACKAGES}
 
 
 def _checkout() -> dict[str, Any]:
@@ -79,7 +89,7 @@ def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _processor() -> str:
+def processor() -> str:
     """Return the processor's name, where the system tells it."""
     return next(_cpuinfo("model name"), platform.processor() or platform.machine())
 

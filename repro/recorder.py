@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from sacred.run import Run
 from sacred.serializer import flatten
-from safetensors.torch import save
 
 from repro.store.digests import SeriesDigest, fact_sha256
+from repro.weights import weights_file
 
 NO_FACTS = ("expected", "metrics")
 """Keys of `info` that say what else the record holds, and are judged with that."""
@@ -41,9 +41,9 @@ class Recorder:
         np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         self._artifact(name, buffer.getvalue())
 
-    def weights(self, name: str, state: dict[str, torch.Tensor]) -> None:
-        """Record weights as the artifact `name`, in safetensors."""
-        self._artifact(name, save({key: tensor.detach().cpu().contiguous() for key, tensor in state.items()}))
+    def weights(self, name: str, state: dict[str, torch.Tensor], **about: Any) -> None:
+        """Record weights as the artifact `name`, in safetensors whose metadata say what they are `about`."""
+        self._artifact(name, weights_file(state, about))
 
     def file(self, path: Path) -> None:
         """Record a file as the artifact of its name."""

@@ -15,6 +15,7 @@ FLOORS = [
     "repro.reproduce",
     "repro.db",
     "repro.doctor",
+    "repro.records",
     "repro.experiment",
     "repro.procedure",
     "repro.earlier",

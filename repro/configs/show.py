@@ -27,6 +27,15 @@ def sources(config: Mapping[str, Any]) -> dict[str, Any]:
     return marks
 
 
+def changed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that are not the default, nested as the config is."""
+    values, found = dict(flat(config)), dict[str, Any]()
+    for key, setting in settings():
+        if source_of(values[key], setting) == SET:
+            put(found, key, values[key])
+    return found
+
+
 def source_of(value: Any, setting: Setting) -> str:
     """Return the source mark of a setting's value; one that was changed no longer comes from where the default does."""
     return setting.source if value == setting.value else SET

@@ -14,6 +14,9 @@ def predict(
     A neighbour's vote is exp(cosine / temperature) (Wu et al. 2018). Labels enter as 0/1 columns, so one class
     per image and several labels per image are the same computation.
 
+    Equal votes, as of duplicates with different labels or of a collapsed encoder, stay equal: `measure` counts them as
+    ties.
+
     Args:
         features: labelled images' features `[N, D]`.
         labels: int `[N]` or 0/1 `[N, C]`.

@@ -11,6 +11,9 @@ from repro.errors import InputError
 
 log = logging.getLogger("repro.evaluate")
 
+UNDECIDED = -1
+"""What a tie predicts: no class."""
+
 
 def main_metric(multi_label: bool) -> str:
     """Return the metric that chooses models and fills tables: balanced accuracy is ISIC 2019's own."""
@@ -36,6 +39,11 @@ def selection_score(values: dict[str, float], multi_label: bool, by: str = "main
     return float(np.mean(defined))
 
 
+def ties(scores: np.ndarray) -> np.ndarray:
+    """Return bool `[N]`: in which rows of scores `[N, C]` several classes share the highest score."""
+    return (scores == scores.max(axis=1, keepdims=True)).sum(axis=1) > 1
+
+
 def measure(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) -> dict[str, float]:
     """Return every metric of a set of predictions.
 
@@ -45,21 +53,23 @@ def measure(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) 
         class_names: C names, for warnings.
 
     Returns:
-        Multi-class: balanced_accuracy, accuracy, macro_auc (one against rest), macro_f1.
+        Multi-class: balanced_accuracy, accuracy, macro_auc (one against rest), macro_f1. A tie (the highest score
+        shared by several classes) is no prediction: it is wrong in balanced_accuracy, as in ISIC 2019's own scorer
+        (isic-challenge-scoring), and in macro_f1. In accuracy its first class counts, as in MedMNIST's evaluator.
         Multi-label: mean_auc, mean_average_precision, and the AUC of every label under its `metric_names`.
         A class that all or none of the N images have has no AUC (NaN), and a label without positives no average
         precision; they are left out of the means, and a warning names them. A mean over nothing is NaN.
     """
     if labels.ndim == 2:
         return _multi_label(scores, labels, class_names)
-    predicted = scores.argmax(axis=1)
-    present = np.unique(labels)
+    first, present = scores.argmax(axis=1), np.unique(labels)
+    predicted = np.where(ties(scores), UNDECIDED, first)
     aucs = _aucs(scores, labels[:, None] == np.arange(scores.shape[1]), class_names)
     return {
         "balanced_accuracy": float(
             sk.recall_score(labels, predicted, labels=present, average="macro", zero_division=0)
         ),
-        "accuracy": float(sk.accuracy_score(labels, predicted)),
+        "accuracy": float(sk.accuracy_score(labels, first)),
         "macro_auc": _mean(aucs),
         "macro_f1": float(sk.f1_score(labels, predicted, average="macro", labels=present, zero_division=0)),
     }
@@ -105,7 +115,12 @@ def _aucs(scores: np.ndarray, truth: np.ndarray, class_names: Sequence[str]) -> 
     return aucs
 
 
+def say_again() -> None:
+    """Warn anew of labels without an AUC: every run's record has its own warnings."""
+    _say_undefined.cache_clear()
+
+
 @functools.cache
 def _say_undefined(name: str, lacking: str, images: int) -> None:
-    """Warn that a label has no AUC; once, however often its split is measured."""
+    """Warn that a label has no AUC; once a run, however often its split is measured."""
     log.warning("'%s' has no %s among %d images: it has no AUC and is left out of the mean", name, lacking, images)

@@ -1,5 +1,6 @@
 """The evaluation of one encoder: every protocol at every label fraction. The test split is read once for each."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,10 +15,14 @@ from repro.evaluate import budget, knn, linear
 from repro.evaluate.features import extract, shown
 from repro.evaluate.finetune import finetune
 from repro.evaluate.fixmatch import fixmatch
-from repro.evaluate.metrics import main_metric, measure, selection_score
+from repro.evaluate.metrics import main_metric, measure, say_again, selection_score, ties
 from repro.evaluate.semixup import semixup
 from repro.evaluate.training import Predictor, Report
 from repro.pretrain.encoder import Encoder
+
+log = logging.getLogger("repro.evaluate")
+
+TIES = "%s, %g %% of the labels: %d of %d %s images are ties; they count as wrong in balanced accuracy"
 
 
 @dataclass
@@ -26,7 +31,7 @@ class Evaluation:
 
     Args:
         main: "protocol/percent" -> the main metric on the test split; with evaluate.test=False on the validation split.
-        scores: arrays to store: test labels, test indices, and test scores float16 `[N, C]` per protocol and percent;
+        scores: arrays to store: test labels, test indices, and test scores float32 `[N, C]` per protocol and percent;
             empty with evaluate.test=False.
         label_subsets: fraction, number of images and hash of every label subset.
         features: arrays to store: frozen features of some test images (see `shown`); empty if no protocol has any.
@@ -57,6 +62,7 @@ def evaluate(
         report: called with "test/PROTOCOL/METRIC" and "val/PROTOCOL/METRIC", step = label percent, and with
             "finetune/PERCENT/val" and ".../train_loss", step = optimiser step.
     """
+    say_again()
     settings = config["evaluate"]
     encoder.to(device)
     frozen = {"knn", "linear"} & set(settings["protocols"])
@@ -80,11 +86,13 @@ def evaluate(
             else:
                 predict = _frozen_predictor(protocol, features, images, labelled, settings)
             for split in splits:
-                # In half precision, as they are stored: who measures the stored scores again gets the same numbers.
-                scores = predict(split).astype(np.float16)
-                values = measure(scores.astype(np.float32), images.labels[images.indices(split)], images.class_names)
+                # As they are stored: who measures the stored scores again gets the same numbers.
+                scores = predict(split).astype(np.float32)
+                values = measure(scores, images.labels[images.indices(split)], images.class_names)
                 for metric, value in values.items():
                     report(f"{split}/{protocol}/{metric}", value, percent)
+            if not images.multi_label and (undecided := int(ties(scores).sum())):
+                log.warning(TIES, protocol, percent, undecided, len(scores), splits[-1])
             if settings["test"]:
                 result.scores[f"{protocol}/{percent:g}"] = scores
             result.main[f"{protocol}/{percent:g}"] = values[main_metric(images.multi_label)]

@@ -82,7 +82,9 @@ def _seen(encoder: Encoder, layers: dict[str, nn.Module]) -> dict[str, str]:
     """Return, of the layers that cannot be covered, what is in the way when images pass through."""
     rows: dict[str, set[int]] = {name: set() for name in layers}
     hooks = [
-        layer.register_forward_hook(lambda _, inputs, output, name=name: rows[name].update((len(inputs[0]), len(output))))
+        layer.register_forward_hook(
+            lambda _, inputs, output, name=name: rows[name].update((len(inputs[0]), len(output)))
+        )
         for name, layer in layers.items()
     ]
     was, like = encoder.training, next(encoder.parameters())

@@ -44,11 +44,7 @@ class OnlineTracin:
         self._tape: Tape | None = None
         if settings["layers"] != "last":
             parts = [(room, part) for room in rooms[settings["layers"]] if (part := getattr(model, room)) is not None]
-            layers = {
-                f"{room}.{name}": layer
-                for room, part in parts
-                for name, layer in coverage(part).layers.items()
-            }
+            layers = {f"{room}.{name}": layer for room, part in parts for name, layer in coverage(part).layers.items()}
             self._tape = Tape(layers, _norms(part for _, part in parts))
 
     @property

@@ -102,7 +102,13 @@ def compare_series(metric: str, then: Series, now: Series) -> Difference | None:
 
 
 def compare_array(name: str, then: np.ndarray | None, now: np.ndarray | None) -> Difference | None:
-    """Return in what two arrays differ, place by place; None if in nothing. An array that is not there is None."""
+    """Return in what two arrays differ, place by place; None if in nothing. An array that is not there is None.
+
+    Scores that an older version stored with fewer digits are compared with as many.
+    """
+    if then is not None and now is not None and then.dtype.kind == now.dtype.kind == "f":
+        coarser = min(then.dtype, now.dtype, key=lambda kind: kind.itemsize)
+        then, now = then.astype(coarser), now.astype(coarser)
     if then is None or now is None or (then.dtype, then.shape) != (now.dtype, now.shape):
         return compare_fact(name, *("missing" if a is None else f"{a.dtype} {list(a.shape)}" for a in (then, now)))
     real = then.dtype.kind == "f"

@@ -95,6 +95,11 @@ class Archive:
                 raise ValueError(f"{name} is the document of run {run['_id']}")
             return run
 
+    def details(self, run_ids: Iterable[int]) -> Iterator[tuple[int, Run]]:
+        """Yield (run id, the fields LEFT_OUT of its document) for every run."""
+        for run_id in run_ids:
+            yield run_id, {k: v for k, v in self.run(run_id).items() if k in LEFT_OUT}
+
     def series(self, run_ids: Iterable[int]) -> Iterator[tuple[int, list[Series]]]:
         """Yield (run id, its metrics by name and id) for every run, by ascending id."""
         for run_id in sorted(set(run_ids)):

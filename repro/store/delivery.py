@@ -31,7 +31,8 @@ def apply(database: Database, entry: Entry, folder: Path, moved: Callable[[], No
         run     {run, doc}                                  the run document, made once
         set     {run, fields}                               fields of the run document
         points  {run, metric, name, start, steps, values, timestamps}   metric points from position `start` on
-        file    {run, file, name, list, filename, sha256}   a file, and its mention in a list of the run document
+        file    {run, file, name, list, filename, sha256}   a file, and its mention in a list of the run document;
+                                                            an artifact also has {metadata, content_type}
     """
     match entry["kind"]:
         case "run":
@@ -69,10 +70,11 @@ def _put_file(database: Database, entry: Entry, folder: Path, moved: Callable[[]
         file_id = same["_id"] if same else file_id
     if not files.exists(file_id):
         database.fs.chunks.delete_many({"files_id": file_id})  # left by a try that broke off
-        metadata = {"sha256": entry["sha256"], "run_id": entry["run"]}
+        metadata = {**entry.get("metadata", {}), "sha256": entry["sha256"], "run_id": entry["run"]}
+        kind = {"content_type": entry["content_type"]} if "content_type" in entry else {}
         with (
             (folder / "files" / entry["sha256"]).open("rb") as content,
-            files.new_file(_id=file_id, filename=entry["filename"], metadata=metadata) as stored,
+            files.new_file(_id=file_id, filename=entry["filename"], metadata=metadata, **kind) as stored,
         ):
             while piece := content.read(PIECE):
                 stored.write(piece)

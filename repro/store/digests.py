@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterable
 from typing import Any
 
+from bson import json_util
+
 
 class SeriesDigest:
     """A running SHA-256 over the points of one metric: each is (step, value), two little-endian float64.
@@ -44,6 +46,15 @@ def series_digest(steps: Iterable[float], values: Iterable[float]) -> SeriesDige
 def fact_sha256(fact: Any) -> str:
     """Return the SHA-256 of a fact that JSON can hold (a config, what is known of the data); keys in any order."""
     return hashlib.sha256(json.dumps(fact, sort_keys=True, default=repr).encode()).hexdigest()
+
+
+def stored_sha256(value: Any) -> str:
+    """Return the SHA-256 of a part of a document (times, ids, numbers) as every server gives it back: canonical
+    extended JSON with sorted keys, times in milliseconds.
+    """  # fmt: skip
+    options = json_util.CANONICAL_JSON_OPTIONS
+    text = json_util.dumps({"": value}, json_options=options, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _one_nan(number: float) -> float:

@@ -18,9 +18,10 @@ from repro.store.anonymous import anonymous
 from repro.store.archive import FILES, FORMAT, MANIFEST, VERSION, run_folder
 from repro.store.documents import Document, mentions, text_of
 from repro.store.foreign import OURS
+from repro.store.integrity import RECORDED
 from repro.store.optional import kind_of
 from repro.store.renumber import renumbered_file, renumbered_run, renumbered_series
-from repro.store.source import Content, DatabaseSource, Run
+from repro.store.source import LEFT_OUT, Content, DatabaseSource, Run
 
 UNFINISHED = ("QUEUED", "RUNNING", "IMPORTING")
 """Status of runs whose record may still change."""
@@ -28,7 +29,8 @@ UNFINISHED = ("QUEUED", "RUNNING", "IMPORTING")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the first that a zip file can say."""
 
-NEEDED = {"status": 1, "config": 1, "info": 1, "artifacts": 1, "resources": 1, "experiment.sources": 1}
+NEEDED = dict.fromkeys(("status", "config", "info", "artifacts", "resources", "experiment.sources"), 1)
+NEEDED |= {key: 1 for key in RECORDED if key not in LEFT_OUT}
 
 
 def finished(database: Database, run_ids: Sequence[int] = ()) -> list[Run]:
@@ -59,6 +61,7 @@ def export(
     without: Collection[str] = (),
     first_id: int | None = None,
     nameless: bool = False,
+    scores_of: int | None = None,
 ) -> list[dict[str, Any]]:
     """Write runs as an archive, and return what was left out of it.
 
@@ -73,6 +76,7 @@ def export(
         without: kinds of artifacts (keys of `OPTIONAL`) that stay behind; the archive says what was left out.
         first_id: id that the first run has in the archive; the others follow in their order. None: all keep theirs.
         nameless: whether the names of the machine and folder where each run was made stay behind.
+        scores_of: of how many seeds of a series, from the lowest, the test scores come along; None: of all.
 
     Returns:
         For each artifact that was left out its run, artifact (its name), sha256 and size.
@@ -82,7 +86,7 @@ def export(
         StorageError: a run changed meanwhile.
     """
     ids = {run["_id"]: run["_id"] if first_id is None else first_id + place for place, run in enumerate(runs)}
-    entries = _entries(source, runs, without)
+    entries = _entries(source, runs, without, scores_of)
     for line in entries.values():
         line["file"] = renumbered_file(line["file"], ids)
     left_out = [
@@ -95,7 +99,8 @@ def export(
     with _whole_zip(path) as writer, Progress("exporting", len(contents) + len(runs), "member") as progress:
         writer.add(FILES, (text_of(entries[file_id]) for file_id in sorted(entries)))
         for sha256, file in sorted(contents.items()):
-            if writer.add(f"files/{sha256}", (data for _, data in source.pieces([file]))) != sha256:
+            text = file["filename"].endswith(".py")
+            if writer.add(f"files/{sha256}", (data for _, data in source.pieces([file])), text) != sha256:
                 raise StorageError(f"file {file['_id']} changed while it was exported; nothing was written")
             progress.advance()
         for run in sorted(runs, key=lambda run: run_folder(ids[run["_id"]])):
@@ -114,12 +119,19 @@ def export(
     return left_out
 
 
-def _entries(source: DatabaseSource, runs: Sequence[Run], without: Collection[str]) -> dict[Any, Document]:
+def _entries(
+    source: DatabaseSource, runs: Sequence[Run], without: Collection[str], scores_of: int | None
+) -> dict[Any, Document]:
     """Return file id -> its line in the archive, for every file that the runs mention and the database knows."""
-    all_of = [mention for run in runs for mention in mentions(run)]
-    wanted = {file_id for _, _, file_id in all_of}
+    all_of = [(run["_id"], *mention) for run in runs for mention in mentions(run)]
+    wanted = {file_id for _, _, _, file_id in all_of}
+    silent = _beyond(runs, scores_of)
     # A file that anything else mentions, too, stays in.
-    staying = {file_id for kind, name, file_id in all_of if kind != "artifacts" or kind_of(name) not in without}
+    staying = {
+        file_id
+        for run_id, kind, name, file_id in all_of
+        if kind != "artifacts" or not (kind_of(name) in without or (kind_of(name) == "scores" and run_id in silent))
+    }
     contents = source.contents(wanted)
     entries = {}
     for file in source.database.fs.files.find({"_id": {"$in": list(wanted)}}):
@@ -130,6 +142,15 @@ def _entries(source: DatabaseSource, runs: Sequence[Run], without: Collection[st
     return entries
 
 
+def _beyond(runs: Sequence[Run], scores_of: int | None) -> set[Any]:
+    """Return the ids of the runs whose series has `scores_of` others with lower seeds; none where all count."""
+    by_series: dict[Any, list[tuple[int, Any]]] = {}
+    for run in runs:
+        if scores_of is not None and "series" in run["info"]:
+            by_series.setdefault(run["info"]["series"], []).append((run["config"].get("seed", 0), run["_id"]))
+    return {run_id for members in by_series.values() for _, run_id in sorted(members)[scores_of:]}
+
+
 class _Writer:
     """Adds members to a zip file, the same way on every machine, and keeps what the manifest says of them."""
 
@@ -137,12 +158,12 @@ class _Writer:
         self._zip = zipped
         self.members: dict[str, dict[str, Any]] = {}
 
-    def add(self, name: str, pieces: Iterable[bytes]) -> str:
-        """Add a member and return its SHA-256."""
+    def add(self, name: str, pieces: Iterable[bytes], text: bool = True) -> str:
+        """Add a member, compressed where it is `text`, and return its SHA-256."""
         info = zipfile.ZipInfo(name, EPOCH)
         info.create_system, info.external_attr = 3, 0o100644 << 16
         # Files of numbers hardly shrink, and what is stored as it is does not depend on any library.
-        info.compress_type = zipfile.ZIP_STORED if name.startswith("files/") else zipfile.ZIP_DEFLATED
+        info.compress_type = zipfile.ZIP_DEFLATED if text else zipfile.ZIP_STORED
         digest, size = hashlib.sha256(), 0
         with self._zip.open(info, "w", force_zip64=True) as member:
             for piece in pieces:

@@ -1,17 +1,24 @@
 """Is a stored run whole? What was hashed while it ran is held against what is stored."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pymongo.database import Database
 
-from repro.store.digests import SeriesDigest, fact_sha256, series_digest
+from repro.store.digests import SeriesDigest, fact_sha256, series_digest, stored_sha256
+from repro.store.documents import mentions
 from repro.store.optional import kind_of
-from repro.store.source import RUNS_AT_ONCE, Content, Run, RunSource, Series, source_of
+from repro.store.source import LEFT_OUT, RUNS_AT_ONCE, Content, Run, RunSource, Series, source_of
 
 NOTHING = SeriesDigest().expectation
 """A metric without points."""
+
+RECORDED = ("command", "result", "start_time", "stop_time", "host", "meta", "captured_out", "experiment", "format")
+"""Fields of a run's document that its observer hashes when the run ends, beside those that the run itself hashes."""
+
+SOURCES = "sources"
+"""Under this name the names and contents of all stored sources are hashed."""
 
 
 @dataclass(frozen=True)
@@ -22,11 +29,13 @@ class Finding:
         run: its document.
         problems: what is wrong with it, one phrase each; empty where it is whole.
         left_out: names of artifacts that were left out when it was archived. That is no problem.
+        older: whether it was stored before `RECORDED` were hashed: of these it cannot be told whether they are altered.
     """
 
     run: Run
     problems: list[str]
     left_out: list[str]
+    older: bool = False
 
 
 def problems_of(runs: Database | RunSource, run: Run) -> list[str]:
@@ -40,7 +49,10 @@ def problems_of(runs: Database | RunSource, run: Run) -> list[str]:
 
 
 def examine(
-    runs: Database | RunSource, documents: Iterable[Run], seen: Callable[[int, list[Series]], None] | None = None
+    runs: Database | RunSource,
+    documents: Iterable[Run],
+    seen: Callable[[int, list[Series]], None] | None = None,
+    details: bool = False,
 ) -> Iterator[Finding]:
     """Yield what became of each run, in the order given; the questions for many runs are asked together.
 
@@ -48,6 +60,8 @@ def examine(
         runs: a run database, or another source of runs.
         documents: the runs' documents.
         seen: called with the id and the metrics of every run whose metrics are read.
+        details: whether to check the fields LEFT_OUT and the stored sources, too, which no figure reads. They are read
+            anew.
     """
     source, waiting = source_of(runs), list(documents)
     for start in range(0, len(waiting), RUNS_AT_ONCE):
@@ -58,7 +72,12 @@ def examine(
             metric_problems[run_id] = _metric_problems(members, judged[run_id]["info"]["expected"]["metrics"])
             if seen is not None:
                 seen(run_id, members)
-        contents = source.contents(item["file_id"] for run in judged.values() for item in run["artifacts"])
+        rest = dict(source.details(judged)) if details else {}
+        recorded = {
+            i: {**{k: v for k, v in run.items() if k not in LEFT_OUT}, **rest.get(i, {})} for i, run in judged.items()
+        }
+        files = [file_id for run in recorded.values() for kind, _, file_id in mentions(run) if kind != "resources"]
+        contents = source.contents(files)
         for run in batch:
             if run.get("status") != "COMPLETED":
                 yield Finding(run, [f"status is {run.get('status', 'not on record')}"], [])
@@ -66,8 +85,38 @@ def examine(
                 yield Finding(run, ["it says not what it should hold"], [])
             else:
                 artifact_problems, left_out = _artifact_problems(run, contents)
-                problems = [*_fact_problems(run), *metric_problems[run["_id"]], *artifact_problems]
-                yield Finding(run, problems, left_out)
+                record_problems = _record_problems(recorded[run["_id"]], contents)
+                problems = [*_fact_problems(run), *record_problems, *metric_problems[run["_id"]], *artifact_problems]
+                yield Finding(run, problems, left_out, older="record" not in run["info"]["expected"])
+
+
+def record_sha256(run: Run, sources: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the hashes of the fields `RECORDED` that a run's document has, and of its sources.
+
+    Args:
+        run: the document, or what of it is at hand.
+        sources: SHA-256 by name; empty where they are not at hand.
+    """
+    hashes = {key: stored_sha256(run[key]) for key in RECORDED if key in run and key != "experiment"}
+    if "experiment" in run:
+        about = {key: value for key, value in run["experiment"].items() if key != "sources"}
+        hashes |= {"experiment": stored_sha256(about), SOURCES: stored_sha256(sorted(sources.items()))}
+    return hashes
+
+
+def _record_problems(run: Run, contents: Mapping[Any, Content]) -> list[str]:
+    """Hold what the observer hashed against what is stored; what nobody asked the source for is not judged."""
+    expected = run["info"]["expected"].get("record", {})
+    named = {name: contents.get(file_id, Content(None)) for kind, name, file_id in mentions(run) if kind == "sources"}
+    found = record_sha256(run, {name: content.sha256 for name, content in named.items()})
+    problems = []
+    for name in sorted(expected):
+        title = "a stored source" if name == SOURCES else name
+        if name in found and found[name] != expected[name]:
+            problems.append(f"{title} is altered")
+        elif name not in found and name not in (*LEFT_OUT, SOURCES):
+            problems.append(f"{title} is missing")
+    return problems
 
 
 def _expects(run: Run) -> bool:

@@ -5,10 +5,11 @@ The documents are those of Sacred's own MongoObserver, so Omniboard reads them.
 
 import logging
 from datetime import datetime
+from mimetypes import MimeTypes
 from pathlib import Path
 from typing import Any
 
-from bson import ObjectId
+from bson import ObjectId, json_util
 from pymongo.database import Database
 from pymongo.errors import DuplicateKeyError, PyMongoError
 from sacred.observers import RunObserver
@@ -18,7 +19,7 @@ from repro.errors import BusyError, StorageError, UndeliveredError
 from repro.store.connect import identity
 from repro.store.delivery import Courier, spool_folder
 from repro.store.foreign import highest_id
-from repro.store.integrity import problems_of
+from repro.store.integrity import RECORDED, examine, record_sha256
 from repro.store.journal import Entry, Journal
 from repro.store.liveness import alive
 
@@ -34,6 +35,10 @@ CAPTURED_OUT_LIMIT = 1_000_000
 POINTS_PER_DOCUMENT = 200_000
 """Points of a metric that one document holds [us]: at about 426,000 it would pass 16 MB."""
 
+MISSING = object()
+
+TYPES = MimeTypes(filenames=())
+
 
 class DurableObserver(RunObserver):
     """Records one run in `database`. No outage of it stops the run or loses any of its record.
@@ -47,13 +52,18 @@ class DurableObserver(RunObserver):
     def __init__(
         self, database: Database, info: dict[str, Any] | None = None, patience: float = PATIENCE_SECONDS
     ) -> None:
-        self.run_id: int | None = None
         self._database, self._info, self._patience = database, info or {}, patience
         self._journal: Journal
+        self._forget()
+
+    def _forget(self) -> None:
+        """Be as new: an observer may record one run after the other."""
+        self.run_id: int | None = None
         self._courier: Courier | None = None
         self._metrics: dict[str, tuple[ObjectId, int]] = {}
         self._sent: dict[str, Any] = {}
-        self._completed = self._unwritten = False
+        self._sources: dict[str, str] = {}
+        self._completed = self._unwritten = self._finished = False
 
     def started_event(
         self,
@@ -67,9 +77,15 @@ class DurableObserver(RunObserver):
     ) -> int:
         """Reserve the run's id in the database and open its journal. The database must be there now.
 
+        A run before, of which nobody said `finish`, is finished first.
+
         Raises:
             BusyError: a living process elsewhere was quicker to run the same cell; nothing is left of this run.
+            StorageError: the run before could not be stored whole, as `finish` says it; this one is not begun.
         """
+        if not self._finished:
+            self.finish()
+        self._forget()
         doc = {
             "experiment": {**ex_info, "sources": []},
             "format": "MongoObserver-0.7.0",
@@ -82,7 +98,7 @@ class DurableObserver(RunObserver):
             "resources": [],
             "artifacts": [],
             "captured_out": "",
-            "info": self._info,
+            "info": flatten(self._info),
             "heartbeat": start_time,
         }
         run_id = _reserve(self._database, doc)
@@ -92,8 +108,10 @@ class DurableObserver(RunObserver):
         self.run_id = run_id
         self._journal = Journal.begin(spool_folder() / f"{self.run_id}-{identity(self._database)}")
         self._append({"kind": "run", "doc": doc})
+        self._sent = {key: doc[key] for key in RECORDED if key in doc}
         for name, _ in ex_info["sources"]:
-            self._file("sources", name, Path(ex_info["base_dir"]) / name, str(name))
+            sha256 = self._file("sources", name, Path(ex_info["base_dir"]) / name, str(name))
+            self._sources |= {} if sha256 is None else {str(name): sha256}
         self._courier = Courier(self._journal, self._database)
         return self.run_id
 
@@ -107,9 +125,13 @@ class DurableObserver(RunObserver):
             }
         except RuntimeError:
             return  # info changed under our hands; the next beat has it
-        new = {key: value for key, value in fields.items() if self._sent.get(key) != value}
-        self._append({"kind": "set", "fields": {**new, "heartbeat": beat_time}})
-        self._sent |= new
+        new = {key: value for key, value in fields.items() if self._sent.get(key, MISSING) != value}
+        self._set({**new, "heartbeat": beat_time})
+
+    def output(self, text: str) -> None:
+        """Record all that the run has written; for what came after the last heartbeat of a run that broke off."""
+        if self.run_id is not None:
+            self._set({"captured_out": text[-CAPTURED_OUT_LIMIT:]})
 
     def log_metrics(self, metrics_by_name: dict[str, dict], info: dict) -> None:
         """Record new points of metrics."""
@@ -129,8 +151,16 @@ class DurableObserver(RunObserver):
         self._append(*entries)
 
     def artifact_event(self, name: str, filename: str, metadata: Any = None, content_type: Any = None) -> None:
-        """Record a file that the run made."""
-        self._file("artifacts", name, Path(filename), f"artifact://runs/{self.run_id}/{name}")
+        """Record a file that the run made.
+
+        Args:
+            name, filename: what to call it, and where it is.
+            metadata: a dictionary to keep with it.
+            content_type: a MIME type; None: what its name says.
+        """
+        kept = json_util.loads(json_util.dumps(metadata or {}, default=repr))
+        told = {"metadata": kept, "content_type": content_type or _content_type(name)}
+        self._file("artifacts", name, Path(filename), f"artifact://runs/{self.run_id}/{name}", **told)
 
     def resource_event(self, filename: str) -> None:
         """Record a file that the run read."""
@@ -155,8 +185,9 @@ class DurableObserver(RunObserver):
             UndeliveredError: the database did not take the record, which waits in the spool; or it cannot be read back.
             StorageError: it reads back damaged (its status becomes INCOMPLETE).
         """
-        if self._courier is None:
-            return  # no run was begun
+        if self._courier is None or self._finished:
+            return  # no run was begun, or it is done
+        self._finished = True
         self._append()  # what waited for room on a full disk
         if self._courier.outage:
             log.warning("waiting up to %g s for the run database", self._patience)
@@ -188,21 +219,31 @@ class DurableObserver(RunObserver):
         if not self._completed:
             return []
         run = self._database.runs.find_one({"_id": self.run_id})
-        problems = problems_of(self._database, run) if run else ["it is not in the database"]
+        found = list(examine(self._database, [run] if run else [], details=True))
+        problems = found[0].problems if found else ["it is not in the database"]
         if problems:
-            self._database.runs.update_one({"_id": self.run_id}, {"$set": {"status": "INCOMPLETE"}})
+            told = {"status": "INCOMPLETE", "fail_trace": [f"it reads back damaged: {why}\n" for why in problems]}
+            self._database.runs.update_one({"_id": self.run_id}, {"$set": told})
         return problems
 
     def _end(self, fields: Entry) -> None:
         self._completed = fields["status"] == "COMPLETED"
+        self._set(fields)
+
+    def _set(self, fields: Entry) -> None:
+        """Set fields of the run's document; once it has ended well, with the hashes of what else is in it."""
+        self._sent |= fields
+        if self._completed and isinstance(expected := self._sent.get("info", {}).get("expected"), dict):
+            hashes = record_sha256(self._sent, self._sources)
+            fields = {**fields, "info": {**self._sent["info"], "expected": {**expected, "record": hashes}}}
         self._append({"kind": "set", "fields": fields})
 
-    def _file(self, into: str, name: str, path: Path, filename: str) -> None:
+    def _file(self, into: str, name: str, path: Path, filename: str, **told: Any) -> str | None:
         try:
             sha256 = self._journal.keep_file(path)
         except OSError as error:
             log.error("cannot keep %s for the run's record: %s", path, error.strerror)
-            return  # missing, it makes the run INCOMPLETE
+            return None  # missing, it makes the run INCOMPLETE
         self._append(
             {
                 "kind": "file",
@@ -211,8 +252,10 @@ class DurableObserver(RunObserver):
                 "name": name,
                 "filename": filename,
                 "sha256": sha256,
+                **told,
             }
         )
+        return sha256
 
     def _append(self, *entries: Entry) -> None:
         if self.run_id is None:
@@ -254,6 +297,11 @@ def _rival(database: Database, run_id: int) -> int | None:
         return None
     earlier = {"info.cell": cell, "status": "RUNNING", "_id": {"$lt": run_id}}
     return next((other["_id"] for other in database.runs.find(earlier) if alive(database, other)), None)
+
+
+def _content_type(name: str) -> str:
+    """Return a file's MIME type by its name, the same on every machine."""
+    return TYPES.guess_type(name)[0] or "application/octet-stream"
 
 
 def _plain(points: dict[str, list]) -> dict[str, list]:

@@ -52,6 +52,9 @@ class RunSource(Protocol):
     def runs(self) -> list[Run]:
         """Return the run documents by ascending id, without the fields LEFT_OUT."""
 
+    def details(self, run_ids: Iterable[int]) -> Iterator[tuple[int, Run]]:
+        """Yield (run id, the fields LEFT_OUT of its document) for every run that is there."""
+
     def series(self, run_ids: Iterable[int]) -> Iterator[tuple[int, list[Series]]]:
         """Yield (run id, its metrics by name and id) for every run, by ascending id; an empty list where it has none.
 
@@ -80,6 +83,11 @@ class DatabaseSource:
     def runs(self) -> list[Run]:
         """Return the kit's own run documents by ascending id, without the fields LEFT_OUT."""
         return list(self.database.runs.find(OURS, LEFT_OUT).sort("_id", ASCENDING))
+
+    def details(self, run_ids: Iterable[int]) -> Iterator[tuple[int, Run]]:
+        """Yield (run id, the fields LEFT_OUT of its document) for every run that is there; one query for all."""
+        for run in self.database.runs.find({"_id": {"$in": list(run_ids)}}, dict.fromkeys(LEFT_OUT, 1)):
+            yield run.pop("_id"), run
 
     def series(self, run_ids: Iterable[int]) -> Iterator[tuple[int, list[Series]]]:
         """Yield (run id, its metrics by name and id) for every run, by ascending id; two queries for many runs.

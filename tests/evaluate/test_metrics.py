@@ -4,9 +4,10 @@ import logging
 
 import numpy as np
 import pytest
+from medmnist.evaluator import getACC, getAUC
 
 from repro.errors import InputError
-from repro.evaluate.metrics import measure, metric_names, selection_score
+from repro.evaluate.metrics import measure, metric_names, selection_score, ties
 
 RNG = np.random.default_rng(0)
 
@@ -20,7 +21,10 @@ def auc_by_pairs(scores: np.ndarray, truth: np.ndarray) -> float:
 def test_multi_class_metrics_equal_their_definitions():
     labels = RNG.integers(0, 3, 60)
     scores = RNG.random((60, 3)).round(1)
-    predicted = [max(range(3), key=lambda c: (scores[i, c], -c)) for i in range(60)]
+    first = [max(range(3), key=lambda c: (scores[i, c], -c)) for i in range(60)]
+    tied = [sorted(scores[i])[-1] == sorted(scores[i])[-2] for i in range(60)]
+    assert 0 < sum(tied) < 20
+    predicted = ["none" if tied[i] else first[i] for i in range(60)]
     values = measure(scores, labels, "abc")
     recalls, f1s = [], []
     for c in range(3):
@@ -29,8 +33,27 @@ def test_multi_class_metrics_equal_their_definitions():
         f1s.append(2 * hits / ((labels == c).sum() + predicted.count(c)))
     assert values["balanced_accuracy"] == pytest.approx(np.mean(recalls))
     assert values["macro_f1"] == pytest.approx(np.mean(f1s))
-    assert values["accuracy"] == pytest.approx(np.mean(np.array(predicted) == labels))
+    assert values["accuracy"] == pytest.approx(np.mean(np.array(first) == labels))
     assert values["macro_auc"] == pytest.approx(np.mean([auc_by_pairs(scores[:, c], labels == c) for c in range(3)]))
+
+
+def test_a_tie_is_wrong_in_balanced_accuracy_as_isics_scorer_has_it():
+    """Worked by hand with isic-challenge-scoring 5.6.0: a row with several maxima is 'undecided'."""
+    scores = np.array([[0.5, 0.5, 0], [0.2, 0.4, 0.4], [0.1, 0.8, 0.1], [0.3, 0.3, 0.4]], dtype=np.float32)
+    labels = np.array([0, 1, 1, 2])
+    assert measure(scores, labels, "abc")["balanced_accuracy"] == pytest.approx((0 + 1 / 2 + 1) / 3)
+    assert ties(scores).tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize(("task", "classes"), [("multi-class", 4), ("binary-class", 2)])
+def test_accuracy_and_auc_are_those_of_medmnists_evaluator_ties_counted(task: str, classes: int):
+    labels = np.append(RNG.integers(0, classes, 200), np.arange(classes))
+    shares = RNG.integers(0, 4, (len(labels), classes)) + (np.arange(classes) == 0)
+    scores = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+    assert ties(scores).sum() > 5
+    values = measure(scores, labels, "abcd"[:classes])
+    assert values["accuracy"] == pytest.approx(getACC(labels[:, None], scores, task), abs=1e-12)
+    assert values["macro_auc"] == pytest.approx(getAUC(labels[:, None], scores, task), abs=1e-12)
 
 
 def test_multi_label_metrics_equal_their_definitions():

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from medmnist.evaluator import getACC
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -15,7 +16,7 @@ from repro.evaluate import knn, linear
 from repro.evaluate.features import extract, shown
 from repro.evaluate.finetune import finetune
 from repro.evaluate.labelled import balance
-from repro.evaluate.metrics import measure
+from repro.evaluate.metrics import measure, ties
 from repro.evaluate.protocols import evaluate
 from repro.evaluate.training import batches
 from repro.pretrain.encoder import Encoder, normalized, to_input
@@ -160,10 +161,49 @@ def test_evaluation_reports_what_its_stored_scores_give(tiny: ImageSet):
     result = evaluate(Encoder(width=4), tiny, config, 0, CPU, lambda n, v, s: points.__setitem__((n, s), v))
     for protocol in ("knn", "linear", "finetune"):
         for percent in (50, 100):
-            stored = result.scores[f"{protocol}/{percent}"].astype(np.float32)
+            stored = result.scores[f"{protocol}/{percent}"]
+            assert stored.dtype == np.float32
             for metric, value in measure(stored, result.scores["labels"], tiny.class_names).items():
                 assert points[f"test/{protocol}/{metric}", percent] == pytest.approx(value, abs=0, rel=0, nan_ok=True)
     assert [s["images"] for s in result.label_subsets] == [32, 64]
+
+
+def test_scores_are_stored_with_the_digits_that_tell_close_ones_apart(tiny: ImageSet):
+    """Votes that differ by 1e-5 would be one number in half precision, and a tie."""
+    features = np.repeat([[1.0, 0.0]], 96, axis=0)
+    features[tiny.indices("train")[0]] = [1.0, 1e-3]
+    known = tiny.indices("train")
+    labels = np.arange(len(known)) % 2
+    votes = knn.predict(features[known], labels, 2, features[:1], {"k": 64, "temperature": 0.07})
+    assert ties(votes.astype(np.float16)).tolist() == [True]
+    assert ties(votes.astype(np.float32)).tolist() == [False]
+
+
+def test_a_collapsed_encoder_gives_ties_and_every_evaluation_says_so(tiny: ImageSet, caplog):
+    """Equal features, equal votes: no class is predicted, so that nothing is right in balanced accuracy."""
+    updates = {"evaluate.fractions": [1.0], "evaluate.protocols": ["knn"], "evaluate.knn.k": 64}
+    even, encoder = replace(tiny, labels=np.arange(96) % 2), Encoder(width=4)
+    with torch.no_grad():
+        for parameter in encoder.parameters():
+            parameter.zero_()
+    points: dict[str, float] = {}
+    for _ in range(2):
+        caplog.clear()
+        result = evaluate(encoder, even, resolve(updates=updates), 0, CPU, lambda n, v, s: points.__setitem__(n, v))
+        assert "knn, 100 % of the labels: 16 of 16 test images are ties" in caplog.text
+    assert ties(result.scores["knn/100"]).all()
+    assert points["test/knn/balanced_accuracy"] == 0.0
+    assert points["test/knn/accuracy"] == getACC(even.labels[80:], result.scores["knn/100"], "binary-class")
+
+
+def test_every_evaluation_warns_of_a_label_without_positives(tiny: ImageSet, caplog):
+    columns = np.stack([tiny.labels, np.zeros(96, int)], axis=1).astype(np.uint8)
+    images = replace(tiny, labels=columns, class_names=("down", "never"))
+    config = resolve(updates={"evaluate.fractions": [1.0], "evaluate.protocols": ["knn"]})
+    for _ in range(2):
+        caplog.clear()
+        evaluate(Encoder(width=4), images, config, 0, CPU, lambda *_: None)
+        assert caplog.text.count("'never' has no positives") == 1
 
 
 def test_several_labels_per_image_go_through_every_protocol(tiny: ImageSet):

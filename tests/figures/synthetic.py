@@ -16,7 +16,7 @@ from figures import records
 from figures.evidence import Evidence
 from figures.points import final
 from repro.store import source_of
-from repro.store.source import Content
+from repro.store.source import LEFT_OUT, Content
 
 METHODS = ("random_init", "supervised", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
 SELECTOR = {
@@ -252,6 +252,11 @@ class Memory:
     def runs(self) -> list[dict[str, Any]]:
         """Return the runs."""
         return self._runs
+
+    def details(self, run_ids: Iterable[int]) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield what no figure reads of each run."""
+        for run_id in run_ids:
+            yield run_id, {key: value for key, value in self._runs[run_id - 1].items() if key in LEFT_OUT}
 
     def series(self, run_ids: Iterable[int]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
         """Yield the metrics of each run."""

@@ -94,7 +94,9 @@ def test_tokens_are_one_per_patch_in_rows_without_the_class_token():
         assert differ.nonzero().flatten().tolist() == [2 * 7 + 5]
 
 
-@pytest.mark.parametrize("settings", [{}, {"arch": "convnext_atto", "size": 32}, {"arch": "swin_s3_tiny_224", "size": 224}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"arch": "convnext_atto", "size": 32}, {"arch": "swin_s3_tiny_224", "size": 224}]
+)
 def test_a_network_without_a_token_per_patch_says_so(settings: dict):
     encoder = Encoder(**settings)
     assert encoder.patch is None

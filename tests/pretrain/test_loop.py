@@ -302,7 +302,7 @@ def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_rec
     assert "continuing from the checkpoint after epoch" in again.stderr
     assert "is stored whole" in again.stderr
 
-    runs, weights, points = [], [], []
+    runs, weights, points, files = [], [], [], []
     for name in ("whole", "killed"):
         monkeypatch.setenv("REPRO_RUNS", str(tmp_path / name))
         with open_database() as database:
@@ -310,11 +310,14 @@ def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_rec
             assert problems_of(database, found[-1]) == []
             runs.append(found)
             weights.append(load(read_artifact(database, found[-1], "encoder.safetensors")))
+            names = sorted(artifact["name"] for artifact in found[-1]["artifacts"])
+            files.append({name: read_artifact(database, found[-1], name) for name in names})
             points.append(metric_points(database, [found[-1]["_id"]]).drop(columns="run_id"))
     assert [run["status"] for run in runs[1]] == ["INTERRUPTED", "COMPLETED"]
     assert runs[1][0]["info"]["continued_by"] == 2
     assert runs[1][1]["info"]["timings"]["interruptions"] == 1
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert points[0].equals(points[1])
+    assert files[0] == files[1]
     assert not list((tmp_path / "killed" / "checkpoints").glob("*"))
     shutil.rmtree(tmp_path)

@@ -109,5 +109,8 @@ def test_a_batchnorm_that_goes_on_to_something_unknown_is_refused():
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return super().forward(x).square()
 
-    with pytest.raises(InputError, match="TracIn cannot look past a Odd; set tracin.layers=last"), Tape({}, iter([Odd(3)])):
+    with (
+        pytest.raises(InputError, match="TracIn cannot look past a Odd; set tracin.layers=last"),
+        Tape({}, iter([Odd(3)])),
+    ):
         pass

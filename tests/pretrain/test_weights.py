@@ -184,7 +184,9 @@ def test_weights_that_do_not_fit_are_refused_with_the_keys(tmp_path: Path):
 def test_weights_of_another_network_name_a_few_keys_and_count_the_rest(tmp_path: Path):
     torch.save(torchvision.models.mobilenet_v2().state_dict(), tmp_path / "other.pth")
     settings = {"arch": "vit_tiny_patch16_224", "patch": 4, "stem": "imagenet", "width": 64}
-    with pytest.raises(InputError, match=r"missing cls_token, pos_embed, patch_embed.proj.weight and \d+ more; unknown"):
+    with pytest.raises(
+        InputError, match=r"missing cls_token, pos_embed, patch_embed.proj.weight and \d+ more; unknown"
+    ):
         load_into(Encoder(**settings, size=28), {**settings, "weights": str(tmp_path / "other.pth")})
 
 
@@ -197,7 +199,12 @@ def test_positions_and_patches_of_a_vit_are_resized_as_timm_does(tmp_path: Path)
     load_into(ours, {**settings, "weights": str(tmp_path / "large.pth")})
     overlay = {"file": str(tmp_path / "large.pth"), "custom_load": False}
     theirs = timm.create_model(
-        "vit_tiny_patch16_224", num_classes=0, img_size=28, patch_size=4, pretrained=True, pretrained_cfg_overlay=overlay
+        "vit_tiny_patch16_224",
+        num_classes=0,
+        img_size=28,
+        patch_size=4,
+        pretrained=True,
+        pretrained_cfg_overlay=overlay,
     )
     for key, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[key], value, rtol=0, atol=0)

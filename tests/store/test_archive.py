@@ -26,7 +26,7 @@ from sacred import Experiment
 from repro import db
 from repro.errors import InputError, StorageError
 from repro.recorder import Recorder
-from repro.store import find_runs, metric_points, open_archive, problems_of, read_artifact
+from repro.store import examine, find_runs, metric_points, open_archive, problems_of, read_artifact
 from repro.store.digests import fact_sha256
 from repro.store.foreign import EXPERIMENT
 from repro.store.inventory import strays
@@ -330,17 +330,23 @@ def test_runs_get_other_ids_so_that_they_fit_beside_others(
 def test_an_archive_to_be_published_names_no_machine_and_no_folder(
     made: tuple[str, Path, Path], archive: Path, database: Database, tmp_path: Path, monkeypatch
 ):
-    with monkeypatch.context() as patch:
+    there = f"INFO {platform.node()} continues from {ROOT}/runs/spool/3: see https://x.org/a/b\n"
+    with monkeypatch.context() as patch, MongoClient(made[0]) as client:
+        client.get_default_database().runs.update_one({"_id": 2}, {"$set": {"captured_out": there}})
         patch.setenv("REPRO_MONGO_URI", made[0])
         assert at(db.main, "export", "--nameless", str(tmp_path / "public.zip")) == 0
+        client.get_default_database().runs.update_one({"_id": 2}, {"$set": {"captured_out": ""}})
     run = json_util.loads(contents(archive)["runs/00000001/run.json"])
     names = run["host"]["hostname"], run["experiment"]["base_dir"]
     assert names[0] == platform.node()
     assert Path(names[1]).is_relative_to(ROOT)
     public = b"".join(contents(tmp_path / "public.zip").values())
     assert not any(f'"{name}"'.encode() in public for name in names)
+    written = json_util.loads(contents(tmp_path / "public.zip")["runs/00000002/run.json"])["captured_out"]
+    assert written == "INFO HOST continues from .../3: see https://x.org/a/b\n"
     assert at(db.main, "import", str(tmp_path / "public.zip")) == 0
-    assert [problems_of(database, run) for run in find_runs(database)] == [[], ["status is FAILED"], []]
+    found = [(finding.problems, finding.older) for finding in examine(database, find_runs(database), details=True)]
+    assert found == [([], False), (["status is FAILED"], False), ([], False)]
 
 
 def test_a_run_that_gets_another_id_still_names_the_run_it_rests_on(database: Database, tmp_path: Path, capsys):
@@ -570,8 +576,6 @@ def test_strays_are_noted_and_are_no_damage(archive: Path, database: Database, c
     stray = GridFS(database).put(b"x", filename="stray", metadata={"sha256": "0", "run_id": 99})
     GridFS(database).put(b"x", filename="of others")
     database.fs.chunks.insert_one({"files_id": "gone", "n": 0, "data": b""})
-    source = database.runs.find_one({"_id": 1})["experiment"]["sources"][0]
-    database.fs.chunks.delete_many({"files_id": source[1]})
     shared = runs[0]["artifacts"][0]
     database.runs.update_one({"_id": 3}, {"$push": {"resources": ["w", shared["file_id"]]}})
     capsys.readouterr()
@@ -584,8 +588,43 @@ def test_strays_are_noted_and_are_no_damage(archive: Path, database: Database, c
         "note: 1 files are of other experiments",
         "note: pieces of a file gone are there without the file",
         f"note: file {shared['file_id']} is mentioned twice: as {WEIGHTS} of run 1 and w of run 3",
-        f"note: source {source[0]}, which 3 runs mention, cannot be read",
     ]
     before = state(database)
     assert at(db.main, "check") == 0
     assert state(database) == before
+    capsys.readouterr()
+    source = database.runs.find_one({"_id": 1})["experiment"]["sources"][0]
+    database.fs.chunks.delete_many({"files_id": source[1]})
+    assert at(db.main, "check") == 1  # of a run without its code nobody can tell what it did
+    said = capsys.readouterr().out
+    assert said.count(": a stored source is altered") == 2
+    assert f"note: source {source[0]}, which 3 runs mention, cannot be read" in said
+
+
+def test_scores_of_the_lowest_seeds_alone_come_along_where_that_is_asked_for(database: Database, tmp_path: Path):
+    """Other artifacts stay, and what stayed behind is told, as for every kind of artifact."""
+    seeds = {
+        synthetic.add(database, synthetic.config(method, seed)): seed
+        for method in ("byol", "dcl")
+        for seed in (2, 0, 1)
+    }
+    for run_id in seeds:
+        for name in ("test_scores.npz", "selection.npz"):
+            file_id = GridFS(database).put(f"{name} {run_id}".encode(), filename=name)
+            item = {"name": name, "file_id": file_id}
+            database.runs.update_one({"_id": run_id}, {"$pull": {"artifacts": {"name": name}}})
+            database.runs.update_one({"_id": run_id}, {"$push": {"artifacts": item}})
+    assert at(db.main, "export", "--scores-of", "2", str(tmp_path / "two.zip")) == 0
+    with open_archive(tmp_path / "two.zip") as archive:
+        left_out = {(item["run"], item["artifact"]) for item in archive.left_out}
+    assert left_out == {(run_id, "test_scores.npz") for run_id, seed in seeds.items() if seed == 2}
+
+
+def test_sources_are_compressed_and_files_of_numbers_are_not(made: tuple[str, Path, Path]):
+    with zipfile.ZipFile(made[1]) as archive:
+        kinds = {info.filename: info.compress_type for info in archive.infolist()}
+        entries = [json.loads(line) for line in archive.open("files.jsonl")]
+    assert {entry["file"]["filename"].endswith(".py") for entry in entries} == {True, False}
+    for entry in entries:
+        packed = kinds[f"files/{entry['sha256']}"] == zipfile.ZIP_DEFLATED
+        assert packed == entry["file"]["filename"].endswith(".py")

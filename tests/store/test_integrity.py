@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 import pytest
 from bson import ObjectId
@@ -11,7 +12,7 @@ from pymongo.monitoring import CommandListener, CommandStartedEvent
 from sacred import Experiment
 
 from repro.recorder import Recorder
-from repro.store import examine, find_runs, problems_of
+from repro.store import examine, find_runs
 from repro.store.foreign import EXPERIMENT
 from repro.store.observer import DurableObserver
 from tests.store.test_observer import experiment, run_with
@@ -28,7 +29,7 @@ def stored(database: Database) -> Database:
 def problems(database: Database) -> list[str]:
     run = database.runs.find_one()
     assert run is not None
-    return problems_of(database, run)
+    return next(examine(database, [run], details=True)).problems
 
 
 SERIES = ("steps", "values", "timestamps")
@@ -48,6 +49,22 @@ def repeat(database: Database) -> None:
     for key in SERIES:
         series[key][3] = series[key][2]
     database.metrics.replace_one({"_id": series["_id"]}, series)
+
+
+def later(database: Database, key: str) -> None:
+    """Move a time by one millisecond."""
+    time = database.runs.find_one()[key]
+    database.runs.update_one({}, {"$set": {key: time + timedelta(milliseconds=1)}})
+
+
+def artifact(database: Database) -> ObjectId:
+    """The file that holds the artifact."""
+    return database.runs.find_one()["artifacts"][0]["file_id"]
+
+
+def source(database: Database) -> ObjectId:
+    """The file that holds the stored source."""
+    return database.runs.find_one()["experiment"]["sources"][0][1]
 
 
 DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
@@ -107,6 +124,26 @@ DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
     "an artifact no longer listed": (
         lambda db: db.runs.update_one({}, {"$set": {"artifacts": []}}), "artifact weights.safetensors is missing",
     ),
+    "an altered command": (lambda db: db.runs.update_one({}, {"$set": {"command": "main"}}), "command is altered"),
+    "an altered result": (lambda db: db.runs.update_one({}, {"$set": {"result": 0.9}}), "result is altered"),
+    "a lost result": (lambda db: db.runs.update_one({}, {"$unset": {"result": 1}}), "result is missing"),
+    "another host": (lambda db: db.runs.update_one({}, {"$set": {"host.hostname": "x"}}), "host is altered"),
+    "an altered beginning": (lambda db: later(db, "start_time"), "start_time is altered"),
+    "an altered end": (lambda db: later(db, "stop_time"), "stop_time is altered"),
+    "a warning taken away": (lambda db: db.runs.update_one({}, {"$set": {"captured_out": "x"}}), "captured_out is"),
+    "other named configs": (lambda db: db.runs.update_one({}, {"$set": {"meta.options": {}}}), "meta is altered"),
+    "another experiment": (lambda db: db.runs.update_one({}, {"$set": {"experiment.name": "x"}}), "experiment is"),
+    "an altered source": (
+        lambda db: db.fs.chunks.update_one({"files_id": source(db)}, {"$set": {"data": b"x"}}),
+        "a stored source is altered",
+    ),
+    "a lost source": (
+        lambda db: db.runs.update_one({}, {"$set": {"experiment.sources": []}}), "a stored source is altered",
+    ),
+    "an exchanged source": (
+        lambda db: db.runs.update_one({}, {"$set": {"experiment.sources.0.1": artifact(db)}}),
+        "a stored source is altered",
+    ),
     "no expectation": (
         lambda db: db.runs.update_one({}, {"$unset": {"info.expected": 1}}), "says not what it should hold",
     ),
@@ -123,6 +160,31 @@ def test_damage_is_found_and_named(stored: Database, kind: str):
     damage, complaint = DAMAGE[kind]
     damage(stored)
     assert complaint in "; ".join(problems(stored))
+
+
+def test_what_no_figure_reads_is_checked_where_it_is_asked_for(stored: Database):
+    stored.runs.update_one({}, {"$set": {"host.hostname": "x"}})
+    (quick,), (thorough,) = (list(examine(stored, find_runs(stored), details=asked)) for asked in (False, True))
+    assert quick.problems == []
+    assert thorough.problems == ["host is altered"]
+
+
+def test_a_run_stored_before_these_hashes_is_whole_and_older(stored: Database):
+    stored.runs.update_one({}, {"$unset": {"info.expected.record": 1}})
+    stored.runs.update_one({}, {"$set": {"result": 0.9}})
+    (finding,) = examine(stored, find_runs(stored), details=True)
+    assert (finding.problems, finding.older) == ([], True)
+
+
+def test_a_heartbeat_that_comes_after_the_end_leaves_the_run_whole(database: Database):
+    observer = DurableObserver(database)
+    run = run_with(observer, experiment())
+    observer.heartbeat_event({**run.info, "late": 1}, "a late line", datetime.now(), run.result)
+    observer.finish()
+    assert problems(database) == []
+    stored = database.runs.find_one()
+    assert (stored["captured_out"], stored["info"]["late"]) == ("a late line", 1)
+    assert "record" in stored["info"]["expected"]
 
 
 def test_names_with_dots_dollars_and_slashes_and_values_that_are_not_finite_are_held_against_the_record(

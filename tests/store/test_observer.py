@@ -278,6 +278,60 @@ def test_a_run_that_breaks_is_recorded_as_failed_with_its_trace(database: Databa
     assert "a bug" in "".join(stored["fail_trace"])
 
 
+def test_an_observer_that_records_a_second_run_starts_anew(database: Database):
+    observer = DurableObserver(database)
+    for _ in range(2):
+        run_with(observer, experiment())
+        observer.finish()
+    for run_id in (1, 2):
+        whole(database, run_id)
+    ids = [{metric["id"] for metric in run["info"]["metrics"]} for run in database.runs.find()]
+    assert ids[0].isdisjoint(ids[1])
+    assert database.metrics.count_documents({}) == 4
+
+
+def test_a_run_that_nobody_finished_is_finished_before_its_observer_records_another(database: Database):
+    observer = DurableObserver(database)
+    ex = experiment()
+    run_with(observer, ex)
+    ex.run()
+    observer.finish()
+    for run_id in (1, 2):
+        whole(database, run_id)
+    assert list(spool_folder().glob("*")) == []
+
+
+def test_artifacts_keep_their_metadata_and_have_a_content_type(database: Database, tmp_path: Path):
+    """As Sacred's own observer stores them, so that GridFS clients and incense know what they get."""
+    files = {"curve.png": "image/png", "points.csv": "text/csv", "w.safetensors": "application/octet-stream"}
+    ex = Experiment("files", save_git_info=False)
+
+    @ex.main
+    def run(_run) -> None:
+        for name in files:
+            (tmp_path / name).write_bytes(b"content of " + name.encode())
+            _run.add_artifact(tmp_path / name, metadata={"shown": name, "seeds": (1, 2)})
+        _run.add_artifact(tmp_path / "points.csv", name="plain", content_type="text/plain")
+
+    observer = DurableObserver(database)
+    ex.observers += [observer, MongoObserver(client=database.client, db_name=database.name)]
+    ex.run()
+    with pytest.raises(StorageError, match="it says not what it should hold"):
+        observer.finish()
+    assert database.runs.find_one({"_id": 1})["fail_trace"] == [
+        "it reads back damaged: it says not what it should hold\n"
+    ]
+    for name, kind in {**files, "plain": "text/plain"}.items():
+        ours, theirs = (GridFS(database).find_one({"filename": f"artifact://runs/{i}/{name}"}) for i in (1, 2))
+        assert ours is not None
+        assert theirs is not None
+        assert ours.content_type == kind
+        assert theirs.content_type in (kind, None)
+        assert ours.read() == theirs.read()
+        if name in files:
+            assert ours.metadata == {"shown": name, "seeds": [1, 2], "run_id": 1, "sha256": ours.metadata["sha256"]}
+
+
 def test_sources_are_stored_once_however_many_runs_share_them(database: Database):
     for _ in range(3):
         observer = DurableObserver(database)

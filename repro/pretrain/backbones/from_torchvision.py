@@ -33,7 +33,9 @@ def build(arch: str, size: int | None) -> Backbone:
     network = zoo.get_model(arch, weights=None, **given)
     *_, (name, last) = ((name, module) for name, module in network.named_modules() if _is_end(module))
     if not isinstance(last, nn.Linear):
-        raise InputError(f"encoder.arch={arch} does not end in a Linear layer, so its features are unknown; take another")
+        raise InputError(
+            f"encoder.arch={arch} does not end in a Linear layer, so its features are unknown; take another"
+        )
     parent, _, child = name.rpartition(".")
     setattr(network.get_submodule(parent), child, nn.Identity())
     for module in network.modules():
