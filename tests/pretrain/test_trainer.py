@@ -27,6 +27,7 @@ def trained(layers: str, layout: torch.memory_format) -> tuple[list[dict[str, to
     return losses, partners
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", ["last", "heads", "full"])
 def test_neither_layout_nor_cached_pieces_nor_the_way_to_k_change_losses_or_partners(layers: str, monkeypatch):
     losses, partners = trained(layers, torch.channels_last)
