@@ -119,6 +119,37 @@ def test_a_weight_of_zero_is_plain_byol(tiny: ImageSet, tmp_path: Path):
     assert not same_weights(byol.encoder, weighted.encoder)
 
 
+@pytest.mark.parametrize("method", ["byol", "byol_tracin"])
+def test_how_often_partners_are_measured_changes_no_weight_and_nothing_of_the_selector_that_trains(
+    tiny: ImageSet, tmp_path: Path, method: str
+):
+    (often, reported), (seldom, again) = (
+        train(
+            tiny,
+            tmp_path / str(every),
+            method,
+            selector__measure_every=every,
+            pretrain__epochs=2,
+            tracin__layers="heads",
+        )
+        for every in (1, 3)
+    )
+    assert same_weights(often.encoder, seldom.encoder)
+    assert often.history.choices.keys() == seldom.history.choices.keys()
+    assert all(torch.equal(seldom.history.choices[name], each) for name, each in often.history.choices.items())
+    sampled = ("partners/cosine", "partners/tracin_dot", "agrees_with_cosine")
+    if method == "byol":
+        sampled = ("partners/",)
+    ours, theirs = ({(n, s): v for n, v, s in points} for points in (reported, again))
+    assert ours.keys() == theirs.keys()
+    differ = {name for name, step in ours if ours[name, step] != theirs[name, step]}
+    assert differ
+    assert all(any(part in name for part in sampled) for name in differ), differ
+    assert all(
+        row.isnan().sum() == (4 - 2) * 2 for name, row in seldom.history.batches.items() if name.startswith("cosine")
+    )
+
+
 @pytest.mark.slow
 def test_labels_reach_no_weight_unless_the_selector_is_the_oracle(tiny: ImageSet, tmp_path: Path):
     relabelled = replace(tiny, labels=1 - tiny.labels.copy() * 0)

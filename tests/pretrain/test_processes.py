@@ -17,7 +17,10 @@ from tests.pretrain import sharing
 from tests.pretrain.sharing import CPU, trained, write
 from tests.pretrain.test_loop import SMALL
 
-ALL = {"selector.measured": ["tracin_cosine", "tracin_dot", "cosine", "random", "oracle"]}
+ALL = {
+    "selector.measured": ["tracin_cosine", "tracin_dot", "cosine", "random", "oracle"],
+    "selector.measure_every": 1,
+}
 # Name -> (method, settings, whether in float64: in float32 rounding grows from step to step).
 CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
     "last": ("byol_tracin", ALL, True),

@@ -1,5 +1,6 @@
 """BYOL and, if a selector is named, the pull towards an additional positive: the paper's method [A], [BYOL]."""
 
+import contextlib
 from typing import Any
 
 import torch
@@ -47,16 +48,23 @@ class ByolObjective(Objective):
             self.context.classes,
             self.config["tracin"]["exclude_group"],
             settings["partners"],
+            settings["measure_every"],
+            self.context.steps // self.config["pretrain"]["epochs"],
         )
 
     def losses(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
         """Return loss, loss_byol and, with a selector, loss_partner; see `Objective.losses`."""
-        with self.tracin.watching(), self.autocast():
+        # Where no selector trains and none is measured, nothing is asked of the batch. A bank wants every batch.
+        asked = self.selector is not None or self.bank is not None or self.partners.all_due
+        with self.tracin.watching() if asked else contextlib.nullcontext(), self.autocast():
             own: Outputs = self.model(first, second)
         out = own.gathered()
         byol = image_losses(out).mean()
         terms = {"loss": byol, "loss_byol": byol, "feature_std": feature_std(out.z[0].detach())}
 
+        if not asked:
+            self.partners.skip()
+            return terms
         batch = self._batch(first, second, out, members, step)
         partners = self.partners.add(batch, step)
         if partners is not None:
