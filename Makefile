@@ -6,11 +6,13 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.synced
 FILES  := repro figures tests docker
+# One thread: networks of tests are small, and as many processes as cores work.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 DOCKERFILES := Dockerfile docker/dev.Dockerfile docker/cluster/Dockerfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo partners test thorough test-container bench lint format clean
+.PHONY: help setup demo partners test test-quick thorough test-container bench lint format clean
 
 help:            ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -34,10 +36,13 @@ partners: setup  ## who finds the best partners? five seeds on procedural images
 	$(BIN)/python -m figures selectors
 
 test: setup      ## the whole test suite
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto
+	$(PYTEST) --numprocesses auto --dist worksteal
+
+test-quick: setup ## the unit tests of every part, under a minute; no server, nothing slow
+	$(PYTEST) --numprocesses auto --dist worksteal -m 'not slow and not server'
 
 thorough: setup  ## the tests at the size of a claim, which `make test` skips: half an hour
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --thorough -m thorough
+	$(PYTEST) --thorough -m thorough
 
 test-container: setup  ## the image and the compose file, for real; needs a Docker engine; 25 minutes
 	$(BIN)/python -m pytest --container -m container --durations=0 tests/container

@@ -8,4 +8,4 @@ export UV_PYTHON="$VIRTUAL_ENV/bin/python"
 env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL UV_NO_CONFIG=1 uv lock --check --offline --quiet
 
 uv export --frozen --no-emit-project --no-header --quiet "$@" --output-file "$VIRTUAL_ENV/locked.txt" >/dev/null
-exec uv pip install --require-hashes --no-deps --requirement "$VIRTUAL_ENV/locked.txt"
+exec uv pip install --compile-bytecode --require-hashes --no-deps --requirement "$VIRTUAL_ENV/locked.txt"

@@ -1,8 +1,11 @@
 """What runs store of their partners, by selector: which series measured them, and how selectors are told."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import pandas as pd
 
-from figures import panels, style
+from figures import captions, panels, style
 from figures.curves import Stroke
 from figures.points import named
 from figures.series import Series
@@ -33,6 +36,15 @@ def gain_over(points: pd.DataFrame, series: Series, other: str = CHANCE) -> pd.S
     theirs = "partners/chance" if other == CHANCE else f"partners/{other}/same_label"
     same, than = (mine[mine["name"] == n].set_index(["run_id", "step"])["value"] for n in (name, theirs))
     return (same - than).dropna().droplevel("step")  # both of the same epoch
+
+
+def sampling(runs: Iterable[dict[str, Any]]) -> list[str]:
+    """Return a sentence on how often selectors were measured; none where all were in every batch, as runs once did."""
+    every = {run["config"]["selector"].get("measure_every", 1) for run in runs}
+    if every <= {1}:
+        return []
+    rates = captions.listing([f"{number}" for number in sorted(every)])
+    return [f"The selector that trains is measured in every batch, the others in one batch of {rates}."]
 
 
 def selector_of(metric: str) -> str:

@@ -9,7 +9,7 @@ from figures import captions, style
 from figures.curves import Stroke, draw, over_seeds
 from figures.evidence import Evidence
 from figures.panels import panels, ticks
-from figures.partners import LABELS_MEASURE, measuring, rank, selector_of, stroke_of
+from figures.partners import LABELS_MEASURE, measuring, rank, sampling, selector_of, stroke_of
 from figures.products import Artefact, Drawing
 from figures.series import Series
 from figures.study import PAPERS_METHOD, Study
@@ -67,7 +67,7 @@ def _caption(study: Study, curves: pd.DataFrame, rows: list[Series]) -> str:
         "How often an image's partner shares its label, by pretraining epoch, over all images and as a mean over "
         f"classes; dashed: chance, a partner drawn at random from the batch. {LABELS_MEASURE} "
         "Every selector is measured during the training of "
-        f"{captions.listing([series.label for series in rows])}. {over}"
+        f"{' '.join([f'{captions.listing([series.label for series in rows])}.', *sampling(runs), over])}"
     )
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 from figures import captions
 from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
 from figures.evidence import Evidence
-from figures.partners import CHANCE, LABELS_MEASURE, measuring, rank, selector_of, stroke_of
+from figures.partners import CHANCE, LABELS_MEASURE, measuring, rank, sampling, selector_of, stroke_of
 from figures.points import named
 from figures.products import Artefact, Table
 from figures.stats import estimate
@@ -107,6 +107,7 @@ def _caption(study: Study, data: pd.DataFrame, last: pd.DataFrame) -> str:
         "largest hub: the most images of a batch that share one partner, mean over batches;",
         "agrees with cosine: the partner is the nearest by cosine. Chance: a partner drawn at random from the batch.",
         LABELS_MEASURE,
+        *sampling(run for run in study.own_runs if run["_id"] in drawn),
         *intervals(data, [run for run in study.own_runs if run["_id"] in drawn]),
         f"{MISSING}: does not apply, or no stored run gives it.",
     ]

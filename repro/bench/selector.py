@@ -1,19 +1,24 @@
 """What does a training step cost with each selector, over a step of BYOL that does nothing else?
 
 A step begins with two views on the device and ends when the networks have moved. With a selector it is the one that
-training takes: scores, partners, their loss, and the partners of three selectors measured beside.
+training takes: scores, partners, their loss, and the partners of three selectors measured beside. These are measured in
+some batches only, so what is timed is as many steps as lie from one such batch to the next, over as many of BYOL's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from repro.bench.comparison import MOST, Comparison
 from repro.bench.memory import peak_megabytes
 from repro.bench.turns import Way, in_turn
 from repro.bench.workload import DEVICE, ON_GPU, SIZES, Workload
+from repro.configs.resolve import resolve
 from repro.pretrain.byol import Byol, image_losses
 
-REPEATS = 40
+REPEATS = 10
+
+STEPS: int = resolve()["selector"]["measure_every"]
+"""Of these, one measures all selectors."""
 
 PLAIN = "a BYOL step"
 METHODS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -40,13 +45,21 @@ def measure(repeats: int) -> Iterator[Comparison]:
         plain = Workload("byol", size)
         others = {name: Workload(method, size, settings) for name, (method, settings) in METHODS.items()}
         for name, work in others.items():  # each beside a plain step of its own: some ask for two parts in a hundred
-            ways: dict[str, Way] = {PLAIN: lambda plain=plain: plain_step(plain), name: work.step}  # type: ignore[misc]
-            found = in_turn(ways, repeats)
+            ways: dict[str, Way] = {PLAIN: _steps(plain_step, plain), name: _steps(Workload.step, work)}
+            found = {way: [each / STEPS for each in seconds] for way, seconds in in_turn(ways, repeats).items()}
             yield Comparison(f"step, {name}, {size} px", found[name], PLAIN, found[PLAIN], "s", MOST, ASKED.get(name))
-        with_selector = peak_megabytes(others[MEASURED_IN].step, DEVICE)
-        of_byol = peak_megabytes(lambda plain=plain: plain_step(plain), DEVICE)  # type: ignore[misc]
+        with_selector = peak_megabytes(_steps(Workload.step, others[MEASURED_IN]), DEVICE)
+        of_byol = peak_megabytes(_steps(plain_step, plain), DEVICE)
         what = f"peak memory of {MEASURED_IN}, {size} px"
         yield Comparison(what, [with_selector], PLAIN, [of_byol], "MB", MOST, MEMORY)
+
+
+def _steps(step: Callable[[Workload], object], work: Workload) -> Way:
+    def several() -> None:
+        for _ in range(STEPS):
+            step(work)
+
+    return several
 
 
 def plain_step(work: Workload) -> None:

@@ -63,6 +63,7 @@ BASE = {
         "ramp_epochs": S(0, "[us]", "Epochs over which lambda then rises linearly to `weight`.", low=0),
         "queue": S(4096, "[us]", "Images that the memory bank of selector.name=queue keeps.", low=1),
         "measured": S(["tracin_cosine", "tracin_dot", "cosine"], "[us]", "Selectors whose partners every BYOL run measures beside its own."),
+        "measure_every": S(8, "[us]", "Batches from one in which these are measured to the next, the epoch's last among them; the selector that trains is measured in every batch. 1: all in every batch, which costs a few percent of a step.", low=1, absent=1),
     },
     "tracin": {
         "layers": S("last", "[us]", "Parameters whose gradients are compared. last: the predictor's final layer; heads: all of projector and predictor; full: the encoder's convolutions too.",

@@ -10,8 +10,9 @@ from typing import Any
 from repro.configs.resolve import flat, plain, settings
 from repro.configs.setting import ALWAYS
 
-VOLATILE = ("scale", "device", "data.residency", "pretrain.checkpoint_every")
-"""Keys that do not change what a run computes; they are left out of its hash."""
+VOLATILE = ("scale", "device", "data.residency", "pretrain.checkpoint_every", "selector.measure_every")
+"""Keys that do not change what a run computes, or only in how many batches it measures partners; they are left out of
+its hash."""
 
 RECIPE = (
     "pretrain.optimizer", "pretrain.lr", "pretrain.momentum", "pretrain.weight_decay", "pretrain.trust",

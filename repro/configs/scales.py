@@ -25,7 +25,10 @@ SCALES = {
             "scale": "partners",
             **_NARROW,
             "pretrain": {"epochs": 10, "lr": 0.2, "warmup_epochs": 1},
-            "selector": {"measured": ["tracin_cosine", "tracin_dot", "cosine", "queue", "random", "oracle"]},
+            "selector": {
+                "measured": ["tracin_cosine", "tracin_dot", "cosine", "queue", "random", "oracle"],
+                "measure_every": 1,
+            },
         },
     ),
     "medmnist": Named(

@@ -1,4 +1,4 @@
-"""What partners are like, measured in every batch: labels are used to measure, never to select."""
+"""What partners are like, measured while training: labels are used to measure, never to select."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -23,47 +23,74 @@ class PartnerStatistics:
         classes: number of classes or labels.
         exclude_group: whether images of one group may not be partners.
         k: partners per image of the selector that trains; of the others the best is measured.
+        every: the selector that trains is measured in every batch, the others in every so manieth, counted back from
+            the epoch's last.
+        batches: in the epoch.
 
-    `latest` are the choices of the selectors within the latest batch.
+    `latest` are the choices of the selectors within the latest batch in which all were measured.
     """
 
     latest: Choices
 
     def __init__(
-        self, used: str | None, measured: Sequence[str], classes: int, exclude_group: bool, k: int = 1
+        self,
+        used: str | None,
+        measured: Sequence[str],
+        classes: int,
+        exclude_group: bool,
+        k: int = 1,
+        every: int = 1,
+        batches: int = 1,
     ) -> None:
         self._used, self._k = used, k
         self._names = list(dict.fromkeys([*([used] if used else []), *measured]))
         self._classes, self._exclude_group = classes, exclude_group
-        self._batches: dict[str, list[torch.Tensor]] = defaultdict(list)
+        self._every, self._coming, self._number = every, batches, 0
+        self._batches: dict[str, list[tuple[int, torch.Tensor]]] = defaultdict(list)
         self._per_class: dict[str, torch.Tensor] = {}
         self._not_finite: dict[str, torch.Tensor] = {}
+
+    @property
+    def all_due(self) -> bool:
+        """Whether the coming batch is one in which all selectors are measured."""
+        return (self._coming - 1) % self._every == 0
+
+    def skip(self) -> None:
+        """Let a batch pass in which nothing is due: no selector trains, and none is measured."""
+        self._number, self._coming = self._number + 1, self._coming - 1
 
     @torch.no_grad()
     def add(self, batch: Batch, step: int) -> Partners | None:
         """Measure a batch, the `step`-th of the run; return the partners of the selector that trains, if one does."""
+        everything = self.all_due
+        chosen = self._add(batch, step, everything) if everything or self._used else None
+        self.skip()
+        return chosen
+
+    def _add(self, batch: Batch, step: int, everything: bool) -> Partners | None:
         members = self._columns(batch.members.labels)
         own = allowed, same = self._relations(batch, batch.members)
         others = allowed.sum(dim=1)
         self._count("chance", (same & allowed).sum(dim=1) / others.clamp_min(1), members, others > 0)
-        scored = {"cosine": SELECTORS["cosine"].scores(batch)}  # all are compared with its choice
-        nearest = choose(scored["cosine"], allowed, batch.own).index[:, 0]
-        self.latest = Choices(batch.members.position, allowed)
-        chosen = None
-        for name in self._names:
+        scored, nearest, chosen = {}, None, None
+        if everything:  # all are compared with the choice of cosine
+            scored["cosine"] = SELECTORS["cosine"].scores(batch)
+            nearest = choose(scored["cosine"], allowed, batch.own).index[:, 0]
+            self.latest = Choices(batch.members.position, allowed)
+        for name in self._names if everything else self._names[:1]:
             selector = SELECTORS[name]
             candidates = selector.candidates(batch)
             allowed, same = own if selector.in_batch else self._relations(batch, candidates.members)
             scores = scored[name] if name in scored else selector.scores(batch)
             self.see(f"the selector {name}", scores, step)
             partners = choose(scores, allowed, candidates, self._k if name == self._used else 1)
-            self._measure(name, partners, same, members, nearest if selector.in_batch else None)
-            if selector.in_batch:
+            self._measure(name, partners, same, members, selector.in_batch, nearest)
+            if selector.in_batch and everything:
                 self.latest.first[name] = partners.index[:, 0]
             if name == self._used:
                 chosen = partners
         norm = batch.kernel.diagonal().clamp_min(0).sqrt()
-        self._batches["gradient_norm_spread"].append(norm.std(unbiased=False) / norm.mean())
+        self._note("gradient_norm_spread", norm.std(unbiased=False) / norm.mean())
         return chosen
 
     def see(self, where: str, scores: torch.Tensor, step: int) -> None:
@@ -101,13 +128,24 @@ class PartnerStatistics:
 
     def by_batch(self) -> dict[str, torch.Tensor]:
         """Return every statistic batch by batch, float32 `[batches]`, for standard errors; NaN where there is none."""
-        return {name: torch.stack(values).float().cpu() for name, values in self._batches.items()}
+        found = {}
+        for name, noted in self._batches.items():
+            numbers, values = zip(*noted, strict=True)
+            found[name] = torch.full((self._number,), torch.nan)
+            found[name][list(numbers)] = torch.stack(values).float().cpu()
+        return found
 
     def _relations(self, batch: Batch, others: Members) -> tuple[torch.Tensor, torch.Tensor]:
         return batch.allowed(others, self._exclude_group), batch.same_label(others)
 
     def _measure(
-        self, name: str, partners: Partners, same: torch.Tensor, members: torch.Tensor, nearest: torch.Tensor | None
+        self,
+        name: str,
+        partners: Partners,
+        same: torch.Tensor,
+        members: torch.Tensor,
+        in_batch: bool,
+        nearest: torch.Tensor | None,
     ) -> None:
         count = partners.valid.sum(dim=1)
         has_partner, some = count > 0, count.clamp_min(1)
@@ -115,15 +153,16 @@ class PartnerStatistics:
         self._count(f"{name}/same_label", hits, members, has_partner)
         in_degree = torch.zeros(same.shape[1], device=same.device)
         in_degree.scatter_add_(0, partners.index.flatten(), partners.valid.flatten().float())
-        self._batches[f"{name}/hub_max"].append(in_degree.max())
-        if nearest is None:
+        self._note(f"{name}/hub_max", in_degree.max())
+        if not in_batch:
             return
         own = torch.arange(len(same), device=same.device)[:, None, None]
         # [B, k, k]: whether the image is among its partners' partners.
         back = (partners.index[partners.index] == own) & partners.valid[partners.index]
         self._mean(f"{name}/mutual", (back.any(dim=2) & partners.valid).sum(dim=1) / some, has_partner)
-        agrees = (partners.index == nearest[:, None]) & partners.valid
-        self._mean(f"{name}/agrees_with_cosine", agrees.any(dim=1).float(), has_partner)
+        if nearest is not None:
+            agrees = (partners.index == nearest[:, None]) & partners.valid
+            self._mean(f"{name}/agrees_with_cosine", agrees.any(dim=1).float(), has_partner)
 
     def _columns(self, labels: torch.Tensor) -> torch.Tensor:
         """Return float64 `[B, classes]`: which classes an image counts for."""
@@ -138,7 +177,10 @@ class PartnerStatistics:
         self._per_class[name] = self._per_class[name] + sums if name in self._per_class else sums
 
     def _mean(self, name: str, value: torch.Tensor, counted: torch.Tensor) -> None:
-        self._batches[name].append((value * counted).sum() / counted.sum())
+        self._note(name, (value * counted).sum() / counted.sum())
+
+    def _note(self, name: str, value: torch.Tensor) -> None:
+        self._batches[name].append((self._number, value))
 
 
 def feature_std(projections: torch.Tensor) -> torch.Tensor:

@@ -14,8 +14,8 @@ class Encoder(nn.Module):
 
     Args:
         arch: a name of torchvision's or timm's.
-        stem: of a ResNet of torchvision's: "imagenet" (7x7 stride 2, max-pooling), or for images under 64 px 3x3 without
-            max-pooling: "small" with stride 1, "half" with stride 2.
+        stem: of a ResNet of torchvision's: "imagenet" (7x7 stride 2, max-pooling), or for images under 64 px 3x3
+            without max-pooling: "small" with stride 1, "half" with stride 2.
         width: of a ResNet of torchvision's: channels of the first stage; 64 is the standard network.
         patch: height and width of the patches that the first layer cuts, in pixels; None for the library's.
         size: height and width of the images, in pixels; None for what the library takes.

@@ -81,7 +81,7 @@ def cheapest(batch: int, positions: int, fan_in: int, channels: int, pixels: int
 def _grouped(
     windows: Windows, gradients: Sequence[torch.Tensor], groups: int, bias: bool, memory: int, rows: slice
 ) -> torch.Tensor:
-    """Return rows of K of a convolution in groups, depthwise ones too: "materialise", whose gradients are small then."""
+    """Return rows of K of a convolution in groups, depthwise ones too: by "materialise", since gradients are small."""
     d = [_by_group(g.permute(0, 2, 3, 1).flatten(1, 2), groups) for g in gradients]  # [B, groups, T, O / groups]
     batch, _, positions, channels = d[0].shape
     bytes_each, fan_in, depth = d[0].element_size(), windows.fan_in // groups, windows.depth // groups
@@ -104,7 +104,7 @@ def _grouped(
 
 
 def _by_group(x: torch.Tensor, groups: int, depth: int | None = None) -> torch.Tensor:
-    """Return `[B, groups, T, ...]` of `[B, T, K]`, whose last dimension has channels, or places with channels inside."""
+    """Return `[B, groups, T, ...]` of `[B, T, K]`, whose last dimension is channels, or places with channels inside."""
     size = x.shape[2] // groups if depth is None else depth
     return x.unflatten(2, (-1, groups, size)).permute(0, 3, 1, 2, 4).flatten(3)
 

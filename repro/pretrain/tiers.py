@@ -1,7 +1,7 @@
 """Which layers of a network a tier of TracIn covers, and what it leaves out.
 
-Covered are Linear layers and convolutions whose inputs and outputs have one row per image. Left out [us]: the scales and
-shifts of normalisation, embeddings and other bare parameters, and layers with a computation of their own, such as
+Covered are Linear layers and convolutions whose inputs and outputs have one row per image. Left out [us]: the scales
+and shifts of normalisation, embeddings and other bare parameters, and layers with a computation of their own, such as
 standardised weights, padding inside the layer, or attention over windows that are cut out of images.
 """
 

@@ -1,9 +1,9 @@
 """Pairwise TracIn inside a batch (Pruthi et al. 2020): which images' gradients point the same way?
 
 K_ij = grad l_i . grad l_j over a set of parameters, the tier: `last`, the final layer of the predictor (without one, of
-the projector); `heads`, every Linear layer of projector and predictor; `full`, these and the encoder's Linear layers and
-convolutions. `tiers` says what is left out, such as BatchNorm's own scale and shift [us]. The learning rate is common to
-a row and left out: it never changes which j is largest.
+the projector); `heads`, every Linear layer of projector and predictor; `full`, these and the encoder's Linear layers
+and convolutions. `tiers` says what is left out, such as BatchNorm's own scale and shift [us]. The learning rate is
+common to a row and left out: it never changes which j is largest.
 """
 
 import contextlib

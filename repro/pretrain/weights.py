@@ -1,5 +1,6 @@
-"""Weights for an encoder from outside: a library's own, or a file. Tensors only; whatever else a file holds is refused."""
+"""Weights for an encoder from outside: a library's own, or a file. Tensors only; anything else in a file is refused."""
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -116,10 +117,9 @@ def _fill(encoder: Encoder, state: dict[str, torch.Tensor], file: Path) -> None:
     if encoder.library == "timm" and _misfits(own, fitted):
         from repro.pretrain.backbones.from_timm import converted
 
-        try:
+        # Weights of another network; what does not fit is told below.
+        with contextlib.suppress(AttributeError, KeyError, RuntimeError, ValueError, AssertionError, TypeError):
             fitted = _without_classifier(encoder, converted(dict(state), encoder.network))
-        except (AttributeError, KeyError, RuntimeError, ValueError, AssertionError, TypeError):
-            pass  # weights of another network; what does not fit is told below
     if misfits := _misfits(own, fitted):
         raise InputError(f"{file} does not fit encoder.arch={encoder.arch}: {'; '.join(misfits)}")
     encoder.load_state_dict({**own, **fitted})

@@ -19,7 +19,8 @@ from gridfs import GridFS
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from repro.configs.resolve import check, defaults, flat, plain, put
+from repro.configs.resolve import check, defaults, flat, plain, put, settings
+from repro.configs.setting import ALWAYS
 from repro.data.folder import prepared_folder
 from repro.data.prepare.ready import MANIFEST
 from repro.errors import InputError, StorageError, front_door
@@ -66,12 +67,14 @@ def executed_again(database: Database, run: Mapping[str, Any]) -> Iterator[tuple
 
 
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a stored config as it is; settings that did not exist when it was stored get their defaults.
+    """Return a stored config as it is; settings that did not exist when it was stored get what runs did then.
+
+    That is `Setting.absent` where it is given, and else the default.
 
     Raises:
         InputError: it has a setting that no longer exists, or a value that is no longer allowed.
     """
-    result = defaults()
+    result = _unsaid()
     for key, value in flat(plain(config)):
         put(result, key, value)
     check(result)
@@ -79,8 +82,18 @@ def completed(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def added_settings(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings, and their defaults, that did not exist when a config was stored."""
-    return {key: value for key, value in flat(defaults()) if key not in dict(flat(config))}
+    """Return the settings that did not exist when a config was stored, and what they are now."""
+    stored = dict(flat(config))
+    return {key: value for key, value in flat(_unsaid()) if key not in stored}
+
+
+def _unsaid() -> dict[str, Any]:
+    """Return the value of every setting for a stored config that does not have it."""
+    config = defaults()
+    for key, setting in settings():
+        if setting.absent is not ALWAYS:
+            put(config, key, setting.absent)
+    return config
 
 
 def earlier_runs(config: Mapping[str, Any]) -> list[int]:

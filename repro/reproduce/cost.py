@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from repro.configs.resolve import resolve
 from repro.data import SPLITS, ImageSet, split_sizes

@@ -10,6 +10,7 @@ from repro.pretrain.byol import distance
 pytest.importorskip("opacus", reason="opacus is in the extra `peers`")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tier", "peers"),
     [("last", {LOOP, VMAP, OPACUS, CAPTUM}), ("heads", {LOOP, VMAP, OPACUS}), ("full", {LOOP, VMAP})],

@@ -153,6 +153,7 @@ def test_semixup_learns_several_labels_per_image(tiny: ImageSet):
     assert measure(predict("test"), columns[both.indices("test")], both.class_names)["auc_up"] > 0.85
 
 
+@pytest.mark.slow
 def test_one_seed_gives_the_same_bits_and_another_does_not(tiny: ImageSet):
     labelled = label_subset(tiny, 0.25, 0)
     (one, points), (again, same), (other, _) = (trained(tiny, labelled, seed) for seed in (5, 5, 6))
@@ -161,6 +162,7 @@ def test_one_seed_gives_the_same_bits_and_another_does_not(tiny: ImageSet):
     assert not np.array_equal(one("test"), other("test"))
 
 
+@pytest.mark.slow
 def test_no_label_of_an_unlabelled_image_is_read(tiny: ImageSet):
     labelled, labels = label_subset(tiny, 0.25, 0), tiny.labels.copy()
     unlabelled = np.setdiff1d(tiny.indices("train"), labelled)
@@ -171,6 +173,7 @@ def test_no_label_of_an_unlabelled_image_is_read(tiny: ImageSet):
         assert np.array_equal(one(split), other(split))
 
 
+@pytest.mark.slow
 def test_the_unlabelled_images_matter(tiny: ImageSet):
     labelled, images = label_subset(tiny, 0.25, 0), tiny.images.copy()
     unlabelled = np.setdiff1d(tiny.indices("train"), labelled)

@@ -1,5 +1,6 @@
-"""A real embedded database per test module, filled with synthetic runs by the module itself."""
+"""A database of the real server per test module, filled with synthetic runs by the module itself."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,21 +12,22 @@ from repro.store import open_database
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Path]]:
-    """A run database of this module's own, and its runs folder."""
-    folder = tmp_path_factory.mktemp("runs")
+def stored(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, str]]:
+    """A run database of this module's own, and its address."""
+    address = f"{server}figures_{uuid.uuid4().hex[:12]}"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REPRO_RUNS", str(folder))
-        patch.delenv("REPRO_MONGO_URI", raising=False)
+        patch.setenv("REPRO_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("REPRO_MONGO_URI", address)
         with open_database() as database:
-            yield database, folder
+            yield database, address
+            database.client.drop_database(database.name)
 
 
 @pytest.fixture
-def database(server: tuple[Database, Path], own_folders: None, monkeypatch: pytest.MonkeyPatch) -> Database:
+def database(stored: tuple[Database, str], own_folders: None, monkeypatch: pytest.MonkeyPatch) -> Database:
     """The module's database, emptied, and the one that the environment names."""
-    database, folder = server
-    monkeypatch.setenv("REPRO_RUNS", str(folder))
+    database, address = stored
+    monkeypatch.setenv("REPRO_MONGO_URI", address)
     database.runs.delete_many({})
     database.metrics.delete_many({})
     return database

@@ -36,9 +36,9 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def results(server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results(stored, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Results with every artefact, two studies, a variant, a transfer, a damaged run, and long names."""
-    database, runs = server
+    database, address = stored
     database.runs.delete_many({})
     database.metrics.delete_many({})
     made = add_whole_study(database, ("random_init", "supervised", "simclr", "byol", "byol_tracin"), seeds=3)
@@ -51,8 +51,8 @@ def results(server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     add(database, config("byol", 9), status="FAILED")
     folder = tmp_path_factory.mktemp("results")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("REPRO_RUNS", str(runs))
-        patch.delenv("REPRO_MONGO_URI", raising=False)
+        patch.setenv("REPRO_RUNS", str(tmp_path_factory.mktemp("runs")))
+        patch.setenv("REPRO_MONGO_URI", address)
         main(["--out", str(folder)])
     return folder
 

@@ -5,10 +5,10 @@ from statistics import fmean, stdev
 import pytest
 
 from figures import style
-from figures.artefacts import selectors
+from figures.artefacts import partner_quality, selectors
 from figures.products import Table
 from figures.tables import MISSING, Group
-from tests.figures.synthetic import add, add_study, config, evidence_of, metrics
+from tests.figures.synthetic import Memory, add, add_study, config, evidence_of, metrics
 
 SHORT = {"pretrain__epochs": 4, "evaluate__fractions": [1.0]}
 ALL = ["oracle", "queue", "random", "tracin_dot", "cosine", "tracin_cosine"]
@@ -47,6 +47,25 @@ def test_every_number_is_of_the_last_epoch_and_paired_with_the_chance_of_its_own
             half = T_OF_TWO_DEGREES * stdev(values) / math.sqrt(3)
             assert row.mean == pytest.approx(fmean(values), rel=1e-12)
             assert row.high - row.mean == pytest.approx(half, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [selectors.make, partner_quality.make])
+def test_the_caption_says_in_how_many_batches_selectors_were_measured(make) -> None:
+    def caption(**settings: object) -> str:
+        memory = Memory()
+        add_study(memory, ("byol_tracin",), seeds=2, **SHORT, **settings)
+        made = make(evidence_of(memory))
+        assert made is not None
+        return made.caption
+
+    sentence = "the others in one batch of 8."
+    assert sentence in caption(selector__measure_every=8)
+    assert caption().replace(" ", "") == "".join(
+        caption(selector__measure_every=8)
+        .replace(f"The selector that trains is measured in every batch, {sentence}", "")
+        .split()
+    )
+    assert caption(selector__measure_every=1) == caption()
 
 
 def test_rows_are_in_the_order_of_selectors_and_chance_comes_last(database) -> None:

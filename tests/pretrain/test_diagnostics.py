@@ -60,6 +60,33 @@ def test_means_equal_a_loop_over_images(multi_label: bool, k: int):
     assert "queue/mutual" not in means  # nobody in a bank chooses
 
 
+def test_selectors_that_do_not_train_are_measured_in_some_batches_and_the_last_of_the_epoch_is_one():
+    batches = [batch_of(24, seed) for seed in range(5)]
+    some, few, all_of_them = (
+        PartnerStatistics("tracin_dot", MEASURED, 3, exclude_group=False, every=every, batches=5) for every in (2, 4, 1)
+    )
+    seen = []
+    for step, batch in enumerate(batches):
+        seen.append((some.all_due, few.all_due))
+        chosen = [statistics.add(batch, step) for statistics in (some, few, all_of_them)]
+        assert torch.equal(chosen[0].index, chosen[2].index)
+        assert torch.equal(chosen[1].index, chosen[2].index)
+    assert seen == [(True, True), (False, False), (True, False), (False, False), (True, True)]
+    for statistics, measured in ((some, [0, 2, 4]), (few, [0, 4])):
+        by_batch, expected = statistics.by_batch(), all_of_them.by_batch()
+        assert by_batch.keys() == expected.keys()
+        for name, values in expected.items():
+            always = name.startswith(("tracin_dot", "chance", "gradient")) and not name.endswith("agrees_with_cosine")
+            rows = range(5) if always else measured
+            assert by_batch[name].isnan().tolist() == [row not in rows for row in range(5)], name
+            assert torch.equal(by_batch[name][list(rows)], values[list(rows)]), name
+            assert statistics.means()[name] == pytest.approx(float(values[list(rows)].double().mean())), name
+        assert statistics.means()["chance_macro"] == all_of_them.means()["chance_macro"]
+        assert statistics.latest.first.keys() == all_of_them.latest.first.keys()
+        for name, places in all_of_them.latest.first.items():
+            assert torch.equal(statistics.latest.first[name], places)
+
+
 def test_the_partners_returned_are_those_of_the_selector_that_trains():
     batch = batch_of()
     chosen = PartnerStatistics("tracin_dot", MEASURED, 3, exclude_group=False).add(batch, 0)

@@ -45,6 +45,7 @@ def convolutions(draw: Any) -> tuple[nn.Conv2d, tuple[int, int]]:
     return layer.double(), draw(st.tuples(st.integers(5, 9), st.integers(5, 9)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["gram", "pixels", "materialise"])
 @given(made=convolutions(), batch=st.integers(1, 5), views=st.integers(1, 2), memory=st.sampled_from([1, 2000, 2**30]))
 @settings(max_examples=60, deadline=None)

@@ -2,12 +2,10 @@
 
 import json
 import math
-import os
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load, save_file
 
+from repro import run
 from repro.configs import METHODS
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
@@ -84,6 +83,7 @@ RESUMED: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "changes"), RESUMED)
 def test_a_resumed_run_is_the_run_that_was_never_interrupted(
     tiny: ImageSet, tmp_path: Path, method: str, changes: dict[str, Any]
@@ -125,6 +125,7 @@ def test_every_method_starts_from_the_same_weights():
         assert same_weights(new_encoder(resolve([method], SMALL)), new_encoder(resolve(["byol_oracle"], SMALL)))
 
 
+@pytest.mark.slow
 def test_a_weight_of_zero_is_plain_byol(tiny: ImageSet, tmp_path: Path):
     byol, _ = train(tiny, tmp_path / "a", "byol")
     unweighted, _ = train(tiny, tmp_path / "b", "byol_tracin", selector__weight=0.0)
@@ -133,6 +134,38 @@ def test_a_weight_of_zero_is_plain_byol(tiny: ImageSet, tmp_path: Path):
     assert not same_weights(byol.encoder, weighted.encoder)
 
 
+@pytest.mark.parametrize("method", ["byol", "byol_tracin"])
+def test_how_often_partners_are_measured_changes_no_weight_and_nothing_of_the_selector_that_trains(
+    tiny: ImageSet, tmp_path: Path, method: str
+):
+    (often, reported), (seldom, again) = (
+        train(
+            tiny,
+            tmp_path / str(every),
+            method,
+            selector__measure_every=every,
+            pretrain__epochs=2,
+            tracin__layers="heads",
+        )
+        for every in (1, 3)
+    )
+    assert same_weights(often.encoder, seldom.encoder)
+    assert often.history.choices.keys() == seldom.history.choices.keys()
+    assert all(torch.equal(seldom.history.choices[name], each) for name, each in often.history.choices.items())
+    sampled = ("partners/cosine", "partners/tracin_dot", "agrees_with_cosine")
+    if method == "byol":
+        sampled = ("partners/",)
+    ours, theirs = ({(n, s): v for n, v, s in points} for points in (reported, again))
+    assert ours.keys() == theirs.keys()
+    differ = {name for name, step in ours if ours[name, step] != theirs[name, step]}
+    assert differ
+    assert all(any(part in name for part in sampled) for name in differ), differ
+    assert all(
+        row.isnan().sum() == (4 - 2) * 2 for name, row in seldom.history.batches.items() if name.startswith("cosine")
+    )
+
+
+@pytest.mark.slow
 def test_labels_reach_no_weight_unless_the_selector_is_the_oracle(tiny: ImageSet, tmp_path: Path):
     relabelled = replace(tiny, labels=1 - tiny.labels.copy() * 0)
     for method in ("byol_tracin", "byol_cosine", "byol_queue", "nnclr", "byol_oracle"):
@@ -155,6 +188,7 @@ def test_every_metric_is_reported_once_per_epoch_and_the_loss_is_the_sum_of_its_
     assert [value["pretrain/lambda", e] for e in (1, 2, 3, 4)] == [0.0, 0.5, 0.5, 0.5]
 
 
+@pytest.mark.slow
 def test_byol_learns_to_predict_its_target(tiny: ImageSet, tmp_path: Path):
     _, reported = train(tiny, tmp_path, "byol", pretrain__epochs=12, pretrain__lr=0.5)
     loss = [v for name, v, _ in reported if name == "pretrain/loss_byol"]
@@ -211,6 +245,7 @@ def test_every_few_epochs_and_at_the_end_the_networks_are_kept_with_their_learni
         assert torch.equal(tensor, final[f"model/model.{name}"])
 
 
+@pytest.mark.slow
 def test_a_run_without_predictor_reports_its_collapse_within_an_epoch(tmp_path: Path, caplog):
     images = load_images("phantom", 28, "official", limit=1024)
     told = {}
@@ -280,27 +315,38 @@ def test_on_the_phantom_the_oracle_finds_better_partners_than_tracin_and_tracin_
 RUN = ["byol_tracin", "phantom", "smoke", "data.limit=256", "pretrain.epochs=6", "pretrain.batch_size=64"]
 
 
-def command(runs: Path) -> tuple[list[str], dict[str, str]]:
-    settings = [*RUN, *(f"{k}={v}" for k, v in SMALL.items() if not k.startswith("pretrain"))]
-    environment = {**os.environ, "REPRO_RUNS": str(runs), "OMP_NUM_THREADS": "1"}
-    return [sys.executable, "-W", "ignore", "-m", "repro.run", "pretrain", "with", *settings], environment
+KILLED = """
+import os, signal, sys
+from repro import run
+from repro.pretrain.trainer import Trainer
+step, steps = Trainer.step, iter(range(9))
+def killed(*arguments):
+    if next(steps, None) is None:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*arguments)
+Trainer.step = killed
+run.main(sys.argv[1:])
+"""
 
 
 @pytest.mark.slow
-def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_record(tmp_path: Path, monkeypatch):
-    line, environment = command(tmp_path / "whole")
-    subprocess.run(line, cwd=ROOT, env=environment, check=True, capture_output=True)
+def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    words = ["pretrain", "with", *RUN, *(f"{k}={v}" for k, v in SMALL.items() if not k.startswith("pretrain"))]
+    monkeypatch.setenv("REPRO_RUNS", str(tmp_path / "whole"))
+    run.main(words)
 
-    line, environment = command(tmp_path / "killed")
-    process = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list((tmp_path / "killed").glob("checkpoints/*/latest.safetensors")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    again = subprocess.run(line, cwd=ROOT, env=environment, check=True, capture_output=True, text=True)
-    assert "continuing from the checkpoint after epoch" in again.stderr
-    assert "is stored whole" in again.stderr
+    monkeypatch.setenv("REPRO_RUNS", str(tmp_path / "killed"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    process = subprocess.run([sys.executable, "-W", "ignore", "-c", KILLED, *words], cwd=ROOT, capture_output=True)
+    assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+    assert list((tmp_path / "killed").glob("checkpoints/*/latest.safetensors"))
+    caplog.clear()
+    with caplog.at_level("INFO"):
+        run.main(words)
+    assert "continuing from the checkpoint after epoch" in caplog.text
+    assert "is stored whole" in caplog.text
 
     runs, weights, points, files = [], [], [], []
     for name in ("whole", "killed"):

@@ -17,7 +17,10 @@ from tests.pretrain import sharing
 from tests.pretrain.sharing import CPU, trained, write
 from tests.pretrain.test_loop import SMALL
 
-ALL = {"selector.measured": ["tracin_cosine", "tracin_dot", "cosine", "random", "oracle"]}
+ALL = {
+    "selector.measured": ["tracin_cosine", "tracin_dot", "cosine", "random", "oracle"],
+    "selector.measure_every": 1,
+}
 # Name -> (method, settings, whether in float64: in float32 rounding grows from step to step).
 CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
     "last": ("byol_tracin", ALL, True),
@@ -91,6 +94,7 @@ def left(folder: Path, name: str, rank: int) -> tuple[dict[str, float], dict[str
     return json.loads((folder / f"{name}-{rank}.json").read_text()), load_file(folder / f"{name}-{rank}.safetensors")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_norms_of_two_processes_are_a_batchnorm_of_the_whole_batch(folder: Path, name: str):
     whole = normed(SHAPES[name], slice(None), join=False)
@@ -102,6 +106,7 @@ def test_norms_of_two_processes_are_a_batchnorm_of_the_whole_batch(folder: Path,
             torch.testing.assert_close(found[key], mine, rtol=1e-12, atol=1e-11, msg=f"{key} of rank {rank}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_processes_train_as_one_does(folder: Path, tmp_path: Path, name: str):
     method, changes, precise = CASES[name]

@@ -110,7 +110,7 @@ def test_a_batchnorm_that_goes_on_to_something_unknown_is_refused():
             return super().forward(x).square()
 
     with (
-        pytest.raises(InputError, match="TracIn cannot look past a Odd; set tracin.layers=last"),
+        pytest.raises(InputError, match=r"TracIn cannot look past a Odd; set tracin\.layers=last"),
         Tape({}, iter([Odd(3)])),
     ):
         pass

@@ -41,6 +41,7 @@ def equal(a: torch.Tensor, b: torch.Tensor, tolerance: float = 1e-9) -> None:
     torch.testing.assert_close(a, b, rtol=tolerance, atol=tolerance * float(b.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tier", TIERS)
 @given(
     encoder=st.sampled_from(list(ENCODERS)),

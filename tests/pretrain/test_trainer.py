@@ -14,7 +14,9 @@ STEPS = 3
 
 def trained(layers: str, layout: torch.memory_format) -> tuple[list[dict[str, torch.Tensor]], list[torch.Tensor]]:
     """Losses and every selector's partners of some steps in float64."""
-    config = resolve(["byol_tracin"], {**SMALL, "pretrain.warmup_epochs": 0, "tracin.layers": layers})
+    config = resolve(
+        ["byol_tracin"], {**SMALL, "pretrain.warmup_epochs": 0, "tracin.layers": layers, "selector.measure_every": 1}
+    )
     trainer = Trainer(images(), config, CPU, ())
     trainer.objective.double().to(memory_format=layout)
     trainer.begin_epoch(3)
@@ -27,6 +29,7 @@ def trained(layers: str, layout: torch.memory_format) -> tuple[list[dict[str, to
     return losses, partners
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", ["last", "heads", "full"])
 def test_neither_layout_nor_cached_pieces_nor_the_way_to_k_change_losses_or_partners(layers: str, monkeypatch):
     losses, partners = trained(layers, torch.channels_last)

@@ -4,6 +4,7 @@ import platform
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -12,7 +13,7 @@ from pymongo.database import Database
 from repro.errors import InputError
 from repro.reproduce.plan import Cell
 from repro.reproduce.standing import standings
-from repro.store import find_runs, metric_points, problems_of
+from repro.store import find_runs, metric_points, open_database, problems_of
 
 ray = pytest.importorskip("ray", reason="the extra `cluster` is not installed")
 from ray.cluster_utils import Cluster  # noqa: E402
@@ -27,12 +28,50 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("REPRO_MONGO_URI", f"mongodb://me:hunter2@127.0.0.1:{probe.getsockname()[1]}/repro")
 
 
+@pytest.fixture(scope="module")
+def environment(server: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What a node inherits when it is started: the run database and the run folder of this module."""
+    return {
+        "REPRO_MONGO_URI": f"{server}cluster_{uuid.uuid4().hex[:12]}",
+        "REPRO_RUNS": str(tmp_path_factory.mktemp("runs")),
+    }
+
+
 @pytest.fixture
-def nodes() -> Iterator[Cluster]:
-    """A head that computes nothing, and two nodes of one core."""
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
-    made.add_node(num_cpus=1)
-    made.add_node(num_cpus=1)
+def database(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The run database of the nodes, empty."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with open_database() as database:
+        yield database
+        database.client.drop_database(database.name)
+
+
+@pytest.fixture(scope="module")
+def cluster(environment: dict[str, str]) -> Iterator[Cluster]:
+    """A head that computes nothing; it takes seconds to start, so all tests share it."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0})
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def nodes(cluster: Cluster, database: Database) -> Iterator[Cluster]:
+    """The head, and two nodes of one core."""
+    while len(cluster.worker_nodes) < 2:
+        cluster.add_node(num_cpus=1)
+    cluster.wait_for_nodes()
+    yield cluster
+    ray.shutdown()
+
+
+@pytest.fixture
+def lost_nodes(nowhere: None) -> Iterator[Cluster]:
+    """A head with one core whose run database is not there."""
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     made.wait_for_nodes()
     yield made
     ray.shutdown()
@@ -85,10 +124,8 @@ def test_several_machines_need_a_run_database_that_all_can_reach(monkeypatch: py
         engine.run_missing(study, "10.0.0.1:6379", 1, None)
 
 
-def test_a_machine_that_does_not_reach_the_run_database_says_which_and_why(
-    nowhere: None, nodes: Cluster, study: list[Cell]
-):
-    (failure,) = engine.run_missing(study[:1], nodes.address, 1, None, patience=1.0)
+def test_a_machine_that_does_not_reach_the_run_database_says_which_and_why(lost_nodes: Cluster, study: list[Cell]):
+    (failure,) = engine.run_missing(study[:1], lost_nodes.address, 1, None, patience=1.0)
     assert failure.reason.startswith(f"on {platform.node()}: no run database answers at 127.0.0.1:")
     assert "hunter2" not in failure.reason
 

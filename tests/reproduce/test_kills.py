@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from figures import __main__ as figures
 from repro.reproduce.local import DEATHS
 from repro.store import find_runs, metric_points, open_database, problems_of
 from tests.conftest import REAL_DATA, ROOT
@@ -32,8 +33,10 @@ def environment(folder: Path) -> dict[str, str]:
 
 def drawn(folder: Path) -> dict[str, bytes]:
     """Draw tables and figures; return the bytes of each. The lists of run ids beside them are others."""
-    words = [sys.executable, "-m", "figures", "semi_supervised", "partner_quality"]
-    subprocess.run(words, cwd=ROOT, env=environment(folder), check=True, capture_output=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("REPRO_RUNS", str(folder / "runs"))
+        patch.delenv("REPRO_MONGO_URI", raising=False)
+        figures.main(["semi_supervised", "partner_quality", "--out", str(folder / "results")])
     files = sorted(
         file for file in (folder / "results").rglob("*.*") if file.suffix in (".md", ".tex", ".csv", ".png", ".pdf")
     )

@@ -1,6 +1,5 @@
 """torchvision's ResNets, of any width and with a stem for small images."""
 
-import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 

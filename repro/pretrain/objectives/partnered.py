@@ -1,5 +1,6 @@
 """What base methods with an additional positive share: partners, their measurement and the weight of their loss."""
 
+import contextlib
 from typing import Any
 
 import torch
@@ -69,17 +70,25 @@ class Partnered(Objective):
             self.context.classes,
             self.config["tracin"]["exclude_group"],
             settings["partners"],
+            settings["measure_every"],
+            self.context.steps // self.config["pretrain"]["epochs"],
         )
 
     def losses(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
         """Return loss, the base method's own and, with a selector, loss_partner; see `Objective.losses`."""
-        with self.tracin.watching(), self.autocast():
+        # Where no selector trains and none is measured, nothing is asked of the batch. A bank wants every batch.
+        asked = self.selector is not None or self.bank is not None or self.partners.all_due
+        with self.tracin.watching() if asked else contextlib.nullcontext(), self.autocast():
             own: Outputs = self.model(first, second)
-        out = own.gathered()
-        batch = self._batch(first, second, out, members, step)
-        terms = self.terms(out, self.partners.add(batch, step))
-        if self.bank is not None:
-            self.bank.add(batch)
+        out, partners = own.gathered(), None
+        if asked:
+            batch = self._batch(first, second, out, members, step)
+            partners = self.partners.add(batch, step)
+            if self.bank is not None:
+                self.bank.add(batch)
+        else:
+            self.partners.skip()
+        terms = self.terms(out, partners)
         return {**terms, "feature_std": feature_std(self.collapsible(out).detach())}
 
     def collapsible(self, out: Outputs) -> torch.Tensor:
