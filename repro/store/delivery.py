@@ -37,11 +37,8 @@ def apply(database: Database, entry: Entry, folder: Path, moved: Callable[[], No
     match entry["kind"]:
         case "run":
             database.runs.update_one({"_id": entry["run"]}, {"$setOnInsert": entry["doc"]}, upsert=True)
-            there = database.runs.find_one({"_id": entry["run"]}, {"start_time": 1}) or {}
-            if not _same(there.get("start_time"), entry["doc"]["start_time"]):
-                raise ValueError(
-                    f"the run database has another run {entry['run']} now, as after a restore from a backup"
-                )
+            if not _is_there(database, entry["run"], entry["doc"].get("start_time")):
+                raise ValueError(f"another run {entry['run']} is in the run database; was it restored from a backup?")
         case "set":
             database.runs.update_one({"_id": entry["run"]}, {"$set": entry["fields"]})
         case "points":
