@@ -5,7 +5,11 @@ set -eu
 export UV_PYTHON="$VIRTUAL_ENV/bin/python"
 
 # Does the lock fit pyproject.toml? That asks no index, and the address of another one would count as a difference.
-env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL UV_NO_CONFIG=1 uv lock --check --offline --quiet
+if ! env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL UV_NO_CONFIG=1 \
+  uv lock --check --offline --quiet; then
+  echo "error: uv.lock does not fit pyproject.toml; write it anew with \`uv lock\`" >&2
+  exit 2
+fi
 
 uv export --frozen --no-emit-project --no-header --quiet "$@" --output-file "$VIRTUAL_ENV/locked.txt" >/dev/null
 exec uv pip install --compile-bytecode --require-hashes --no-deps --requirement "$VIRTUAL_ENV/locked.txt"

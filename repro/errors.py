@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import io
 import logging
 import os
 import signal
@@ -69,6 +70,8 @@ def front_door(main: Callable[[list[str]], None]) -> None:
     130 stopped with Ctrl-C or SIGTERM (as a container is).
     """
     signal.signal(signal.SIGTERM, _as_interrupt)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal of another alphabet must not end the work
     try:
         main(sys.argv[1:])
     except InputError as error:

@@ -384,3 +384,10 @@ def test_settings_of_a_data_set_may_stand_behind_an_option(capsys: pytest.Captur
         capsys, data.main, "prepare", "phantom", "--size", "28", "--bogus"
     )
     assert "data.limit" in refused(capsys, data.main, "prepare", "phantom", "--size", "28", "data.limit=x")
+
+
+def test_output_that_the_terminal_cannot_show_does_not_end_the_work():
+    code = "from repro.errors import front_door; front_door(lambda _: print('5 – 7 ü'))"
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5 ? 7 ?\n", "")

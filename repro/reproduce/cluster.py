@@ -52,9 +52,11 @@ def run_missing(
         InputError: no cluster answers, none of its machines has what a cell needs, or its machines would not share a
             run database.
     """
+    address = address or os.environ.get("RAY_ADDRESS") or None  # Ray itself would join that cluster, too
     if address is not None and named_address() is None:
         raise InputError(
-            "--address: the machines of a cluster need one run database; set REPRO_MONGO_URI on each of them"
+            f"--address {address} (or RAY_ADDRESS): the machines of a cluster need one run database; set "
+            "REPRO_MONGO_URI on each of them, or unset RAY_ADDRESS to use this machine alone"
         )
     _join(address)
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pymongo import ASCENDING, MongoClient
 from pymongo.database import Database
-from pymongo.errors import ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import ConfigurationError, ConnectionFailure, OperationFailure, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from repro import locks
@@ -159,7 +159,16 @@ def _checked(database: Database, where: str, writes: bool) -> Database:
         if code is not None and (outage := outage_of(error)):
             raise UnreachedError(f"the run database at {where} does not do its work ({outage}); see to it") from None
         if code is not None:
-            raise
+            refusal = (error.details or {}).get("errmsg") if isinstance(error, OperationFailure) else None
+            raise InputError(
+                f"the run database at {where} refuses '{database.name}': {refusal or 'no reason given'} (code {code}). "
+                f"Correct {naming()}, or ask whoever keeps it"
+            ) from None
+        if isinstance(error, ConfigurationError) and "wire version" in str(error):
+            raise InputError(
+                f"the run database at {where} does not fit this kit's driver: {error}. Use another server, or "
+                f"unset {naming()} to use the embedded one"
+            ) from None
         raise UnreachedError(
             f"no run database answers at {where} within {TIMEOUT_MS // 1000} s ({type(error).__name__}). Start it, "
             f"correct {naming()}, or unset it to use the embedded one"

@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,12 +38,23 @@ def apply(database: Database, entry: Entry, folder: Path, moved: Callable[[], No
     match entry["kind"]:
         case "run":
             database.runs.update_one({"_id": entry["run"]}, {"$setOnInsert": entry["doc"]}, upsert=True)
+            if not _is_there(database, entry["run"], entry["doc"].get("start_time")):
+                raise ValueError(f"another run {entry['run']} is in the run database; was it restored from a backup?")
         case "set":
             database.runs.update_one({"_id": entry["run"]}, {"$set": entry["fields"]})
         case "points":
             _push_points(database, entry)
         case "file":
             _put_file(database, entry, folder, moved)
+
+
+def _is_there(database: Database, run_id: int, start: datetime | None) -> bool:
+    """Whether the run under an id is the one that began then, to the millisecond that a database keeps."""
+    found = database.runs.find_one({"_id": run_id}, {"start_time": 1}) or {}
+    stored = found.get("start_time")
+    if start is None or stored is None:
+        return start is stored
+    return abs(stored.replace(tzinfo=UTC) - start.replace(tzinfo=UTC)) < timedelta(seconds=0.01)
 
 
 def _push_points(database: Database, entry: Entry) -> None:

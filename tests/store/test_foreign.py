@@ -11,7 +11,9 @@ from figures import records
 from repro import db
 from repro.errors import InputError
 from repro.store import find_runs, foreign_runs, metric_points, open_archive, problems_of
+from repro.store.delivery import deliver_left_over
 from repro.store.foreign import highest_id
+from repro.store.journal import Journal
 from repro.store.observer import DurableObserver
 from tests.figures.synthetic import add, config
 from tests.store.test_archive import WEIGHTS
@@ -136,3 +138,25 @@ def test_a_run_of_ours_whose_document_lost_a_part_is_damaged_and_no_traceback(da
     assert "run 1 (train" in capsys.readouterr().out
     (left_out,) = records.read(database).left_out
     assert left_out.run == 1
+
+
+def test_a_record_that_waited_is_not_mixed_into_another_run_after_the_database_was_restored(database: Database, caplog):
+    """Of two machines, one still had a record to deliver when the database was set back and its id given again."""
+    observer = DurableObserver(database)
+    run_with(observer, experiment())
+    assert observer.run_id == 1
+    waiting, held = observer._journal.folder, list(observer._journal.entries())
+    observer.finish()
+    left = Journal.begin(waiting.with_name("1-copy"))
+    left.append(*(entry for entry, _ in held if entry["kind"] != "file"))
+    left.close(delete=False)
+    for collection in ("runs", "metrics", "fs.files", "fs.chunks"):
+        database[collection].delete_many({})
+    assert our_run(database) == 1
+    (before,) = find_runs(database)
+    (waiting.parent / "1-copy").rename(waiting)
+    assert deliver_left_over(database) == []
+    assert find_runs(database) == [before]
+    assert problems_of(database, before) == []
+    assert "another run 1 is in the run database; was it restored from a backup?" in caplog.text
+    assert waiting.with_name(waiting.name + ".damaged").is_dir()
