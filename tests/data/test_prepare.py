@@ -246,7 +246,7 @@ def test_allowed_corrupt_files_drop_out_and_are_recorded_by_name(source: Path, k
     assert images.stored_sha256 == sha256_of_images(images.images)
     assert images.manifest["corrupt"] == [
         {"row": 0, "file": "0000.png", "reason": "empty file"},
-        {"row": 70, "file": "0070.png", "reason": "not an image"},
+        {"row": 70, "file": "0070.png", "reason": "a web page in place of the image"},
         {"row": 149, "file": "0149.png", "reason": "truncated"},
     ]
     assert np.array_equal(prepared(listing, SIZE, kept, allow_corrupt=5).images, images.images)
