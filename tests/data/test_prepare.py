@@ -218,8 +218,8 @@ def test_corrupt_files_are_named_with_reasons_after_all_were_tried(source: Path,
     damage(source, [0, 70, 149])
     said = refusal(lambda: prepared(listing_of(source), SIZE, kept))
     assert said == (
-        "made-16: 3 of 150 files hold no usable image: 0000.png (empty file), 0070.png (not an image), "
-        "0149.png (truncated). Get them anew, or set data.allow_corrupt=3 to go on without them"
+        "made-16: 3 of 150 files hold no usable image: 0000.png (empty file), "
+        "0070.png (a web page in place of the image), 0149.png (truncated). Get them anew, or set data.allow_corrupt=3 to go on without them"
     )
     assert not (kept / "made-16").exists()
 
@@ -246,7 +246,7 @@ def test_allowed_corrupt_files_drop_out_and_are_recorded_by_name(source: Path, k
     assert images.stored_sha256 == sha256_of_images(images.images)
     assert images.manifest["corrupt"] == [
         {"row": 0, "file": "0000.png", "reason": "empty file"},
-        {"row": 70, "file": "0070.png", "reason": "not an image"},
+        {"row": 70, "file": "0070.png", "reason": "a web page in place of the image"},
         {"row": 149, "file": "0149.png", "reason": "truncated"},
     ]
     assert np.array_equal(prepared(listing, SIZE, kept, allow_corrupt=5).images, images.images)
