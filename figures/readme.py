@@ -3,6 +3,7 @@
 It writes figures/reference/effects.png, and the texts between the marks of the result in both files.
 """
 
+import functools
 import re
 import tempfile
 from pathlib import Path
@@ -32,13 +33,17 @@ def main(arguments: list[str]) -> None:
     Parser(prog="python -m figures.readme", description=__doc__).parse_args(arguments)
     answer, tables, picture = result(ARCHIVE)
     for file, text in ((README, answer), (RESULTS, tables)):
-        content, times = MARKS.subn(lambda found, text=text: found[1] + text + found[2], file.read_text())
+        content, times = MARKS.subn(functools.partial(_between, text), file.read_text())
         if times != 1:
             raise InputError(f"{file} has {times} places for the result; it needs one, as {MARKS.pattern}")
         write(file.parent, {file.name: content.encode()})
         print(file)
     write(PICTURE.parent, {PICTURE.name: picture})
     print(PICTURE)
+
+
+def _between(text: str, marks: re.Match[str]) -> str:
+    return marks[1] + text + marks[2]
 
 
 def result(archive: Path) -> tuple[str, str, bytes]:

@@ -34,7 +34,7 @@ def make(evidence: Evidence) -> Table | None:
         return None
     groups = []
     for (source, protocol), own in data.groupby(["source", "protocol"], sort=False):
-        lines = [(f"{row.label}, {METRICS[row.metric]}", _cells(row)) for row in own.itertuples()]
+        lines = [(f"{row.label}, {METRICS[str(row.metric)]}", _cells(row)) for row in own.itertuples()]
         groups.append(Group(f"{source}: {protocol}", lines))
     grid = Grid("Images", ["Published", "Ours", "Seeds", "Width", "What differs"], groups, align="l")
     return Table(_caption(), data, sorted(f"test/*/{metric}" for metric in METRICS), grid)

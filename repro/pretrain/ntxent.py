@@ -48,7 +48,7 @@ def with_partners(
     denominator = (similar if among_others else torch.cat([similar, weighted], dim=1)).logsumexp(dim=1)
     own = ((denominator[:, None] - cosine) * counted).sum(dim=1, keepdim=True) / number
     losses = torch.stack([denominator - numerator, own[:, 0]])
-    return tuple(losses.unflatten(1, (2, -1)).mean(dim=1))  # type: ignore[return-value]
+    return tuple(losses.unflatten(1, (2, -1)).mean(dim=1))
 
 
 def _similarities(z: torch.Tensor, temperature: float, constant_others: bool) -> tuple[torch.Tensor, torch.Tensor]:

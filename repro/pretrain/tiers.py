@@ -51,7 +51,9 @@ def coverage(network: nn.Module) -> Coverage:
         network: an `Encoder` that knows its image size, so that images can be passed through it; of another one every
             layer that can be covered is taken to be.
     """
-    layers = {name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)}
+    layers: dict[str, nn.Module] = {
+        name: module for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)
+    }
     reasons = {name: why for name, layer in layers.items() if (why := _own_computation(layer))}
     if isinstance(network, Encoder) and network.size is not None:
         reasons = _seen(network, layers) | reasons
@@ -87,9 +89,10 @@ def _seen(encoder: Encoder, layers: dict[str, nn.Module]) -> dict[str, str]:
         )
         for name, layer in layers.items()
     ]
-    was, like = encoder.training, next(encoder.parameters())
+    was, like, size = encoder.training, next(encoder.parameters()), encoder.size
+    assert size is not None
     try:
-        encoder.eval()(torch.zeros(IMAGES, 3, encoder.size, encoder.size, dtype=like.dtype, device=like.device))
+        encoder.eval()(torch.zeros(IMAGES, 3, size, size, dtype=like.dtype, device=like.device))
     finally:
         encoder.train(was)
         for hook in hooks:

@@ -66,7 +66,7 @@ def run_missing(
 
 
 def _join(address: str | None) -> None:
-    place = {} if address is not None or (short := _short_folder()) is None else {"_temp_dir": short}
+    place: dict[str, Any] = {} if address is not None or (short := _short_folder()) is None else {"_temp_dir": short}
     try:
         ray.init(address=address, **place, log_to_driver=True, logging_level=logging.WARNING, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:

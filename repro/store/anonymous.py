@@ -48,6 +48,7 @@ def _hash_again(run: Document, kept: Document) -> None:
     record = expected.get("record") if isinstance(expected, dict) else None
     if not isinstance(record, dict):
         return
+    assert expected is not None
     before, after = record_sha256(run, {}), record_sha256(kept, {})
     fresh = {key: after[key] for key in ("host", "experiment", "captured_out") if record.get(key) == before.get(key)}
     kept["info"] = {**info, "expected": {**expected, "record": {**record, **fresh}}}

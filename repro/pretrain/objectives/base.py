@@ -43,7 +43,7 @@ class Objective(nn.Module):
     Subclasses set `model`: the networks, for copies of them.
     """
 
-    model: nn.Module
+    model: Any  # a module; what is in it differs from method to method
 
     def __init__(self, encoder: Encoder, config: dict[str, Any], context: Context) -> None:
         super().__init__()

@@ -35,7 +35,7 @@ class Tower(nn.Module):
         self.encoder = encoder
         with warnings.catch_warnings():  # of torch, about how lightly normalises weights
             warnings.simplefilter("ignore", FutureWarning)
-            self.head = DINOProjectionHead(encoder.features, hidden, out, prototypes, batch_norm=True)  # type: ignore[arg-type]
+            self.head = DINOProjectionHead(encoder.features, hidden, out, prototypes, batch_norm=True)
 
     def forward(self, view: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Map a view `[B, 3, H, W]` to scores of prototypes `[B, K]` and the bottleneck `[B, out]`."""

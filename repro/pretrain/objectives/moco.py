@@ -34,8 +34,10 @@ class MoCo(Objective):
         self.model = processes.join_norms(nn.ModuleDict({"query": query, "key": key}))
         self.criteria = nn.ModuleList(NTXentLoss(config["contrastive"]["temperature"], queue) for _ in range(2))
         for criterion in self.criteria:  # lightly leaves them out of the state
-            for name, buffer in list(criterion.memory_bank.named_buffers()):
-                criterion.memory_bank.register_buffer(name, buffer)
+            bank = criterion.memory_bank
+            assert isinstance(bank, nn.Module)
+            for name, buffer in list(bank.named_buffers()):
+                bank.register_buffer(name, buffer)
         if config["pretrain"]["compile"]:
             query.compile()
 

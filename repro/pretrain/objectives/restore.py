@@ -94,7 +94,7 @@ class Restore(Objective):
         """Return images `[B, 3, S, S]` with shuffled pixels, and noise inside of some boxes or, for others, outside."""
         settings, (n, _, side, _) = self.config["restore"], images.shape
         sizes = tuple(max(1, round(share * side)) for share in settings["box"])
-        inside = boxes(n, side, settings["boxes"], sizes, images.device)  # type: ignore[arg-type]
+        inside = boxes(n, side, settings["boxes"], sizes, images.device)
         outside = drawn(n, device=images.device) < settings["outpaint"]
         painted = torch.where(outside[:, None, None], ~inside, inside)
         moved = shuffled(images, settings["block"], settings["shuffle"])
