@@ -27,8 +27,16 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
             asked = rows[rows["verdict"] != NOT_ASKED]
             unasked = len(rows) - len(asked)
             base = style.look(claim["base"]).label if claim["base"] else ""
-            rest = f" Not asked in {unasked} where {base} has learned nothing." if unasked else ""
-            yield f"*{claim['text']}* {_said(asked, unasked)}.{rest}"
+            if unasked and asked.empty:
+                many = "the only study" if unasked == 1 else f"any of {unasked} studies"
+                yield f"*{claim['text']}* **Not asked in {many}**: {base} learned nothing there over random weights."
+            else:
+                rest = (
+                    f" Not asked in {unasked} more, where {base} learned nothing over random weights."
+                    if unasked
+                    else ""
+                )
+                yield f"*{claim['text']}* {_said(asked)}.{rest}"
 
 
 def effect(row: Any) -> Cell:
@@ -39,9 +47,9 @@ def effect(row: Any) -> Cell:
     return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else "")
 
 
-def _said(rows: pd.DataFrame, unasked: int) -> str:
+def _said(rows: pd.DataFrame) -> str:
     if rows.empty:
-        return "Asked nowhere" if unasked else "Not judged, for want of runs"
+        return "Not judged, for want of runs"
     supported, many = (rows["verdict"] == SUPPORTED).sum(), "study" if len(rows) == 1 else "studies"
     if len(rows) <= TOLD:
         effects = "; ".join(_one(row) for row in rows.itertuples())

@@ -204,10 +204,8 @@ def _not_learned(evidence: Evidence, base: str, place: Place) -> str | None:
         return None
     found = difference(gain)
     half = f" ± {100 * (found.high - found.mean):.1f}" if math.isfinite(found.high) else ""
-    return (
-        f"{style.look(base).label} has learned nothing here: its linear readout on validation images is "
-        f"{100 * found.mean:+.1f}{half} points above that of random weights"
-    ).replace("-", "−")
+    readout = f"{100 * found.mean:+.1f}{half} points".replace("-", "−")
+    return f"linear readout of {style.look(base).label} against random weights, on validation images: {readout}"
 
 
 def _places(evidence: Evidence, claim: Claim) -> Iterator[Place]:

@@ -47,11 +47,11 @@ def test_nothing_is_asked_about_partners_where_byol_has_learned_nothing_and_the_
     table = claims.judge(evidence, ledger).set_index("claim")
     for name in ("semi_supervised_over_byol", "partners_over_chance", "oracle_over_byol", "over_random_partner"):
         assert table.loc[name, "verdict"] == claims.NOT_ASKED
-        assert "BYOL has learned nothing here" in table.loc[name, "note"]
+        assert "linear readout of BYOL against random weights" in table.loc[name, "note"]
         assert "−1.0" in table.loc[name, "note"]
     assert table.loc["byol_over_random", "verdict"] != claims.NOT_ASKED
     first = next(iter(answer.sentences(ledger, table.reset_index())))
-    assert first.endswith("Asked nowhere. Not asked in 1 where BYOL has learned nothing.")
+    assert first.endswith("**Not asked in the only study**: BYOL learned nothing there over random weights.")
 
 
 def test_where_byol_has_learned_claims_are_asked():
