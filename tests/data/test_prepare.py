@@ -219,7 +219,8 @@ def test_corrupt_files_are_named_with_reasons_after_all_were_tried(source: Path,
     said = refusal(lambda: prepared(listing_of(source), SIZE, kept))
     assert said == (
         "made-16: 3 of 150 files hold no usable image: 0000.png (empty file), "
-        "0070.png (a web page in place of the image), 0149.png (truncated). Get them anew, or set data.allow_corrupt=3 to go on without them"
+        "0070.png (a web page in place of the image), 0149.png (truncated). "
+        "Get them anew, or set data.allow_corrupt=3 to go on without them"
     )
     assert not (kept / "made-16").exists()
 
