@@ -53,10 +53,11 @@ def _written(variable: str, folder: Path, stops: tuple[str, ...]) -> Iterator[Fi
         with tempfile.TemporaryDirectory(dir=there, prefix=".doctor-") as name:
             lacking = _lacking(Path(name))
             locks.check(Path(name))
-    except InputError as error:
+    except InputError:
         if variable == "REPRO_RUNS":
             reading = stops if named_address() is None else ("run", "reproduce")
-            yield failing(f"{variable} {folder} is on storage without file locks", _cure(str(error)), reading)
+            cure = f"Point {variable} to a local disk (NFS needs lockd, Lustre the mount option flock)"
+            yield failing(f"{variable} {folder} is on storage without file locks", cure, reading)
         return
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -94,10 +95,6 @@ def _lacking(folder: Path) -> list[str]:
     if not sync_names(folder):
         lacking.append("no fsync of folders")
     return lacking
-
-
-def _cure(message: str) -> str:
-    return message.partition(". ")[2]
 
 
 def _kind(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""How much memory there is, in a container or a job of a cluster too."""
+"""How much memory is free, in a container or a job of a cluster too."""
 
 import os
 from collections.abc import Iterator
@@ -19,40 +19,27 @@ SHARED = 1e9
 """Bytes of /dev/shm that Ray asks for; a container gets 64 MB by default."""
 
 
-def findings(root: Path = Path("/")) -> Iterator[Finding]:
+def findings(root: Path = machine.ROOT) -> Iterator[Finding]:
     """Yield how much memory is free.
 
     Args:
-        root: below which the system's `proc` and `sys` are.
+        root: below which the system's `proc`, `sys` and `dev` are.
     """
-    table = root / "proc/meminfo"
-    if not table.exists():
+    free = machine.memory(root)
+    if free is None:
         yield note("how much is free cannot be told on this system")
         return
-    lines = dict(line.split(":", 1) for line in table.read_text().splitlines() if ":" in line)
-    total, free = (1024 * int(lines[key].split()[0]) for key in ("MemTotal", "MemAvailable"))
-    limited = ""
-    for allowed, left in machine.limits(root):
-        if allowed < total:
-            total, limited = allowed, ", as its control group allows"
-        free = min(free, left)
-    what = f"{free / 1e9:.1f} of {total / 1e9:.1f} GB free{limited}"
+    what = f"{free / 1e9:.1f} GB free to this process"
     if free < LEAST:
         cure = "Stop something else, or give the container or job more"
         yield failing(f"{what}; a run takes at least {LEAST / 1e9:.0f} GB", cure, ("run", "reproduce"))
     elif free < ENOUGH:
-        yield note(what, "One run at a time, and small images")
+        yield note(what, "One run at a time (`--jobs 1`), and small images")
     else:
         yield Finding(what)
-    yield from _shared(root)
-
-
-def _shared(root: Path) -> Iterator[Finding]:
-    folder = root / "dev/shm"
-    if folder.is_dir():
-        about = os.statvfs(folder)
-        if about.f_bavail * about.f_frsize < SHARED:
-            size = about.f_bavail * about.f_frsize / 1e6
-            yield note(
-                f"{size:.0f} MB of shared memory (/dev/shm), little for --engine ray", "`docker run --shm-size 2g`"
-            )
+    shared = root / "dev/shm"
+    if shared.is_dir():
+        about = os.statvfs(shared)
+        if (size := about.f_bavail * about.f_frsize) < SHARED:
+            what = f"{size / 1e6:.0f} MB of shared memory (/dev/shm), little for --engine ray"
+            yield note(what, "`docker run --shm-size 2g`")
