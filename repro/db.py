@@ -181,10 +181,8 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
         raise InputError(f"run {run_id} ({found[0]['command']}, {found[0]['status']}) stored no encoder")
     if altered := [problem for problem in problems_of(database, found[0]) if ENCODER in problem]:
         raise StorageError(f"run {run_id}: {altered[0]}, so it is not handed out; import the run from an archive of it")
-    encoder = found[0]["config"]["encoder"]
-    about = {"method": found[0]["config"]["method"]["name"], "data": found[0]["config"]["data"]["name"]}
     weights = load(read_artifact(database, found[0], ENCODER))
-    write_whole(file, weights_file(weights, {**about_encoder(encoder), **about, "run": run_id}))
+    write_whole(file, weights_file(weights, {**about_encoder(found[0]["config"]), "run": run_id}))
     print(f"{file}: {_loaded_by(found[0])}")
 
 

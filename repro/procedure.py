@@ -94,8 +94,7 @@ class Procedure:
         gain = probe.gain(encoder_of(self.config), result.encoder)
         self.recorder.info(learning={**asdict(gain), "learned": gain.learned})
         log.log(*told(self.config["method"]["name"], gain))
-        about = {**about_encoder(self.config["encoder"]), "method": self.config["method"]["name"]}
-        self.recorder.weights(ENCODER, result.encoder.state_dict(), **about, data=self.config["data"]["name"])
+        self.recorder.weights(ENCODER, result.encoder.state_dict(), **about_encoder(self.config))
         for file in self.checkpoint.kept():
             self.recorder.file(file)
         if result.history.batches:

@@ -29,6 +29,15 @@ def weights_file(state: Mapping[str, torch.Tensor], about: Mapping[str, Any]) ->
     return len(text).to_bytes(8, "little") + text + content[length:]
 
 
-def about_encoder(encoder: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a file of an encoder's weights says of it: its settings, `channels` and `normalisation`."""
-    return {**encoder, "channels": 3, "normalisation": INPUT}
+def about_encoder(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a file of a run's encoder says of it.
+
+    Args:
+        config: the run's whole config.
+
+    Returns:
+        The settings of the encoder, what it began with aside; channels, normalisation, size (px), method and data.
+    """
+    settings = {key: value for key, value in config["encoder"].items() if key != "weights" and value is not None}
+    taught = {"size": config["data"]["size"], "method": config["method"]["name"], "data": config["data"]["name"]}
+    return {**settings, "channels": 3, "normalisation": INPUT, **taught}

@@ -115,8 +115,8 @@ def test_warnings_of_a_run_stand_in_its_record(database: Database, folder: Path,
     for stored in database.runs.find():
         lines = stored["captured_out"].splitlines()
         assert "INFO repro: reading chestmnist, 28 px, official split" in lines
-        assert sum("has no positives among 64 images: its AUC is NaN" in line for line in lines) == 1
-        assert len(lines) < 10
+        assert sum("has no positives among 64 images" in line for line in lines) == 1
+        assert len(lines) < 20
         assert problems_of(database, stored) == []
         # What the provenance says stands where Sacred's tools look for it, too.
         provenance = stored["info"]["provenance"]

@@ -61,16 +61,18 @@ class Runs:
             InputError: there is no such run, or it stored no encoder.
             StorageError: the encoder was left out of the archive.
         """
+        import torch
         from safetensors.torch import load
 
-        from repro.pretrain.encoder import Encoder
+        from repro.pretrain.encoder import encoder_of
 
         with self._opened() as stored:
             run = _run(stored, run_id)
             if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
                 raise InputError(f"run {run_id} ({run['command']}, {run['status']}) stored no encoder")
             state = load(read_artifact(stored, run, ENCODER))
-        encoder = Encoder(**run["config"]["encoder"])
+        with torch.random.fork_rng():  # the caller's random numbers are left alone
+            encoder = encoder_of(run["config"])
         encoder.load_state_dict(state)
         return encoder.eval()
 

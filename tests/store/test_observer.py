@@ -318,18 +318,26 @@ def test_artifacts_keep_their_metadata_and_have_a_content_type(database: Databas
     ex.run()
     with pytest.raises(StorageError, match="it says not what it should hold"):
         observer.finish()
-    assert database.runs.find_one({"_id": 1})["fail_trace"] == [
+    ours_id, theirs_id = 2, 1  # Sacred begins its own observer first
+    assert database.runs.find_one({"_id": ours_id})["fail_trace"] == [
         "it reads back damaged: it says not what it should hold\n"
     ]
     for name, kind in {**files, "plain": "text/plain"}.items():
-        ours, theirs = (GridFS(database).find_one({"filename": f"artifact://runs/{i}/{name}"}) for i in (1, 2))
+        ours, theirs = (
+            GridFS(database).find_one({"filename": f"artifact://runs/{i}/{name}"}) for i in (ours_id, theirs_id)
+        )
         assert ours is not None
         assert theirs is not None
         assert ours.content_type == kind
         assert theirs.content_type in (kind, None)
         assert ours.read() == theirs.read()
         if name in files:
-            assert ours.metadata == {"shown": name, "seeds": [1, 2], "run_id": 1, "sha256": ours.metadata["sha256"]}
+            assert ours.metadata == {
+                "shown": name,
+                "seeds": [1, 2],
+                "run_id": ours_id,
+                "sha256": ours.metadata["sha256"],
+            }
 
 
 def test_sources_are_stored_once_however_many_runs_share_them(database: Database):
