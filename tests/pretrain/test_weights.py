@@ -1,6 +1,7 @@
 """Weights from outside: held to their hash, read as tensors only, and fitting key by key, or refused in one line."""
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 
