@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from repro.data.prepare.decoders import cores
 from repro.pretrain.augment.blur import in_proportion
+from repro.pretrain.byol import decay_at
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.precision import autocast
 
@@ -53,9 +54,11 @@ class Recipe:
         from lightly.models.utils import update_momentum
 
         online = nn.Sequential(self.backbone, self.projector)
+        settings = self.config["pretrain"]
+        tau = decay_at(0, settings["epochs"] * len(self.loader), settings)
         for first, second in self.loader:
             views = [view.to(self.device, non_blocking=True) for view in (first, second)]
-            update_momentum(online, self.target, m=self.config["pretrain"]["tau"])
+            update_momentum(online, self.target, m=tau)
             with autocast(self.config["pretrain"]["precision"], self.device):
                 predicted = [self.predictor(online(view)) for view in views]
                 with torch.no_grad():

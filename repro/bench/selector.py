@@ -13,7 +13,7 @@ from repro.bench.memory import peak_megabytes
 from repro.bench.turns import Way, in_turn
 from repro.bench.workload import DEVICE, ON_GPU, SIZES, Workload
 from repro.configs.resolve import resolve
-from repro.pretrain.byol import Byol, image_losses
+from repro.pretrain.byol import Byol, decay_at, image_losses
 
 REPEATS = 10
 
@@ -71,4 +71,4 @@ def plain_step(work: Workload) -> None:
     trainer.optimizer.zero_grad(set_to_none=True)
     image_losses(out).mean().backward()
     trainer.optimizer.step()
-    model.update_target(work.config["pretrain"]["tau"])
+    model.update_target(decay_at(0, trainer.objective.context.steps, work.config["pretrain"]))

@@ -19,7 +19,14 @@ from repro.evaluate.training import Predictor
 from repro.pretrain.encoder import Encoder
 
 CPU = torch.device("cpu")
-SETTINGS = {"steps": 40, "batch_size": 8, "lr": 0.05, "weight_decay": 1e-4, "validations": 4}
+SETTINGS = {
+    **resolve()["evaluate"]["finetune"],
+    "steps": 40,
+    "batch_size": 8,
+    "lr": 0.05,
+    "weight_decay": 1e-4,
+    "validations": 4,
+}
 
 
 @pytest.mark.parametrize("threshold", [0.5, 0.7, 0.95])

@@ -103,7 +103,14 @@ def test_batches_go_through_all_images_before_one_comes_again():
     assert [len(b) for b in batches(2, 64, 5)] == [2] * 5
 
 
-SETTINGS = {"steps": 40, "batch_size": 16, "lr": 0.05, "weight_decay": 1e-4, "validations": 4, "augment": True}
+SETTINGS = {
+    **resolve()["evaluate"]["finetune"],
+    "steps": 40,
+    "batch_size": 16,
+    "lr": 0.05,
+    "weight_decay": 1e-4,
+    "validations": 4,
+}
 
 
 def tuned(images: ImageSet, encoder: Encoder, labelled: np.ndarray) -> tuple[object, list]:

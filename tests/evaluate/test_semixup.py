@@ -22,7 +22,14 @@ from repro.pretrain.encoder import Encoder
 
 CPU = torch.device("cpu")
 RNG = np.random.default_rng(0)
-SETTINGS = {"steps": 40, "batch_size": 16, "lr": 0.05, "weight_decay": 1e-4, "validations": 4}
+SETTINGS = {
+    **resolve()["evaluate"]["finetune"],
+    "steps": 40,
+    "batch_size": 16,
+    "lr": 0.05,
+    "weight_decay": 1e-4,
+    "validations": 4,
+}
 TERMS = ("in_manifold", "interpolation", "out_of_manifold")
 PARTNER, RATIO = [2, 0, 1, 4, 3], 0.7
 
@@ -192,7 +199,7 @@ def test_every_method_without_pretraining_sees_as_many_images_as_one_with_it():
     def images_seen(name: str) -> int:
         config = resolve([name, "smoke"])
         finetuning, pretraining = config["evaluate"]["finetune"], config["pretrain"]
-        count = steps(config, extra_steps(config, 7007)) * finetuning["batch_size"] * (1 + (name == "semixup"))
+        count = steps(config, extra_steps(config, 7007), 1.0) * finetuning["batch_size"] * (1 + (name == "semixup"))
         passes = pretraining["epochs"] if name.startswith("byol") else 0
         return count + passes * (7007 // pretraining["batch_size"]) * pretraining["batch_size"]
 
@@ -202,7 +209,7 @@ def test_every_method_without_pretraining_sees_as_many_images_as_one_with_it():
 
 
 def test_semixup_makes_at_least_one_step():
-    assert steps(resolve(["semixup"], {"evaluate.finetune.steps": 1}), 0) == 1
+    assert steps(resolve(["semixup"], {"evaluate.finetune.steps": 1}), 0, 1.0) == 1
 
 
 def test_the_method_is_reported_as_fine_tuning(tiny: ImageSet):
@@ -213,6 +220,6 @@ def test_the_method_is_reported_as_fine_tuning(tiny: ImageSet):
     encoder, points = Encoder(width=4), []
     result = evaluate(encoder, tiny, config, 12, CPU, lambda *point: points.append(point))
     expected, _ = trained(tiny, label_subset(tiny, 0.25, 0), steps=10)
-    assert np.array_equal(result.scores["finetune/25"], expected("test").astype(np.float16))
+    assert np.array_equal(result.scores["finetune/25"], expected("test"))
     assert result.main.keys() == {"finetune/25"}
     assert [step for name, _, step in points if name == "finetune/25/val"][-1] == 10

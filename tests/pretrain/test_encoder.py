@@ -56,6 +56,6 @@ def test_grey_images_enter_as_three_equal_channels_between_zero_and_one():
 @pytest.mark.parametrize(("stem", "pixels"), [("imagenet", 7), ("half", 14), ("small", 28)])
 def test_a_stem_leaves_as_many_pixels_of_a_small_image_as_it_says(stem: str, pixels: int):
     encoder, seen = Encoder(stem=stem, width=8), []
-    encoder.layer1.register_forward_hook(lambda _layer, _inputs, output: seen.append(output.shape[-1]))
+    encoder.network.layer1.register_forward_hook(lambda _layer, _inputs, output: seen.append(output.shape[-1]))
     encoder(torch.randn(2, 3, 28, 28))
     assert seen == [pixels]

@@ -269,7 +269,7 @@ class Shouting(Encoder):
 
 
 def test_a_score_that_is_not_finite_stops_the_run_with_layer_and_step(tiny: ImageSet, tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("repro.pretrain.trainer.Encoder", Shouting)
+    monkeypatch.setattr("repro.pretrain.encoder.Encoder", Shouting)
     with pytest.raises(InputError, match=r"at step 1 the score of projector\.inner\.0 is not a finite number"):
         train(tiny, tmp_path, tracin__layers="heads")
     assert not (tmp_path / "latest.safetensors").exists()

@@ -15,22 +15,22 @@ from tests.pretrain.networks import byol_in_float64, draw, image_gradients
 from tests.pretrain.test_tracin import equal, kernel_of, see
 
 VIT = {"arch": "vit_tiny_patch16_224", "patch": 4}
+# With the sizes that leave the deepest BatchNorm some positions: with a few numbers its statistics hardly exist.
 NETWORKS = {
-    "ViT": (VIT, 12),
-    "depthwise, squeezed, in place": ({"arch": "mobilenetv3_small_100"}, 28),
-    "depthwise, LayerNorm, dilated": ({"arch": "convnext_atto"}, 28),
-    "activations in BatchNorm": ({"arch": "efficientnet_lite0"}, 28),
+    "ViT": (VIT, 12, 3),
+    "depthwise, squeezed, in place": ({"arch": "mobilenetv3_small_100"}, 64, 5),
+    "depthwise, LayerNorm": ({"arch": "convnext_atto"}, 32, 3),
+    "activations in BatchNorm": ({"arch": "efficientnet_lite0"}, 64, 5),
 }
 
 
-@pytest.mark.parametrize("views", [1, 2])
 @pytest.mark.parametrize("network", list(NETWORKS))
-def test_kernel_of_any_network_equals_one_gradient_per_image(network: str, views: int):
+def test_kernel_of_any_network_equals_one_gradient_per_image(network: str):
     torch.manual_seed(0)
-    settings, size = NETWORKS[network]
+    settings, size, batch = NETWORKS[network]
     model = byol_in_float64(Encoder(**settings, size=size))
-    first, second, out = draw(model, 3, size)
-    for tier in ("last", "heads", "full") if network == "ViT" else ("full",):
+    first, second, out = draw(model, batch, size)
+    for tier, views in (("last", 2), ("heads", 1), ("full", 1), ("full", 2)):
         slow = image_gradients(model, [first, second][:views], out.t, tier)
         equal(kernel_of(model, first, second, layers=tier, views=views, memory_mb=1), slow @ slow.T)
 
@@ -110,7 +110,7 @@ def test_a_batchnorm_that_goes_on_to_something_unknown_is_refused():
             return super().forward(x).square()
 
     with (
-        pytest.raises(InputError, match=r"TracIn cannot look past a Odd; set tracin\.layers=last"),
+        pytest.raises(InputError, match=r"TracIn cannot look past a Odd"),
         Tape({}, iter([Odd(3)])),
     ):
         pass
