@@ -16,7 +16,7 @@ def homeless(*words: str, **environment: str) -> subprocess.CompletedProcess[str
     """Call a command of the kit as a user whose home folder cannot be written to, not even by root."""
     own = {**os.environ, "OMP_NUM_THREADS": "1", "HOME": "/dev/null", **environment}
     line = [sys.executable, "-m", *words]
-    return subprocess.run(line, cwd=ROOT, env=own, capture_output=True, text=True, timeout=300)
+    return subprocess.run(line, cwd=ROOT, env=own, capture_output=True, text=True, timeout=900)
 
 
 def test_a_medmnist_file_is_checked_without_a_home_folder(tmp_path: Path):

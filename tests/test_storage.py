@@ -17,7 +17,7 @@ RUN = ["repro.run", "with", "byol", "phantom", "smoke", *QUICK, "evaluate.protoc
 def on(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
     own = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
     line = [sys.executable, "-W", "ignore", "-m", *words]
-    return subprocess.run(line, cwd=ROOT, env=own, capture_output=True, text=True, timeout=300)
+    return subprocess.run(line, cwd=ROOT, env=own, capture_output=True, text=True, timeout=900)
 
 
 @pytest.mark.slow

@@ -18,12 +18,15 @@ class Answering(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         while header := self._exactly(16):
             length, number, _, kind = struct.unpack("<iiii", header)
-            self._exactly(length - 16)
-            if kind == QUERY:  # a driver's first question
+            asked = self._exactly(length - 16)
+            if kind == QUERY:  # how drivers ask first
                 content = struct.pack("<iqii", 8, 0, 0, 1) + bson.encode(self.server.hello)
                 self._send(number, REPLY, content)
             else:
-                self._send(number, MESSAGE, struct.pack("<ib", 0, 0) + bson.encode(self.server.answer))
+                size = struct.unpack_from("<i", asked, 5)[0]
+                command = next(iter(bson.decode(asked[5 : 5 + size]))).lower()
+                answer = self.server.hello if command in ("hello", "ismaster") else self.server.answer
+                self._send(number, MESSAGE, struct.pack("<ib", 0, 0) + bson.encode(answer))
 
     def _exactly(self, length: int) -> bytes:
         content = b""
