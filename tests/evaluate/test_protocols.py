@@ -9,7 +9,7 @@ from medmnist.evaluator import getACC
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
-from repro.configs.resolve import resolve
+from repro.configs.resolve import defaults, resolve
 from repro.data import ImageSet
 from repro.data.subsets import label_subset
 from repro.evaluate import knn, linear
@@ -103,7 +103,8 @@ def test_batches_go_through_all_images_before_one_comes_again():
     assert [len(b) for b in batches(2, 64, 5)] == [2] * 5
 
 
-SETTINGS = {"steps": 40, "batch_size": 16, "lr": 0.05, "weight_decay": 1e-4, "validations": 4, "augment": True}
+FEW = {"steps": 40, "batch_size": 16, "lr": 0.05, "weight_decay": 1e-4, "validations": 4}
+SETTINGS = {**defaults()["evaluate"]["finetune"], **FEW}
 
 
 def tuned(images: ImageSet, encoder: Encoder, labelled: np.ndarray) -> tuple[object, list]:
