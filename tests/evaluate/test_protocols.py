@@ -9,7 +9,7 @@ from medmnist.evaluator import getACC
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
 
-from repro.configs.resolve import defaults, resolve
+from repro.configs.resolve import resolve
 from repro.data import ImageSet
 from repro.data.subsets import label_subset
 from repro.evaluate import knn, linear
