@@ -22,7 +22,7 @@ class Stroke:
 
     label: str
     colour: str
-    marker: str
+    marker: style.Marker
     line: Any = "-"
 
 

@@ -10,13 +10,17 @@ TWO_COLUMNS, ONE_COLUMN = 6.9, 3.35
 """Widths in inches: a figure across the page, and in one column of a two-column page."""
 
 
+Marker = Any
+"""matplotlib's: a letter, or (corners, 0 for a polygon and 1 for a star, degrees)."""
+
+
 @dataclass(frozen=True)
 class Look:
     """A method's name in print, its colour (Okabe and Ito's colour-blind-safe set) and its marker."""
 
     label: str
     colour: str
-    marker: str
+    marker: Marker
 
 
 METHODS = {
@@ -24,28 +28,28 @@ METHODS = {
     "supervised": Look("Supervised", "#33312e", "s"),
     "semixup": Look("Semixup", "#4b0092", "*"),
     "imagenet": Look("ImageNet weights", "#442200", "d"),
-    "fixmatch": Look("FixMatch", "#8f2d56", "P"),
-    "fixmatch_paths": Look("FixMatch, 3 paths", "#c06c84", "h"),
+    "fixmatch": Look("FixMatch", "#8f2d56", "H"),
+    "fixmatch_paths": Look("FixMatch, 3 paths", "#c06c84", (4, 1, 45)),
     "simclr": Look("SimCLR", "#b58900", "<"),
     "dcl": Look("DCL", "#7f6a1d", ">"),
     "nnclr": Look("NNCLR", "#5b4a9e", "p"),
-    "dcl_nn": Look("DCL + NN", "#8c564b", "H"),
-    "moco": Look("MoCo v2", "#2f6f4f", "8"),
-    "simsiam": Look("SimSiam", "#0f8b8d", "d"),
-    "barlow_twins": Look("Barlow Twins", "#a23b72", "s"),
-    "vicreg": Look("VICReg", "#c44536", "X"),
-    "swav": Look("SwAV", "#6a994e", "p"),
-    "dino": Look("DINO", "#3d5a80", "*"),
-    "restore": Look("Restoration", "#b08968", "v"),
-    "gmml": Look("GMML", "#7f5539", "D"),
+    "dcl_nn": Look("DCL + NN", "#8c564b", "8"),
+    "moco": Look("MoCo v2", "#2f6f4f", (4, 1, 0)),
+    "simsiam": Look("SimSiam", "#0f8b8d", (6, 1, 0)),
+    "barlow_twins": Look("Barlow Twins", "#a23b72", (3, 1, 0)),
+    "vicreg": Look("VICReg", "#c44536", (3, 1, 180)),
+    "swav": Look("SwAV", "#6a994e", (8, 1, 0)),
+    "dino": Look("DINO", "#3d5a80", (5, 1, 180)),
+    "restore": Look("Restoration", "#b08968", (7, 0, 0)),
+    "gmml": Look("GMML", "#7f5539", (5, 0, 180)),
     "byol": Look("BYOL", "#0072b2", "o"),
     "byol_random": Look("BYOL + random", "#56b4e9", "v"),
     "byol_cosine": Look("BYOL + cosine", "#009e73", "D"),
     "byol_queue": Look("BYOL + queue", "#882255", "h"),
     "byol_tracin": Look("BYOL + TracIn", "#d55e00", "^"),
     "byol_oracle": Look("BYOL + oracle (uses labels)", "#cc79a7", "P"),
-    "simsiam_tracin": Look("SimSiam + TracIn", "#095a5c", "^"),
-    "simclr_tracin": Look("SimCLR + TracIn", "#7a5c00", "^"),
+    "simsiam_tracin": Look("SimSiam + TracIn", "#095a5c", (3, 1, 90)),
+    "simclr_tracin": Look("SimCLR + TracIn", "#7a5c00", (3, 1, 270)),
 }
 """In the order of every table and legend."""
 
