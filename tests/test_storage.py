@@ -40,8 +40,9 @@ def test_storage_without_locks_is_refused_in_one_line_that_names_the_folder(
     done = on(storage(tmp_path, "NO_LOCKS"), *words)
     assert done.returncode == 2, done.stderr
     (line,) = done.stderr.splitlines()
-    assert line.startswith(f"error: {tmp_path / 'runs'}")
-    assert "is on storage without file locks (No locks available)" in line
+    assert line.startswith("error: ")
+    assert str(tmp_path / "runs") in line
+    assert "is on storage without file locks" in line
     assert "Point REPRO_RUNS to a local disk" in line
 
 

@@ -96,7 +96,7 @@ Partners of the right label against those of TracIn, so that what being wrong co
 _FLOOR: dict[str, tuple[Any, ...]] = {
     "pretrain.epochs": (15, 60),
     "augment.jitter_prob": (0.0, 0.8),
-    "pretrain.tau": (0.9, 0.99),
+    "pretrain.renewals": (5.0, 50.0, 200.0),
 }
 """What could keep BYOL itself, with or without an additional positive, near random weights on skin images: too short a
 training, views that hide the colour, too slow a target."""
