@@ -4,6 +4,7 @@ import contextlib
 import functools
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,15 +79,16 @@ def open_database(writes: bool = True) -> Iterator[Database]:
         UnreachedError: no server answers.
         StorageError: the server is lost, or cannot do its work, while the database is open.
     """
-    uri = named_address()
+    uri, patience = named_address(), 0.0
     with contextlib.ExitStack() as stack:
         if uri is None:
             uri = stack.enter_context(embedded.server(runs_folder() / "db"))
+            patience = embedded.START_SECONDS  # it is there; on a machine that does much else it may be slow
         elif writes:
             locks.check(runs_folder())  # the record of a run waits there, and no other process may touch it
         client, where = _client(uri)
         stack.enter_context(client)
-        database = _checked(client.get_default_database(DATABASE), where, writes)
+        database = _checked(client.get_default_database(DATABASE), where, writes, time.monotonic() + patience)
         try:
             yield database
         except PyMongoError as error:
@@ -144,7 +146,8 @@ def _client(uri: str) -> tuple[MongoClient, str]:
         ) from None
 
 
-def _checked(database: Database, where: str, writes: bool) -> Database:
+def _checked(database: Database, where: str, writes: bool, until: float) -> Database:
+    """Return the database once it has answered; one that does not answer is asked again until then."""
     try:
         database.runs.find_one({"_id": 0}, {"_id": 1})  # no run has this id; it asks whether we may read
         if writes:
@@ -169,6 +172,8 @@ def _checked(database: Database, where: str, writes: bool) -> Database:
                 f"the run database at {where} does not fit this kit's driver: {error}. Use another server, or "
                 f"unset {naming()} to use the embedded one"
             ) from None
+        if time.monotonic() < until:
+            return _checked(database, where, writes, until)
         raise UnreachedError(
             f"no run database answers at {where} within {TIMEOUT_MS // 1000} s ({type(error).__name__}). Start it, "
             f"correct {naming()}, or unset it to use the embedded one"
