@@ -4,9 +4,13 @@ import pytest
 import torch
 from lightly.models.modules import NNMemoryBankModule
 
+from repro.configs.resolve import resolve
 from repro.pretrain.bank import NeighbourBank, PartnerBank
 from repro.pretrain.byol import Outputs
 from repro.pretrain.selectors import Batch, Members
+from repro.pretrain.trainer import Trainer
+from tests.pretrain.sharing import CPU, images
+from tests.pretrain.test_loop import SMALL
 
 
 def batch_of(position: range, labels: torch.Tensor) -> Batch:
@@ -60,3 +64,21 @@ def test_neighbour_bank_is_lightlys_but_part_of_the_state():
     assert torch.equal(ours(z, update=True), again(z, update=True))
     assert torch.equal(ours.bank, again.bank)
     assert not peer.state_dict()
+
+
+def test_the_loss_takes_partners_as_the_bank_was_before_the_batch_took_their_places(monkeypatch: pytest.MonkeyPatch):
+    # As many places as images in a batch: each batch takes the place of all before it.
+    settings = {**SMALL, "pretrain.warmup_epochs": 0, "selector.queue": 16}
+    trainer = Trainer(images(), resolve(["byol_queue"], settings), CPU, ())
+    trainer.begin_epoch(3)
+    objective = trainer.objective
+    used, terms = [], objective.terms
+    monkeypatch.setattr(
+        objective, "terms", lambda out, partners: used.append(partners.t.clone()) or terms(out, partners)
+    )
+    torch.manual_seed(0)
+    for step in range(3):
+        before = objective.bank.candidates(grouped=False).t.clone()
+        trainer.step(*torch.randn(2, 16, 3, 28, 28), trainer.members(torch.arange(16 * step, 16 * step + 16)), step)
+        assert torch.equal(used[step], before)
+        assert not torch.equal(objective.bank.candidates(grouped=False).t, before)

@@ -80,15 +80,15 @@ class Partnered(Objective):
         asked = self.selector is not None or self.bank is not None or self.partners.all_due
         with self.tracin.watching() if asked else contextlib.nullcontext(), self.autocast():
             own: Outputs = self.model(first, second)
-        out, partners = own.gathered(), None
+        out = own.gathered()
         if asked:
             batch = self._batch(first, second, out, members, step)
-            partners = self.partners.add(batch, step)
+            terms = self.terms(out, self.partners.add(batch, step))
             if self.bank is not None:
-                self.bank.add(batch)
+                self.bank.add(batch)  # after the loss: partners are views of the bank
         else:
             self.partners.skip()
-        terms = self.terms(out, partners)
+            terms = self.terms(out, None)
         return {**terms, "feature_std": feature_std(self.collapsible(out).detach())}
 
     def collapsible(self, out: Outputs) -> torch.Tensor:
