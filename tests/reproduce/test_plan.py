@@ -77,7 +77,7 @@ def test_methods_and_seeds_of_ones_own_narrow_the_plan():
     study = cells("medmnist", methods=["byol"], seeds=[3])
     assert {cell.named[0] for cell in study} == {"byol"}
     assert {cell.updates["seed"] for cell in study} == {3}
-    assert len(study) == 3 + 4 + 3  # data sets, transfers from two of them, variants on the first
+    assert len(study) == 3 + 4 + 4  # data sets, transfers from two of them, variants on the first
     with pytest.raises(InputError, match="Did you mean 'byol'"):
         cells("smoke", methods=["bylo"])
     with pytest.raises(InputError, match="--seeds"):

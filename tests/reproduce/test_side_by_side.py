@@ -64,7 +64,7 @@ def test_what_builds_on_a_failed_cell_is_listed_with_it_and_the_rest_runs(databa
 
 
 def test_a_cell_whose_process_is_killed_is_begun_again_and_no_other_is(database: Database, study: list[Cell]):
-    cells = [longer(study[1], 40, seed=seed, **{"pretrain.checkpoint_every": 1}) for seed in range(2)]
+    cells = [longer(study[1], 200, seed=seed, **{"pretrain.checkpoint_every": 1}) for seed in range(2)]
     failures: list[object] = []
     working = threading.Thread(target=lambda: failures.append(run_missing(database, cells, jobs=2)))
     working.start()
