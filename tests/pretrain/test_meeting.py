@@ -64,7 +64,8 @@ def test_sigterm_ends_a_run_that_waits_for_others_and_nothing_is_on_record(tmp_p
         time.sleep(20)
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
-    assert (process.returncode, told.strip()) == (130, "stopped")
+    # A slow machine makes torch say that it tries to connect again.
+    assert (process.returncode, told.strip().splitlines()[-1]) == (130, "stopped")
     assert not list(tmp_path.glob("runs/db/data"))
 
 
