@@ -28,7 +28,7 @@ def alive(database: Database, run: dict[str, Any]) -> bool:
     file = spool_folder() / f"{run['_id']}-{identity(database)}" / "owner.lock"
     try:
         with file.open("r+") as owner:
-            lock(owner, file, wait=False)
+            lock(owner, file, shared=True, wait=False)  # several may look at once
     except FileNotFoundError:
         return False
     except BlockingIOError:
