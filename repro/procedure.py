@@ -118,7 +118,8 @@ class Procedure:
         start = time.monotonic()
         extra = extra_steps(self.config, len(self.images.indices("train")))
         result = evaluate(encoder, self.images, self.config, extra, self.device, self.recorder.metric)
-        self.recorder.arrays("test_scores.npz", result.scores)
+        if result.scores:
+            self.recorder.arrays("test_scores.npz", result.scores)
         if result.features:
             self.recorder.arrays("features.npz", result.features)
         self.recorder.info(label_subsets=result.label_subsets)
