@@ -1,11 +1,13 @@
 """Processes that do not come are told of in time, and SIGTERM ends whoever waits for them."""
 
+import contextlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -56,12 +58,14 @@ def test_a_port_that_another_program_has_is_named(monkeypatch):
 def test_sigterm_ends_a_run_that_waits_for_others_and_nothing_is_on_record(tmp_path, port: str, rank: str):
     line = [sys.executable, "-W", "ignore", "-m", "repro.run", "with", "byol", "phantom", "smoke", *QUICK]
     environment = {**os.environ, **WHOLE, "RANK": rank, "MASTER_PORT": port, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(line, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    if rank == "0":
-        assert "waiting up to 300 s for the 2 processes of WORLD_SIZE=2" in process.stderr.readline()
-    else:  # only the first one says what it does
-        time.sleep(20)
+    with contextlib.ExitStack() as stack:
+        first = None if rank == "0" else stack.enter_context(socket.create_server(("127.0.0.1", int(port))))
+        process = subprocess.Popen(line, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+        assert process.stderr is not None
+        if first is None:
+            assert "waiting up to 300 s for the 2 processes of WORLD_SIZE=2" in process.stderr.readline()
+        else:  # only the first one says what it does; the second one looks for it
+            stack.enter_context(first.accept()[0])
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
     # A slow machine makes torch say that it tries to connect again.
@@ -78,20 +82,24 @@ def test_a_half_set_environment_is_one_line(tmp_path):
     assert told.startswith("error: WORLD_SIZE=2, but RANK and MASTER_ADDR and MASTER_PORT not set")
 
 
-def stuck() -> None:
+def stuck(note: Path) -> None:
     """The first takes part in a sum that the second never comes to."""
     stopping.SECONDS_TO_LEAVE = 1.0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))  # Python's own handler, which does not run meanwhile
     with processes.together(CPU):
         if processes.is_first():
+            note.touch()
             dist.all_reduce(torch.zeros(1))
         time.sleep(600)
 
 
-def test_sigterm_ends_a_process_that_is_stuck_in_a_collective_operation():
-    context = started(2, stuck)
+def test_sigterm_ends_a_process_that_is_stuck_in_a_collective_operation(tmp_path: Path):
+    context = started(2, stuck, tmp_path / "note")
     first, second = context.processes
-    time.sleep(15)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "note").exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(3)
     assert first.is_alive()
     first.terminate()
     first.join(30)
