@@ -2,6 +2,7 @@
 
 import functools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -28,7 +29,7 @@ def make_table(evidence: Evidence) -> Table | None:
     if data.empty:
         return None
     scores = data[data["cost"] == ""]
-    shown = sorted({(row.protocol, row.percent) for row in scores.itertuples()}, key=_place)
+    shown = sorted({(row.protocol, row.percent) for row in _rows(scores)}, key=_place)
     groups = []
     for (images, method), found in data.groupby(["images", "method"], sort=False):
         lines = [
@@ -48,7 +49,7 @@ def make_figure(evidence: Evidence) -> Drawing | None:
     if scores.empty or macs.empty:
         return None
     scores = scores[scores["percent"] == scores["percent"].max()]
-    scores = scores.assign(macs=[macs.get((row.study, row.series), math.nan) for row in scores.itertuples()])
+    scores = scores.assign(macs=[macs.get((row.study, row.series), math.nan) for row in _rows(scores)])
     scores = scores.dropna(subset="macs")
     if scores.empty:
         return None
@@ -77,15 +78,17 @@ def _draw(scores: pd.DataFrame, width: float) -> Figure:
 
 
 def _panel(panel: Axes, rows: pd.DataFrame, marker: dict[str, str]) -> None:
-    for row in rows.itertuples():
-        colour = style.look(str(row.method)).colour
-        if math.isfinite(float(row.low)):  # type: ignore[arg-type]
-            panel.plot([row.macs] * 2, [100 * row.low, 100 * row.high], color=colour, zorder=2)  # type: ignore[operator, list-item]
-        panel.plot(
-            row.macs, 100 * row.mean, marker[str(row.encoder)], color=colour, markersize=4.5, zorder=3  # type: ignore[operator]
-        )  # fmt: skip
+    for row in _rows(rows):
+        colour = style.look(row.method).colour
+        if math.isfinite(row.low):
+            panel.plot([row.macs] * 2, [100 * row.low, 100 * row.high], color=colour, zorder=2)
+        panel.plot(row.macs, 100 * row.mean, marker[row.encoder], color=colour, markersize=4.5, zorder=3)
     panel.set_xscale("log")
     ticks(panel, epochs=False)
+
+
+def _rows(table: pd.DataFrame) -> Iterator[Any]:
+    yield from table.itertuples()
 
 
 def _name(rows: pd.DataFrame) -> str:
@@ -99,9 +102,9 @@ def _place(shown: tuple[str, float]) -> tuple[Any, float]:
 
 
 def _row(rows: pd.DataFrame, shown: list[tuple[str, float]]) -> list[Cell]:
-    costs = {row.cost: row for row in rows[rows["cost"] != ""].itertuples()}
+    costs = {row.cost: row for row in _rows(rows[rows["cost"] != ""])}
     scores = rows[rows["cost"] == ""]
-    by_place = {(row.protocol, row.percent): row for row in scores.itertuples()}
+    by_place = {(row.protocol, row.percent): row for row in _rows(scores)}
     seeds = most_seeds(scores)
     told = [cell(by_place[place], seeds) if place in by_place else Cell(MISSING) for place in shown]
     return [*(_cost(costs[fact]) for fact in FACTS), *told, seeds_cell(scores)]
@@ -154,7 +157,7 @@ def _figure_caption(evidence: Evidence, scores: pd.DataFrame) -> str:
 def _alt(scores: pd.DataFrame) -> str:
     said = ["Scatter plots of scores against operations of an image."]
     for (images, protocol, method), rows in scores.groupby(["images", "protocol", "method"], sort=False):
-        told = ", ".join(f"{row.encoder} {100 * row.mean:.1f}" for row in rows.itertuples())  # type: ignore[operator]
+        told = ", ".join(f"{row.encoder} {100 * row.mean:.1f}" for row in _rows(rows))
         said.append(
             f"{images}, {style.PROTOCOLS.get(str(protocol), protocol)}, {style.look(str(method)).label}: {told}."
         )
