@@ -56,7 +56,7 @@ def coverage(network: nn.Module) -> Coverage:
     }
     reasons = {name: why for name, layer in layers.items() if (why := _own_computation(layer))}
     if isinstance(network, Encoder) and network.size is not None:
-        reasons = _seen(network, network.size, layers) | reasons
+        reasons = _seen(network, layers) | reasons
     covered = {name: layer for name, layer in layers.items() if name not in reasons}
     left: Counter[str] = Counter()
     for name, module in network.named_modules():
@@ -80,7 +80,7 @@ def _own_computation(layer: nn.Module) -> str:
 
 
 @torch.no_grad()
-def _seen(encoder: Encoder, size: int, layers: dict[str, nn.Module]) -> dict[str, str]:
+def _seen(encoder: Encoder, layers: dict[str, nn.Module]) -> dict[str, str]:
     """Return, of the layers that cannot be covered, what is in the way when images pass through."""
     rows: dict[str, set[int]] = {name: set() for name in layers}
     hooks = [

@@ -42,15 +42,14 @@ def build(arch: str, patch: int | None, size: int | None, stride: int | None = N
         TypeError: there is no stride to set.
     """
     settings: dict[str, Any] = {"num_classes": 0}
-    about: Any = timm.get_pretrained_cfg(arch)
-    if size is not None and about.fixed_input_size:
+    if size is not None and timm.get_pretrained_cfg(arch).fixed_input_size:
         settings["img_size"] = size
     if patch is not None:
         settings["patch_size"] = patch
     if stride is not None:
         settings["output_stride"] = stride
     try:
-        network: Any = timm.create_model(arch, **settings)
+        network = timm.create_model(arch, **settings)
     except TypeError as error:
         if patch is not None and "patch_size" in str(error):
             raise InputError(f"encoder.patch={patch}: {arch} takes no patch size; leave it at None") from None
@@ -71,7 +70,7 @@ def imagenet(arch: str) -> Wanted:
     Raises:
         InputError: timm has none.
     """
-    about: Any = timm.get_pretrained_cfg(arch)
+    about = timm.get_pretrained_cfg(arch)
     if about is None or not (about.hf_hub_id or about.url):
         raise InputError(f"timm has no weights for {arch}; `timm.list_pretrained()` lists which it has")
     cache = Path(hub.get_dir()) / "checkpoints"
