@@ -19,8 +19,12 @@ LONGEST = 60
 OF_METHODS = (
     "method.", "selector.", "tracin.", "contrastive.", "simsiam.", "moco.", "barlow_twins.", "vicreg.", "swav.",
     "dino.", "restore.", "gmml.", "semixup.", "fixmatch.", "evaluate.protocols", "command",
+    "encoder.weights",
 )  # fmt: skip
 """Settings that belong to methods: the beginnings of their names."""
+
+GAUNTLET = "gauntlet"
+"""The scale whose studies differ in their encoders."""
 
 
 def in_order(studies: Sequence[Study]) -> tuple[Study, ...]:
@@ -42,10 +46,13 @@ def in_order(studies: Sequence[Study]) -> tuple[Study, ...]:
 
 
 def aside(study: Study, studies: Iterable[Study]) -> bool:
-    """Whether a study is but the variant of a greater one: runs of the paper's method with one setting changed.
+    """Whether a study has no chapter of its own.
 
-    What there is to say of it stands in the table of sensitivity, beside that method's other settings.
+    It is of one encoder of the gauntlet, whose table shows it; or the variant of a greater study, runs of the paper's
+    method with one setting changed, and stands in the table of sensitivity, beside that method's other settings.
     """
+    if in_gauntlet(study):
+        return True
     drawn = [one for one in study.series if one.runs]
     return {one.method for one in drawn} == {PAPERS_METHOD} and any(
         len({one.method for one in other.series}) > 1
@@ -54,6 +61,11 @@ def aside(study: Study, studies: Iterable[Study]) -> bool:
         and all(len(differing(base, one)) == 1 for one in drawn)
         for other in studies
     )
+
+
+def in_gauntlet(study: Study) -> bool:
+    """Whether a study is of one encoder that is compared with others."""
+    return GAUNTLET in study.scale.split("+")
 
 
 def _shared_settings(study: Study) -> dict[str, str]:

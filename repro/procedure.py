@@ -123,6 +123,8 @@ class Procedure:
         if result.features:
             self.recorder.arrays("features.npz", result.features)
         self.recorder.info(label_subsets=result.label_subsets)
+        if result.images_per_second is not None:
+            self.timings["features_per_second"] = round(result.images_per_second, 1)
         self.timings["evaluate_s"] = round(time.monotonic() - start, 3)
         self._complete()
         return result.main

@@ -85,6 +85,16 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         (["with", "phantom", "selector.name=queue", "selector.symmetric=True"], "partners that are in the batch"),
         (["with", "phantom", "tracin.source=pretrained"], "needs the run that kept the networks"),
         (["with", "phantom", "imagenet", "smoke", *QUICK], "imagenet has weights for encoder.width=64"),
+        (["with", "phantom", "encoder.arch=resnet19", *QUICK], "has this network. Did you mean 'resnet18'?"),
+        (
+            ["with", "phantom", "encoder.arch=vit_tiny_patch16_224", *QUICK],
+            "cuts images into patches of 16 px, which do not divide data.size=28; set encoder.patch=4",
+        ),
+        (["with", "phantom", "encoder.weights=none.pth", *QUICK], "encoder.weights=none.pth: there is no such file"),
+        (
+            ["with", "phantom", "random_init", "encoder.weights=imagenet", *QUICK],
+            "random_init is the row of random weights",
+        ),
         (
             ["with", "phantom", "supervised", "evaluate.protocols=['knn']"],
             "no pretrained encoder that knn",

@@ -39,7 +39,7 @@ class Ablation:
 
 @dataclass(frozen=True)
 class Plan:
-    """All combinations of data sets, methods and seeds, each run as `COMMAND with METHOD DATASET SCALE seed=N`.
+    """All combinations of data sets, encoders, methods and seeds, each run as `COMMAND with METHOD DATASET SCALE seed=N`.
 
     Args:
         doc: what it shows, and what it costs.
@@ -48,6 +48,7 @@ class Plan:
         seeds: one run each.
         command: train, or pretrain where only that is of interest.
         ablations: what is changed about some of the methods.
+        encoders: the settings of each, dotted key -> value, over the scale's.
     """
 
     doc: str
@@ -56,6 +57,7 @@ class Plan:
     seeds: tuple[int, ...]
     command: str = "train"
     ablations: tuple[Ablation, ...] = ()
+    encoders: tuple[Mapping[str, Any], ...] = ({},)
 
 
 BY_LESION = {"data.split": "lesion"}
@@ -144,6 +146,22 @@ PLANS = {
         ),
         methods=("random_init",),
         seeds=(0, 1, 2),
+    ),
+    "gauntlet": Plan(
+        "Which encoder? Five networks from 0.7 to 5.4 million parameters, with random weights and pretrained by BYOL, "
+        "frozen and fine-tuned, on three MedMNIST data sets, one seed. Under an hour on two CPU cores; then "
+        "`python -m figures gauntlet gauntlet_cost`. Networks of your own: `--set encoder.arch=NAME`; weights of your "
+        "own: `--methods imagenet --set encoder.arch=NAME encoder.weights=FILE`.",
+        datasets=(Images("dermamnist", BY_LESION), _PNEUMONIA, _BREAST),
+        methods=("random_init", "byol"),
+        seeds=(0,),
+        encoders=(
+            {},
+            {"encoder.arch": "mobilenetv3_small_100"},
+            {"encoder.arch": "efficientnet_lite0"},
+            {"encoder.arch": "convnext_atto"},
+            {"encoder.arch": "vit_tiny_patch16_224", "encoder.patch": 7},
+        ),
     ),
     "subset": Plan(
         "The paper's data sets where only a part of their images is at hand: the main comparison, three seeds. Ten "

@@ -83,6 +83,32 @@ SCALES = {
             },
         },
     ),
+    "gauntlet": Named(
+        "Encoders of any kind beside each other at 28 px: five epochs on at most 2,000 images, and AdamW for all, since "
+        "ViTs and ConvNeXts learn little with SGD. The narrow ResNet-18 stands for small networks; encoder.arch names "
+        "others. Too short to rank methods [us].",
+        {
+            "scale": "gauntlet",
+            "data": {"limit": 2000},
+            "encoder": {"arch": "resnet18", "stem": "half", "width": 16},
+            "heads": {"hidden": 512, "out": 128},
+            "selector": {"measured": ["cosine"]},
+            "pretrain": {
+                "epochs": 5,
+                "batch_size": 128,
+                "optimizer": "adamw",
+                "lr": 0.002,
+                "warmup_epochs": 1,
+                "precision": "float32",
+            },
+            "evaluate": {
+                "protocols": ["linear", "finetune"],
+                "fractions": [0.1, 1.0],
+                "linear": {"c": [0.1]},
+                "finetune": {"steps": 100, "batch_size": 64, "optimizer": "adam", "lr": 0.001, "validations": 5},
+            },
+        },
+    ),
     "subset": Named(
         "The paper's data sets, as many of their images as are there, in ten minutes of one data-centre GPU: ResNet-18 at "
         "half width, ISIC at 112 px for fifty epochs, ChestX-ray14 at 64 px for two hundred. Chosen by time alone, before "

@@ -1,6 +1,7 @@
 """The evaluation of one encoder: every protocol at every label fraction. The test split is read once for each."""
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,12 +36,14 @@ class Evaluation:
             empty with evaluate.test=False.
         label_subsets: fraction, number of images and hash of every label subset.
         features: arrays to store: frozen features of some test images (see `shown`); empty if no protocol has any.
+        images_per_second: how fast frozen features were computed; None if no protocol has any.
     """
 
     main: dict[str, float] = field(default_factory=dict)
     scores: dict[str, np.ndarray] = field(default_factory=dict)
     label_subsets: list[dict[str, Any]] = field(default_factory=list)
     features: dict[str, np.ndarray] = field(default_factory=dict)
+    images_per_second: float | None = None
 
 
 def evaluate(
@@ -68,8 +71,9 @@ def evaluate(
     frozen = {"knn", "linear"} & set(settings["protocols"])
     splits = ("val", "test") if settings["test"] else ("val",)
     read = np.concatenate([images.indices(split) for split in ("train", *splits)])
+    began = time.monotonic()
     features = extract(encoder, images, device, read) if frozen else np.empty((0, 0))
-    result = Evaluation()
+    result = Evaluation(images_per_second=len(read) / (time.monotonic() - began) if frozen else None)
     if settings["test"]:
         test = images.indices("test")
         result.scores = {"labels": images.labels[test], "indices": test}

@@ -105,18 +105,22 @@ def cells(
         own = {} if mark else images.updates  # a stand-in has no other splits
         return Cell((method, named, scale), {**own, **more, **mark, **updates}, task, origin)
 
+    encoders = ({},) if "encoder.arch" in updates else plan.encoders  # one's own in place of the plan's
+
     def every() -> Iterator[Cell]:
         for images in plan.datasets:
             first = [
-                cell(method, images, {"seed": seed})
+                cell(method, images, {"seed": seed, **encoder})
                 for seed in dict.fromkeys(seeds or plan.seeds)
+                for encoder in encoders
                 for method in methods or plan.methods
             ]
             yield from first
             for target in images.transfer:
                 for origin in first:
                     if origin.pretrains:
-                        more = {"seed": origin.updates["seed"], "data.size": origin.config["data"]["size"]}
+                        same = {key: value for key, value in origin.updates.items() if key.startswith("encoder.")}
+                        more = {"seed": origin.updates["seed"], "data.size": origin.config["data"]["size"], **same}
                         yield cell(origin.named[0], target, more, "evaluate", origin)
         for ablation in plan.ablations:
             for (key, values), method in itertools.product(ablation.axes.items(), ablation.methods):

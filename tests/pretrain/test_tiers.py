@@ -18,9 +18,9 @@ VIT = {"arch": "vit_tiny_patch16_224", "patch": 4}
 # With the sizes that leave the deepest BatchNorm some positions: with a few numbers its statistics hardly exist.
 NETWORKS = {
     "ViT": (VIT, 12, 3),
-    "depthwise, squeezed, in place": ({"arch": "mobilenetv3_small_100"}, 64, 5),
+    "depthwise, squeezed, in place": ({"arch": "mobilenetv3_small_100"}, 64, 4),
     "depthwise, LayerNorm": ({"arch": "convnext_atto"}, 32, 3),
-    "activations in BatchNorm": ({"arch": "efficientnet_lite0"}, 64, 5),
+    "activations in BatchNorm": ({"arch": "efficientnet_lite0"}, 64, 4),
 }
 
 
@@ -30,9 +30,10 @@ def test_kernel_of_any_network_equals_one_gradient_per_image(network: str):
     settings, size, batch = NETWORKS[network]
     model = byol_in_float64(Encoder(**settings, size=size))
     first, second, out = draw(model, batch, size)
-    for tier, views in (("last", 2), ("heads", 1), ("full", 1), ("full", 2)):
+    every = (("last", 2), ("heads", 2), ("full", 1), ("full", 2))
+    for tier, views in every if network == "ViT" else every[-1:]:
         slow = image_gradients(model, [first, second][:views], out.t, tier)
-        equal(kernel_of(model, first, second, layers=tier, views=views, memory_mb=1), slow @ slow.T)
+        equal(kernel_of(model, first, second, layers=tier, views=views, memory_mb=16), slow @ slow.T)
 
 
 def test_a_vit_is_covered_in_full_but_for_norms_and_bare_parameters():

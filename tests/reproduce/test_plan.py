@@ -6,7 +6,7 @@ import pytest
 
 from repro.configs import METHODS, WITHOUT_PRETRAINING
 from repro.configs.identity import identity
-from repro.configs.plans import PLANS
+from repro.configs.plans import PLANS, Images, Plan
 from repro.configs.resolve import resolve
 from repro.errors import InputError
 from repro.pretrain.objectives import OBJECTIVES
@@ -89,3 +89,26 @@ def test_a_stand_in_is_marked_and_has_no_split_of_the_real_set():
     stand_in = study[0]
     assert stand_in.config["data"]["stands_in_for"] == "dermamnist"
     assert stand_in.config["data"]["split"] == "official"
+
+
+def test_the_gauntlet_has_every_encoder_on_every_data_set_and_one_of_ones_own_takes_their_place():
+    plan, study = PLANS["gauntlet"], cells("gauntlet")
+    assert len(plan.encoders) >= 5
+    assert len(plan.datasets) >= 3
+    assert len(study) == len(plan.encoders) * len(plan.datasets) * len(plan.methods) * len(plan.seeds)
+    archs = {(cell.named[1], cell.config["encoder"]["arch"]) for cell in study}
+    assert len(archs) == len(plan.encoders) * len(plan.datasets)
+    own = cells("gauntlet", updates={"encoder.arch": "resnet34", "encoder.width": 8})
+    assert len(own) == len(plan.datasets) * len(plan.methods)
+    assert {(c.config["encoder"]["arch"], c.config["encoder"]["patch"]) for c in own} == {("resnet34", None)}
+
+
+def test_a_transfer_of_a_plan_with_encoders_takes_the_encoder_along(monkeypatch: pytest.MonkeyPatch):
+    images = Images("phantom", transfer=(Images("phantom_xray"),))
+    encoders = ({}, {"encoder.width": 8})
+    monkeypatch.setitem(PLANS, "smoke", Plan("", (images,), ("byol",), (0,), encoders=encoders))
+    study = cells("smoke")
+    assert len(study) == 4
+    for cell in study:
+        if cell.origin is not None:
+            assert cell.config["encoder"] == cell.origin.config["encoder"]
