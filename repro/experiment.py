@@ -32,7 +32,7 @@ from repro.resources import checkpoint_folder, content_of, images_of
 from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
 from repro.store.foreign import EXPERIMENT
-from repro.store.liveness import alive
+from repro.store.liveness import close_earlier
 from repro.store.observer import DurableObserver
 from repro.threads import use_threads
 
@@ -160,7 +160,7 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
         observer.finish()
         checkpoint.delete()
     assert observer.run_id is not None
-    _mark_continued(database, observer.run_id)
+    close_earlier(database, observer.run_id)
     log.info("run %d is stored whole: %s", observer.run_id, _summary(run.result))
     return observer.run_id
 
@@ -187,16 +187,6 @@ def _last_heartbeat(experiment: Experiment) -> None:
     run = experiment.current_run
     if run is not None and run._heartbeat is not None:
         run._heartbeat.join()
-
-
-def _mark_continued(database: Database, run_id: int) -> None:
-    """Close the records of earlier attempts at this cell whose processes are dead."""
-    run = database.runs.find_one({"_id": run_id}, {"info.cell": 1})
-    assert run is not None
-    earlier = {"_id": {"$lt": run_id}, "status": "RUNNING", "info.cell": run["info"]["cell"]}
-    dead = [each["_id"] for each in database.runs.find(earlier) if not alive(database, each)]
-    closed = {"status": "INTERRUPTED", "info.continued_by": run_id}
-    database.runs.update_many({"_id": {"$in": dead}, "status": "RUNNING"}, {"$set": closed})
 
 
 def _summary(result: dict[str, float] | None) -> str:

@@ -23,6 +23,7 @@ from repro.reproduce.pool import Here, Pool, Workers
 from repro.resources import checkpoint_folder
 from repro.store import open_database
 from repro.store.delivery import deliver_left_over
+from repro.store.liveness import close_earlier
 
 log = logging.getLogger("repro.reproduce")
 
@@ -130,7 +131,7 @@ class _Study:
 
     def _is_there(self, cell: Cell) -> bool:
         with contextlib.suppress(InputError, StorageError, OSError):  # whoever runs it will say why
-            return patiently(self._database, lambda: done_by(self._database, cell)) is not None
+            return patiently(self._database, lambda: _done(self._database, cell)) is not None
         return False
 
 
@@ -186,7 +187,7 @@ def attempt(database: Database, cell: Cell, title: str) -> Failure | None:
 
 def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
     deliver_left_over(database)
-    if done_by(database, cell) is not None:
+    if _done(database, cell) is not None:
         log.info("%s: is there already", title)
         _tidy(cell)
         return None
@@ -200,6 +201,14 @@ def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
     log.info("%s", title)
     execute(database, cell.task, resolve(cell.named, updates), list(cell.named))
     return None
+
+
+def _done(database: Database, cell: Cell) -> int | None:
+    """Return as `done_by`; what killed processes left open of the cell is closed, which the last may not have done."""
+    run_id = done_by(database, cell)
+    if run_id is not None:
+        close_earlier(database, run_id)
+    return run_id
 
 
 def _tidy(cell: Cell) -> None:

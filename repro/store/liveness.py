@@ -34,3 +34,18 @@ def alive(database: Database, run: dict[str, Any]) -> bool:
     except BlockingIOError:
         return True
     return False
+
+
+def close_earlier(database: Database, run_id: int) -> None:
+    """Close the records of earlier attempts at a finished run's cell whose processes are dead.
+
+    Args:
+        database: the run database.
+        run_id: the finished run.
+    """
+    run = database.runs.find_one({"_id": run_id}, {"info.cell": 1})
+    assert run is not None
+    earlier = {"_id": {"$lt": run_id}, "status": "RUNNING", "info.cell": run["info"]["cell"]}
+    dead = [each["_id"] for each in database.runs.find(earlier) if not alive(database, each)]
+    closed = {"status": "INTERRUPTED", "info.continued_by": run_id}
+    database.runs.update_many({"_id": {"$in": dead}, "status": "RUNNING"}, {"$set": closed})
