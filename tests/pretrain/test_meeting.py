@@ -68,8 +68,8 @@ def test_sigterm_ends_a_run_that_waits_for_others_and_nothing_is_on_record(tmp_p
             stack.enter_context(first.accept()[0])
     process.send_signal(signal.SIGTERM)
     _, told = process.communicate(timeout=60)
-    # A slow machine makes torch say that it tries to connect again.
-    assert (process.returncode, told.strip().splitlines()[-1]) == (130, "stopped")
+    assert (process.returncode, told.splitlines()[-1]) == (130, "stopped")  # torch may tell of a broken connection
+    assert "Traceback" not in told
     assert not list(tmp_path.glob("runs/db/data"))
 
 
