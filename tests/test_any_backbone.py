@@ -86,8 +86,8 @@ def test_a_file_put_into_torchs_cache_by_hand_gives_the_row_imagenet(database: D
     random, imagenet = find_runs(database)
     assert imagenet["info"]["encoder"]["weights"]["sha256"] == digest
     assert random["info"]["study"] == imagenet["info"]["study"]
-    draw(["comparisons", "--out", str(tmp_path / "results")])
-    (table,) = (tmp_path / "results").rglob("comparisons.md")
+    draw(["semi_supervised", "--out", str(tmp_path / "results")])
+    (table,) = (tmp_path / "results").rglob("semi_supervised.md")
     assert "ImageNet weights" in table.read_text()
 
 

@@ -65,13 +65,17 @@ def everything(database: Database) -> dict[str, Any]:
 
 def twin(database: Database, run_id: int) -> dict[str, Any]:
     """Store a copy of a run's document and metrics under the next id, and return its document."""
-    new = run_id + 1
-    for series in list(database.metrics.find({"run_id": run_id}, {"_id": 0})):
-        database.metrics.insert_one({**series, "run_id": new})
     document = database.runs.find_one({"_id": run_id})
     assert document is not None
-    database.runs.insert_one({**document, "_id": new})
-    return document | {"_id": new}
+    document["_id"] = run_id + 1
+    ids = {}
+    for series in list(database.metrics.find({"run_id": run_id})):
+        before = str(series.pop("_id"))
+        ids[before] = database.metrics.insert_one({**series, "run_id": run_id + 1}).inserted_id
+    for metric in document["info"]["metrics"]:
+        metric["id"] = str(ids[metric["id"]])
+    database.runs.insert_one(document)
+    return document
 
 
 @pytest.mark.slow
@@ -145,7 +149,7 @@ def test_an_altered_number_and_a_dropped_score_are_named(database: Database):
     assert subset.startswith("label subset 100 %: ")
     assert metric.startswith("metric test/knn/accuracy: step 100: ")
     assert metric.endswith("(0.001 apart)")
-    assert dropped == f"test_scores.npz: knn/100: float16 [{rows + 1}, {classes}] then, float16 [{rows}, {classes}] now"
+    assert dropped == f"test_scores.npz: knn/100: float32 [{rows + 1}, {classes}] then, float32 [{rows}, {classes}] now"
     back = differences_between(database, second, database, first)
     assert [difference.name for difference in back] == [difference.name for difference in found]
     assert judge(found, excused=True) == judge(found, excused=False) == DIFFERENT
@@ -200,8 +204,9 @@ def test_a_dropped_point_and_an_extra_series_are_named(database: Database):
     second = twin(database, 1)
     drop = dict.fromkeys(("steps", "values", "timestamps"), 1)
     database.metrics.update_one({"run_id": 2, "name": "pretrain/loss"}, {"$pop": drop})
-    extra = {"steps": [1], "values": [float("nan")], "timestamps": [0]}
-    database.metrics.insert_one({"run_id": 2, "name": "invented", **extra})
+    extra = {"run_id": 2, "name": "invented", "steps": [1], "values": [float("nan")], "timestamps": [0]}
+    entry = {"name": "invented", "id": str(database.metrics.insert_one(extra).inserted_id)}
+    database.runs.update_one({"_id": 2}, {"$push": {"info.metrics": entry}})
     names = [str(difference) for difference in differences_between(database, first, database, second)]
     assert [name.split(":")[0] for name in names] == ["metric pretrain/loss", "metric invented"]
     assert "missing now" in names[0]
