@@ -58,6 +58,7 @@ SELECTORS = {
     "tracin_dot": Look("TracIn (dot)", "#e69f00", "<"),
     "cosine": Look("Nearest by cosine", METHODS["byol_cosine"].colour, "D"),
     "queue": Look("Nearest in queue", METHODS["byol_queue"].colour, "h"),
+    "tracin_bank": Look("TracIn in queue", "#8f4e00", ">"),
     "random": Look("Random", METHODS["byol_random"].colour, "v"),
     "oracle": Look("Oracle (uses labels)", METHODS["byol_oracle"].colour, "P"),
 }

@@ -22,10 +22,8 @@ class LastLayer:
         """Return K `[N, M]`, K_ij = sum over views u, w of (a_i^u . a_j^w + 1)(d_i^u . d_j^w)."""
         with torch.autocast(self.d.device.type, enabled=False):
             one, total = self.d.new_ones(1), self.d.new_zeros(self.d.shape[1], others.d.shape[1])
-            for (a, d), (b, e) in itertools.product(
-                zip(self.a, self.d, strict=True), zip(others.a, others.d, strict=True)
-            ):
-                total.addcmul_(torch.addmm(one, a, b.T), d @ e.T)
+            for u, w in itertools.product(range(len(self.a)), range(len(others.a))):
+                total.addcmul_(torch.addmm(one, self.a[u], others.a[w].T), self.d[u] @ others.d[w].T)
         return total
 
     def squared_norms(self) -> torch.Tensor:

@@ -207,8 +207,8 @@ def test_a_step_of_every_base_is_one_towards_the_partners_that_train(
     assert all(p.grad.isfinite().all() for _, p in objective.trained_parameters())
     # Whoever else the partners that do not train are, the loss is the same.
     others = [replace(p, index=torch.where(p.valid, p.index, (p.index + 1) % p.t.shape[1])) for p in chosen]
-    again = made(base, **changes)
-    monkeypatch.setattr(again.partners, "add", lambda *_, told=iter(others): next(told))
+    again, told = made(base, **changes), iter(others)
+    monkeypatch.setattr(again.partners, "add", lambda *_: next(told))
     for step in range(2):
         expected = again.losses(*views_at(step).double(), members(), step)
     assert float(expected["loss"]) == float(terms["loss"])

@@ -62,7 +62,7 @@ class Objective(nn.Module):
         """Prepare for an epoch, counted from 0; `generator` is for what the objective draws itself."""
 
     def learned(self, epoch: int) -> None:
-        """Hear after how many epochs a probe first found the networks above random weights: `selector.start=learned`."""
+        """Hear after how many epochs a probe first found the networks above random weights (selector.start=learned)."""
 
     def losses(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
         """Return what to minimise as "loss", and other scalars worth logging; "feature_std" among them.

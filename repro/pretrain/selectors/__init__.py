@@ -68,8 +68,8 @@ def used_selector(config: dict[str, Any]) -> str | None:
     name = settings["name"]
     if settings["error"] and name != "oracle":
         raise InputError(
-            f"selector.error={settings['error']:g} is for selector.name=oracle, which knows the labels, not for {name}; "
-            "leave it out"
+            f"selector.error={settings['error']:g} is for selector.name=oracle, which knows the labels, not for {name};"
+            " leave it out"
         )
     if BANK in (name, *settings["measured"]) and (tracin["layers"], tracin["source"]) != ("last", "online"):
         raise InputError(
