@@ -14,7 +14,7 @@ from figures.__main__ import main as draw
 from repro import db, run
 from repro.pretrain.backbones import from_torchvision
 from repro.pretrain.backbones.cache import Wanted
-from repro.reproduce.verify import IDENTICAL, verify
+from repro.reproduce.verification.verify import IDENTICAL, verify
 from repro.store import ENCODER, find_runs
 from tests.test_front_doors import QUICK, at, refused
 

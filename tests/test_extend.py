@@ -52,7 +52,8 @@ def test_the_one_registration_makes_it_a_method_of_a_plan(kit: Path):
     text = methods.read_text()
     methods.write_text(text.rstrip().removesuffix("}") + named + "}\n")
     ask = (
-        "from repro.reproduce.plan import cells; print([c.pretrains for c in cells('smoke') if c.named[0] == 'align'])"
+        "from repro.reproduce.study.cells import cells;"
+        "print([c.pretrains for c in cells('smoke') if c.named[0] == 'align'])"
     )
     plan = kit / "repro" / "configs" / "plans.py"
     plan.write_text(plan.read_text().replace('methods=("random_init", ', 'methods=("align", "random_init", ', 1))
