@@ -1,6 +1,6 @@
 """The matrix of a scale, as data: which cells make the study."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +13,14 @@ class Images:
         named: its named config.
         updates: dotted key -> value, over it.
         transfer: the data sets that encoders pretrained on it are also judged on.
+        methods, seeds: these alone, in place of the plan's; empty for the plan's.
     """
 
     named: str
     updates: Mapping[str, Any] = field(default_factory=dict)
     transfer: "tuple[Images, ...]" = ()
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Ablation:
         axes: dotted key -> values tried; the methods' own value may be among them and costs nothing.
         seeds: one run each.
         images: the data set; None for the plan's first.
+        settings: what all these runs share, dotted key -> value.
     """
 
     methods: tuple[str, ...]
     axes: Mapping[str, tuple[Any, ...]]
     seeds: tuple[int, ...]
     images: Images | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Plan:
         command: train, or pretrain where only that is of interest.
         ablations: what is changed about some of the methods.
         encoders: the settings of each, dotted key -> value, over the scale's.
+        more_seeds: method -> further seeds, which run last; not on data sets that have seeds of their own.
     """
 
     doc: str
@@ -58,6 +64,7 @@ class Plan:
     command: str = "train"
     ablations: tuple[Ablation, ...] = ()
     encoders: tuple[Mapping[str, Any], ...] = ({},)
+    more_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 BY_LESION = {"data.split": "lesion"}
@@ -103,6 +110,22 @@ _FLOOR: dict[str, tuple[Any, ...]] = {
 """What could keep BYOL itself, with or without an additional positive, near random weights on skin images: too short a
 training, views that hide the colour, too slow a target."""
 
+_MAIN = ("byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
+"""The comparison that the paper's claim is about: which partner, if any."""
+
+
+def _errors(images: Images) -> Iterator[Ablation]:
+    """Yield the ablations that tell how good partners must be: gain over BYOL against the share of right partners.
+
+    An oracle that errs at a given rate, at two weights; and the selectors at the same weights, with the shares they have.
+    """
+    for weight in (0.5, 1.0):
+        axes = {"selector.error": (0.0, 0.25, 0.5, 0.75, 1.0)}
+        yield Ablation(("byol_oracle",), axes, (0, 1, 2), images, {"selector.weight": weight})
+    selectors = ("byol_random", "byol_cosine", "byol_tracin")
+    yield Ablation(selectors, {"selector.weight": (0.5, 1.0)}, (0, 1, 2), images)
+
+
 _COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")
 
 PLANS = {
@@ -121,20 +144,25 @@ PLANS = {
         command="pretrain",
     ),
     "medmnist": Plan(
-        "The study on MedMNIST: DermaMNIST by lesion and as published, PneumoniaMNIST, every method, five seeds, "
-        "transfer between them, and what changes if the unknowns of the method change. Half a day on two CPU cores.",
+        "The study on MedMNIST: DermaMNIST by lesion and PneumoniaMNIST, every method, five seeds, transfer between them "
+        "and to BreastMNIST; DermaMNIST as published for BYOL with and without partners, three seeds; how good partners "
+        "must be; what changes if the unknowns of the method change. Then five more seeds of BYOL with and without "
+        "partners. `python -m repro.reproduce plan --scale medmnist` says how long it takes.",
         datasets=(
             Images("dermamnist", BY_LESION, transfer=(_PNEUMONIA, _BREAST)),
             Images("pneumoniamnist", transfer=(Images("dermamnist", BY_LESION), _BREAST)),
-            Images("dermamnist"),
+            Images("dermamnist", methods=_MAIN, seeds=(0, 1, 2)),
         ),
         methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),
         ablations=(
+            *_errors(Images("dermamnist", BY_LESION)),
+            *_errors(_PNEUMONIA),
             Ablation(("byol_tracin",), {**_UNKNOWNS, **_MORE}, seeds=(0, 1, 2)),
             Ablation(_COMPARED, _FLOOR, seeds=(0, 1, 2)),
             _WEIGHTS,
         ),
+        more_seeds=dict.fromkeys(_MAIN, (5, 6, 7, 8, 9)),
     ),
     "medmnist_protocol": Plan(
         "MedMNIST's supervised experiment, to hold the kit against published numbers: three data sets, three seeds. Half "

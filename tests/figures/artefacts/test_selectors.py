@@ -11,7 +11,7 @@ from figures.drawing.tables import MISSING, Group
 from tests.figures.synthetic import Memory, add, add_study, config, evidence_of, metrics
 
 SHORT = {"pretrain__epochs": 4, "evaluate__fractions": [1.0]}
-ALL = ["oracle", "queue", "random", "tracin_dot", "cosine", "tracin_cosine"]
+ALL = ["oracle", "queue", "tracin_bank", "random", "tracin_dot", "cosine", "tracin_cosine"]
 T_OF_TWO_DEGREES = 4.302653
 """Student's t, 97.5 %, two degrees of freedom, as printed in every table."""
 
