@@ -30,6 +30,7 @@ def table(*rows: tuple[str, float, float]) -> pd.DataFrame:
         ([NOT_SUPPORTED], NOT_SUPPORTED, "Not supported in 1 study", ""),
         ([SUPPORTED, OPPOSITE], MIXED, "Supported in 1 of 2 studies", "1 supported, 1 opposite"),
         ([SUPPORTED, NOT_ASKED], SUPPORTED, "Supported in 1 study", "1 supported, 1 not asked"),
+        ([NOT_ASKED] * 2, NOT_ASKED, "Not asked in 2 studies", "BYOL learned nothing there over random weights."),
         ([NOT_ASKED, TOO_FEW], NOT_ASKED, "Not asked in 1 study", "1 not asked, 1 too few runs"),
     ],
 )
@@ -41,9 +42,9 @@ def test_a_card_counts_the_studies_of_each_verdict(verdicts: list[str], verdict:
 def test_a_card_gives_the_lowest_and_the_highest_effect_of_the_studies_that_judge_the_claim() -> None:
     rows = table((SUPPORTED, 4.0, 1.0), (NOT_SUPPORTED, -2.0, 3.0), (SUPPORTED, 6.0, 2.0), (NOT_ASKED, -9.0, 1.0))
     (found,) = [one for one in summaries(read(), rows) if one.name == CLAIM]
-    assert (found.effects, found.unit) == ("−2.0 ± 3.0 to +6.0 ± 2.0", "points")
+    assert (found.effects, found.unit) == (("−2.0 ± 3.0", "+6.0 ± 2.0"), "points")
     others = [one for one in summaries(read(), rows) if one.name != CLAIM]
-    assert all((one.verdict, one.told, one.effects) == (TOO_FEW, "Too few runs", "") for one in others)
+    assert all((one.verdict, one.told, one.effects) == (TOO_FEW, "Too few runs", ()) for one in others)
 
 
 def test_effects_are_drawn_in_proportion_and_from_no_difference_on() -> None:
@@ -61,5 +62,5 @@ def test_effects_are_drawn_in_proportion_and_from_no_difference_on() -> None:
             assert line["low"] is line["high"] is None
         else:
             assert (line["low"], line["high"]) == pytest.approx((at(effect - half), at(effect + half)), abs=0.1)
-    assert [line["kind"] for line in drawn["lines"]] == ["supported", "unsupported", "unasked"]
+    assert [line["kind"] for line in drawn["lines"]] == ["supported", "unsupported", "few"]
     assert drawn["alt"].startswith("study 0: +4.0 ± 1.0 points, supported; study 1: −2.0 ± 3.0 points")
