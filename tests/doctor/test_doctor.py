@@ -13,11 +13,15 @@ import pytest
 
 import repro.doctor
 from repro import run
+from repro.data.sources.lesions import SPLIT_INFO
 from repro.doctor import CHEAP, __main__, before_work, folders, interpreter, load, memory, questions, runs, variables
+from repro.doctor import images as pictures
 from repro.doctor.finding import Finding
 from repro.errors import InputError
 from repro.ranks import VARIABLES
 from tests.conftest import ROOT
+from tests.data.test_layout import as_published, kaggle
+from tests.data.test_medmnist import arrays, written
 from tests.storage import storage
 from tests.store.test_foreign import other_run
 from tests.test_front_doors import at, refused
@@ -54,6 +58,37 @@ def test_the_command_tells_each_finding_in_a_line_and_as_json(tmp_path: Path):
     assert done.stdout.splitlines()[-1] == f"nothing will fail ({len(found)} findings)"
     assert {"Python", "memory", "folders", "GPU", "runs", "Docker"} <= {one["question"] for one in found}
     assert not any(one["level"] == "fails" for one in found)
+
+
+def test_a_python_without_the_locked_packages_is_told_in_one_line(tmp_path: Path):
+    line = [sys.executable, "-I", "-S", "-c", "import sys; sys.path.insert(0, '.'); from runpy import run_module; "
+            "run_module('repro.doctor', run_name='__main__', alter_sys=True)"]  # fmt: skip
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+    told, count = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (1, "")
+    assert told.startswith("FAILS   Python")
+    assert "lacks packages of uv.lock, such as " in told
+    assert told.endswith(". Run `make setup`, and use .venv/bin/python")
+    assert count == "1 of 1 findings will fail"
+
+
+def test_a_data_set_is_found_in_whatever_layout_and_its_missing_images_are_told(folder: Path):
+    as_published(folder.parent, "isic2019")
+    images = as_published(folder.parent, "chestxray14")
+    kaggle(folder.parent, "isic2019")
+    (folder.parent / "chestxray14").rename(folder.parent / "archive")
+    for image in images[:7]:
+        (folder.parent / "archive" / image).unlink()
+    written(folder, arrays())
+    found = list(pictures.findings())
+    assert any(line.startswith("isic2019: ") and " train, " in line for line in lines(found, "fine"))
+    (told,) = lines(found, "note")
+    assert told.startswith(f"chestxray14: 7 of {len(images)} images are missing in {folder.parent / 'archive'}")
+    assert "data.allow_missing=True" in told
+    told = "\n".join(lines(found, "fine"))
+    assert "medmnist: dermamnist at 28 px" in told
+    assert f"{SPLIT_INFO}, pneumoniamnist.npz, breastmnist.npz, chestmnist.npz would be downloaded" in told
+    assert "kermany: not here; `python -m repro.data fetch kermany` gets it" in told
 
 
 def test_bad_usage_is_exit_code_2(capsys):
