@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,8 @@ def mirror(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def study(project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, FileServer, str]:
     """The project when its study is done, the mirror that it asked, and what `up` said."""
-    bridge = docker("network", "inspect", "--format={{(index .IPAM.Config 0).Gateway}}", "bridge").strip()
+    network = docker("network", "inspect", "--format={{(index .IPAM.Config 0).Subnet}}", "bridge")
+    bridge = str(ip_network(network.strip())[1])
     env = project.folder / ".env"
     kept = [line for line in env.read_text().splitlines() if not line.startswith(("SCALE=", "REPRO_DATA="))]
     with serving(mirror(tmp_path_factory.mktemp("mirror")), bridge) as server:
