@@ -6,12 +6,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import captions, style
-from figures.curves import Stroke, draw, over_seeds, stroke_of
-from figures.evidence import Evidence
-from figures.panels import panels, ticks
-from figures.products import Artefact, Drawing
-from figures.study import Study
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import captions
+from figures.drawing.curves import Stroke, draw, over_seeds, stroke_of
+from figures.drawing.panels import panels, ticks
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.study import Study
 
 RANDOM = Stroke("Random weights (mean)", style.INK, "", (0, (3, 2)))
 """Every curve begins at the weights of its own seed; the line is their mean."""
@@ -20,10 +22,10 @@ RANDOM = Stroke("Random weights (mean)", style.INK, "", (0, (3, 2)))
 def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study; None where no run was looked at while it trained."""
     study = evidence.study
-    metric = captions.main_metric(study)
+    metric = metrics.main_metric(study)
     titles = {
-        f"probe/linear/{metric}": f"Linear readout, {captions.in_sentence(metric)} (%)",
-        f"probe/knn/{metric}": f"kNN, {captions.in_sentence(metric)} (%)",
+        f"probe/linear/{metric}": f"Linear readout, {metrics.in_sentence(metric)} (%)",
+        f"probe/knn/{metric}": f"kNN, {metrics.in_sentence(metric)} (%)",
         "probe/rank_features": "Effective rank, features",
         "probe/rank_projections": "Effective rank, projections",
         "probe/alignment": "Alignment of views",
@@ -75,7 +77,7 @@ def _caption(study: Study, curves: pd.DataFrame) -> str:
         over = captions.seeds_averaged(study.own_runs, curves["seeds"])
         sentences.append(f"Lines: mean over {over}; bands: lowest to highest seed.")
     else:
-        sentences.append(f"One seed per line ({captions.seeds(study.own_runs)}).")
+        sentences.append(f"One seed per line ({titles.seeds(study.own_runs)}).")
     return " ".join(filter(None, [*sentences, captions.references(study)]))
 
 

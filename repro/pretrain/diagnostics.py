@@ -7,7 +7,7 @@ import torch
 
 from repro.errors import InputError
 from repro.pretrain.byol import Partners
-from repro.pretrain.choices import Choices
+from repro.pretrain.partner_choices import Choices
 from repro.pretrain.selectors import SELECTORS, Batch, Members, choose
 
 COLLAPSED = 0.1

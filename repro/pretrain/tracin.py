@@ -18,8 +18,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from repro.pretrain import processes
 from repro.pretrain.byol import Byol, Outputs, image_losses
-from repro.pretrain.frozen import Tape
 from repro.pretrain.gram import gram_products, layer_kernel
+from repro.pretrain.per_image_gradients import Tape
 from repro.pretrain.tiers import coverage
 
 See = Callable[[str, torch.Tensor], None]

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, recall_score
 
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
 from repro.evaluate import readout
 from repro.evaluate.features import extract
-from repro.evaluate.probe import Gain, Probe, told
+from repro.evaluate.probe import RESAMPLED, SEED, Gain, Probe, told
 from repro.evaluate.protocols import evaluate
 from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.loop import Pretrained, looks, pretrain
@@ -123,6 +123,30 @@ def test_random_weights_gain_nothing_over_themselves_and_the_log_warns_of_it(tin
     level, line = told("byol", gain)
     assert level == logging.WARNING
     assert "NOTHING LEARNED" in line
+
+
+def test_a_gain_is_that_of_scikit_learns_recall_and_its_interval_that_of_resampled_images(tiny: ImageSet):
+    config = resolve(updates=SMALL)
+    probe, networks = Probe(tiny, config, CPU), [new_encoder({**config, "seed": seed}) for seed in (0, 1)]
+    gain = probe.gain(*networks)
+    train, val = tiny.indices("train"), tiny.indices("val")
+    truth, found = tiny.labels[val], []
+    for network in networks:
+        features = extract(network, tiny, CPU, np.arange(len(tiny.images)))
+        found.append(
+            readout.predict(features[train], tiny.labels[train], len(tiny.class_names), features[val]).argmax(axis=1)
+        )
+    before, after = (recall_score(truth, each, average="macro") for each in found)
+    assert (gain.random, gain.readout) == (pytest.approx(before), pytest.approx(after))
+    rng, differences = np.random.default_rng(SEED), []
+    for _ in range(RESAMPLED):
+        drawn = rng.integers(0, len(truth), len(truth))
+        present = np.unique(truth[drawn])
+        before, after = (
+            recall_score(truth[drawn], each[drawn], labels=present, average="macro", zero_division=0) for each in found
+        )
+        differences.append(after - before)
+    assert (gain.low, gain.high) == pytest.approx(tuple(np.percentile(differences, [2.5, 97.5])))
 
 
 def test_a_gain_is_told_in_percent_with_random_weights_beside_it():

@@ -12,9 +12,9 @@ import pandas as pd
 from gridfs import GridFS
 from pymongo.database import Database
 
-from figures import records
-from figures.evidence import Evidence
-from figures.points import final
+from figures.evidence import reading
+from figures.evidence.evidence import Evidence
+from figures.evidence.metric_points import final
 from repro.store import source_of
 from repro.store.source import LEFT_OUT, Content
 
@@ -311,14 +311,14 @@ def sources(config: dict[str, Any]) -> dict[str, Any]:
 
 def evidence_of(stored: Any) -> Evidence:
     """Return the evidence of the one study that is stored."""
-    found = records.read(stored)
+    found = reading.read(stored)
     (study,) = found.studies
     return Evidence((study,), found.points.of(study.all_series), source_of(stored))
 
 
 def all_evidence(stored: Any) -> Evidence:
     """Return the evidence of all the studies that are stored, for what is made from them together."""
-    found = records.read(stored)
+    found = reading.read(stored)
     every = (*found.studies, *found.trials)
     points = [final(found.points.of(study.all_series)).assign(study=study.key) for study in every]
     return Evidence(found.studies, pd.concat(points), source_of(stored), found.trials)

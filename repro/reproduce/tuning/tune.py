@@ -1,0 +1,108 @@
+"""Which recipe each method gets, chosen in the open: by validation images alone, with seeds that no study has."""
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pymongo.database import Database
+
+from repro.configs.recipes import EVERY, FILE, chosen
+from repro.files import write_whole
+from repro.reproduce.study.cells import Cell
+from repro.reproduce.tuning.trials import (
+    STEPS,
+    Score,
+    Trial,
+    base_trials,
+    best,
+    fewest_steps,
+    partner_trials,
+    scores,
+    tuning,
+)
+
+if TYPE_CHECKING:
+    from repro.reproduce.engines.local import Failure  # torch takes seconds to import
+
+log = logging.getLogger("repro.reproduce")
+
+Recipes = dict[str, dict[str, Any]]
+"""Method, or `EVERY` -> settings (dotted key -> value), score, and the ids of the runs behind it."""
+
+
+def tune(
+    database: Database, scale: str, methods: Sequence[str], run: "Callable[[Sequence[Cell]], list[Failure]]"
+) -> "tuple[Recipes, list[Score], list[Failure]]":
+    """Run the trials that are missing, and choose.
+
+    A method is chosen for once all its candidates have whole runs; one whose trials failed keeps what it had.
+
+    Args:
+        database: the run database.
+        scale: a key of `grids.TUNINGS`.
+        methods: these only; empty for all.
+        run: runs the missing ones of some cells, and returns those that failed.
+
+    Returns:
+        The recipes chosen, every score, and the cells that failed.
+    """
+    first = base_trials(scale, methods)
+    failures = run(_cells(first))
+    found = [*scores(database, first)]
+    recipes = _chosen(first, found)
+    before = {name: recipe["settings"] for name, recipe in chosen().get(scale, {}).items()}
+    after = {name: recipe["settings"] for name, recipe in recipes.items()}
+    second = partner_trials(scale, {**before, **after}, methods)
+    failures += run(_cells(second))
+    more = [*scores(database, second)]
+    return {**recipes, **_chosen(second, more)}, [*found, *more], failures
+
+
+def write(scale: str, recipes: Recipes) -> None:
+    """Write the recipes of a scale into the configs; those of other methods and scales stay."""
+    known = {**chosen()}
+    known[scale] = {**known.get(scale, {}), **recipes}
+    order = [EVERY, *tuning(scale).grids]
+    known[scale] = dict(sorted(known[scale].items(), key=lambda pair: order.index(pair[0])))
+    write_whole(FILE, (json.dumps(known, indent=2) + "\n").encode())
+
+
+def report(found: Sequence[Score], recipes: Recipes) -> str:
+    """Return a table of all candidates, those chosen marked with a star."""
+    lines = [f"{'':2}{'method':16} {'candidate':64} {'macro AUC (%)':>14}  runs"]
+    for score in found:
+        trial = score.trial
+        star = "*" if _is_chosen(trial, recipes) else ""
+        told = " ".join(f"{key}={value}" for key, value in trial.candidate.items())
+        runs = " ".join(map(str, score.runs))
+        lines.append(f"{star:2}{trial.method:16} {told:64} {100 * score.mean:14.2f}  {runs}")
+    return "\n".join(lines)
+
+
+def _chosen(trials: Sequence[Trial], found: Sequence[Score]) -> Recipes:
+    recipes: Recipes = {}
+    for method in dict.fromkeys(trial.method for trial in trials):
+        own = [score for score in found if score.trial.method == method]
+        if len(own) < sum(trial.method == method for trial in trials):
+            log.warning("%s: not all candidates have whole runs, so none is chosen", method)
+            continue
+        runs = sorted({run for score in own for run in score.runs})
+        if method == EVERY:
+            recipes[method] = {"settings": {STEPS: fewest_steps(own)}, "runs": runs}
+        else:
+            winner = best(own)
+            recipes[method] = {"settings": winner.trial.candidate, "score": round(winner.mean, 6), "runs": runs}
+    return recipes
+
+
+def _is_chosen(trial: Trial, recipes: Recipes) -> bool:
+    settings = recipes.get(trial.method, {}).get("settings", {})
+    steps = settings.get(STEPS)
+    if trial.method == EVERY:
+        return steps is not None and trial.candidate[STEPS] in steps
+    return settings == trial.candidate
+
+
+def _cells(trials: Sequence[Trial]) -> list[Cell]:
+    return [cell for trial in trials for cell in trial.cells]
