@@ -7,14 +7,11 @@ import argparse
 import dataclasses
 import json
 import logging
-import platform
 import sys
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 from repro.doctor import examine, questions
-from repro.doctor.finding import Finding, failing
 from repro.errors import Parser, front_door, log_to_stderr
 from repro.files import write_whole
 
@@ -31,7 +28,7 @@ def main(arguments: list[str]) -> None:
     log_to_stderr(logging.ERROR)
     warnings.simplefilter("ignore")
     found = []
-    for title, finding in _answers():
+    for title, finding in examine(questions()):
         found.append({"question": title, **dataclasses.asdict(finding)})
         print(f"{MARKS[finding.level]}  {title:<10}  {' '.join(finding.line.split())}", flush=True)
     failing = sum(one["level"] == "fails" for one in found)
@@ -40,16 +37,6 @@ def main(arguments: list[str]) -> None:
         write_whole(options.json, (json.dumps(found, indent=2) + "\n").encode())
     if failing:
         sys.exit(1)
-
-
-def _answers() -> Iterator[tuple[str, Finding]]:
-    try:
-        asked = questions()
-    except ModuleNotFoundError as error:
-        what = f"{sys.executable} (Python {platform.python_version()}) lacks packages of uv.lock, such as {error.name}"
-        yield "Python", failing(what, "Run `make setup`, and use .venv/bin/python")
-        return
-    yield from examine(asked)
 
 
 if __name__ == "__main__":

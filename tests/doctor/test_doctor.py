@@ -60,18 +60,6 @@ def test_the_command_tells_each_finding_in_a_line_and_as_json(tmp_path: Path):
     assert not any(one["level"] == "fails" for one in found)
 
 
-def test_a_python_without_the_locked_packages_is_told_in_one_line(tmp_path: Path):
-    line = [sys.executable, "-I", "-S", "-c", "import sys; sys.path.insert(0, '.'); from runpy import run_module; "
-            "run_module('repro.doctor', run_name='__main__', alter_sys=True)"]  # fmt: skip
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
-    told, count = done.stdout.splitlines()
-    assert (done.returncode, done.stderr) == (1, "")
-    assert told.startswith("FAILS   Python")
-    assert "lacks packages of uv.lock, such as " in told
-    assert told.endswith(". Run `make setup`, and use .venv/bin/python")
-    assert count == "1 of 1 findings will fail"
-
-
 def test_a_data_set_is_found_in_whatever_layout_and_its_missing_images_are_told(folder: Path):
     as_published(folder.parent, "isic2019")
     images = as_published(folder.parent, "chestxray14")
