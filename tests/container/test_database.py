@@ -68,8 +68,8 @@ def test_many_checks_at_once_ask_the_database_once(project: Project):
     health = "--format={{.State.Health.Status}}"
     until("a healthy database", 600, lambda: docker("inspect", health, name).strip() == "healthy")
     # mongosh, slowed down, and counted; the port alone must not do.
-    count = "echo x >>/tmp/asked; sleep 3"
-    slow = f"mongosh() {{ {count}; }}; export -f mongosh; rm -f /tmp/answered /tmp/asked; "
-    checks = "for _ in 1 2 3 4 5; do bash /docker/healthy.sh & done; for job in $(jobs -p); do wait $job || exit 1; done; "
-    assert docker("exec", name, "bash", "-c", f"{slow}{checks}wc -l </tmp/asked").strip() == "1"
+    slow = "mongosh() { echo x >>/tmp/asked; sleep 3; }; export -f mongosh; rm -f /tmp/answered /tmp/asked; "
+    checks = "for _ in 1 2 3 4 5; do bash /docker/healthy.sh & done; "
+    results = "for job in $(jobs -p); do wait $job || exit 1; done; wc -l </tmp/asked"
+    assert docker("exec", name, "bash", "-c", slow + checks + results).strip() == "1"
     project.remove()
