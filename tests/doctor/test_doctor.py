@@ -19,6 +19,8 @@ from repro.doctor import images as pictures
 from repro.doctor.finding import Finding
 from repro.errors import InputError
 from repro.ranks import VARIABLES
+from repro.store.delivery import spool_folder
+from repro.store.journal import Journal
 from tests.conftest import ROOT
 from tests.data.test_layout import as_published, kaggle
 from tests.data.test_medmnist import arrays, written
@@ -229,6 +231,16 @@ def test_a_run_database_and_other_experiments_in_it_are_told(database):
         "the run database (that of REPRO_MONGO_URI) answers: 1 runs of this kit",
         "1 run is of other experiments (cifar_baseline: 1): never checked, drawn or exported",
     ]
+
+
+def test_records_that_wait_are_told_but_not_those_of_runs_at_work(database):
+    spool_folder().mkdir(parents=True)
+    at_work, ended = (Journal.begin(spool_folder() / name) for name in ("1-x", "2-x"))
+    ended.close(delete=False)
+    (told,) = lines(list(runs.findings()), "note")
+    assert told == f"records of 1 ended runs wait in {spool_folder()}. The next run delivers them"
+    at_work.close(delete=False)
+    assert "records of 2 ended runs wait" in lines(list(runs.findings()), "note")[0]
 
 
 def test_a_run_database_that_does_not_answer_is_told(monkeypatch):
