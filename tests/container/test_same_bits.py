@@ -37,7 +37,7 @@ def hashes(said: str) -> list[dict[str, str]]:
 
 def test_one_job_and_two_give_the_same_encoders_in_the_container_and_outside(project: Project, tmp_path: Path):
     apart = ("run", "--rm", "--network=none", "--tmpfs=/tmp:exec")
-    inside = hashes(docker(*apart, IMAGE, "python", "-W", "ignore", "-c", STUDIES, "/tmp/runs"))  # noqa: S108
+    inside = hashes(docker(*apart, IMAGE, "python", "-W", "ignore", "-c", STUDIES, "/tmp/runs"))
     line = [sys.executable, "-W", "ignore", "-c", STUDIES, str(tmp_path)]
     environment = {key: value for key, value in os.environ.items() if key != "OMP_NUM_THREADS"}
     done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
