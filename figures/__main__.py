@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
     artefacts = _chosen(options.names)
-    folder, show = results_folder(options.out), bool(options.names)
+    folder, show = results_folder(options.out or _usual_folder(options.archive)), bool(options.names)
     with _stored(options.archive) as stored, renderers() as processes:
         found, desk = records.read(stored), _Desk(artefacts, folder, processes, show)
         gc.freeze()  # the runs stay; statsmodels looks for garbage at every call
@@ -50,6 +50,12 @@ def main(arguments: list[str]) -> None:
     if not options.names:
         write(folder, {PAGE: page(overall, chapters, found.left_out)})
         print(folder / PAGE)
+
+
+def _usual_folder(archive: str | None) -> str:
+    """Return where results go: those of an archive into a folder of their own, so that yours stay as they are."""
+    results = os.environ.get("REPRO_RESULTS") or "results"
+    return results if archive is None else str(Path(results) / "archives" / Path(archive).stem)
 
 
 @contextlib.contextmanager
@@ -127,8 +133,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "--out",
         metavar="FOLDER",
-        default=os.environ.get("REPRO_RESULTS") or "results",
-        help="where to write (default: $REPRO_RESULTS, or results); a folder per study, and index.html",
+        help="where to write (default: $REPRO_RESULTS, or results; for an archive the folder archives/NAME in it): a "
+        "folder per study, and index.html",
     )
     parser.add_argument(
         "--archive",

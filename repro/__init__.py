@@ -4,7 +4,11 @@ import os
 import warnings
 from typing import Any
 
-__version__ = "0.1.0"
+from repro.installed import require
+
+__version__ = "0.2.0"
+
+require()
 
 # A thread of OpenMP that waits for others sleeps; spinning, it takes the core that they need. OpenMP reads this once,
 # when torch loads it, and whoever imports the kit comes here first.
