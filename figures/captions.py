@@ -1,6 +1,6 @@
 """What every caption has to say: which images, how many seeds, what the interval is, and what cannot be concluded."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -40,10 +40,14 @@ def in_sentence(metric: str) -> str:
     return f"{name[0].lower()}{name[1:]}"
 
 
+def data_name(data: Mapping[str, Any]) -> str:
+    """Return the name in print of the data set that a config group `data` names; its title, where it has one."""
+    return str(data.get("title") or style.DATA.get(data["name"], data["name"]))
+
+
 def name_of_images(study: Study) -> str:
     """Return what the images of a study are called at the beginning of a line."""
-    data = study.config["data"]
-    name = style.DATA.get(data["name"], data["name"])
+    name = data_name(study.config["data"])
     stand_in = study.data.get("stands_in_for")
     return f"Phantom images for {style.DATA.get(stand_in, stand_in)}" if stand_in else name[0].upper() + name[1:]
 
@@ -157,7 +161,7 @@ def label_counts(study: Study) -> str:
 def _images(study: Study) -> str:
     data, config = study.data, study.config["data"]
     height, width = data["shape"][:2]
-    parts = [style.DATA.get(config["name"], config["name"])]
+    parts = [data_name(config)]
     if "official" in data:
         parts.append("the official file" if data["official"] else "NOT the official file")
     parts += [f"{config['split']} split", f"{height} × {width} px"]

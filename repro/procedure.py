@@ -24,7 +24,7 @@ from repro.evaluate.protocols import evaluate
 from repro.pretrain import pictures, processes
 from repro.pretrain.checkpoint import Checkpoint, Followed
 from repro.pretrain.encoder import Encoder, encoder_of
-from repro.pretrain.loop import fits, pretrain
+from repro.pretrain.loop import fits, fitting, pretrain
 from repro.pretrain.objectives import OBJECTIVES
 from repro.pretrain.trainer import new_encoder
 from repro.provenance import provenance
@@ -54,9 +54,12 @@ class Procedure:
         self.device = device_of(self.config)
         self.recorder = Recorder(run)
         self.checkpoint = Checkpoint(checkpoint_folder(self.config))
+        sources_of_settings = sources(self.config)
+        self.config = fitting(self.config, self.images)
         self.recorder.info(
             **facts,
-            sources=sources(self.config),
+            sources=sources_of_settings,
+            batch_size=self.config["pretrain"]["batch_size"],
             provenance=provenance(self.device),
             data={**self.images.describe(), "stands_in_for": self.config["data"]["stands_in_for"]},
         )
@@ -143,7 +146,9 @@ def assist(config: dict[str, Any]) -> None:
     use_threads(config["threads"])
     device = device_of(config)
     with processes.together(device):  # the first comes when it has prepared the images
-        pretrain(images_of(config), config, device, Followed(checkpoint_folder(config)), lambda *_: None)
+        images = images_of(config)
+        followed = Followed(checkpoint_folder(config))
+        pretrain(images, fitting(config, images), device, followed, lambda *_: None)
 
 
 def _say_unscored(images: ImageSet) -> None:

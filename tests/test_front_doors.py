@@ -274,10 +274,10 @@ def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: 
     assert "2 cells: 2 done" in capsys.readouterr().out
     assert at(reproduce.main, "status", *study, "--set", *QUICK, "--check") == 0
     assert "2 cells: 1 done, 1 damaged" in capsys.readouterr().out
-    too_big = [*QUICK, "pretrain.batch_size=65"]
+    too_big = [*QUICK, "pretrain.warmup_epochs=99"]
     assert at(reproduce.main, "run", *study, "--set", *too_big) == 1
     printed = capsys.readouterr()
-    assert "training images; take a smaller batch" in printed.err
+    assert "is more than pretrain.epochs" in printed.err
     assert "1 of 2 cells failed" in printed.err
     assert find_runs(database)[-1]["status"] == "FAILED"
 

@@ -158,6 +158,24 @@ def fits(config: dict[str, Any], number: int) -> None:
         )
 
 
+def fitting(config: dict[str, Any], images: ImageSet) -> dict[str, Any]:
+    """Return the config with batches that the training split can fill.
+
+    A batch of more images than there are for training becomes half of them, so that an epoch has two steps: the same
+    for every method. [us]
+    """
+    settings, training = config["pretrain"], len(images.indices("train"))
+    if training >= settings["batch_size"]:
+        return config
+    number = processes.started()  # each process takes its share
+    smaller = max(2, training // 2 // number * number)
+    log.warning(
+        "pretrain.batch_size=%d, but %s has only %d training images: batches of %d are used",
+        *(settings["batch_size"], images.name, training, smaller),
+    )
+    return {**config, "pretrain": {**settings, "batch_size": smaller}}
+
+
 def _check(images: ImageSet, config: dict[str, Any]) -> None:
     """Raise InputError for settings that do not fit the data or each other."""
     fits(config, processes.count())

@@ -169,7 +169,7 @@ def _study(options: argparse.Namespace) -> list[Cell]:
         from repro.reproduce.images import stand_ins  # torch takes seconds to import
 
         found = stand_ins(options.scale, options.fallback, updates)
-    return cells(options.scale, options.methods, options.seeds, found, updates)
+    return cells(options.scale, options.methods, options.seeds, found, updates, options.data)
 
 
 def _updates(words: list[str]) -> dict[str, Any]:
@@ -259,6 +259,11 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[], metavar="N", help="these seeds instead of the plan's"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DATASET",
+        help="this data set in place of the plan's, e.g. --data folder --set data.csv=my/labels.csv",
     )
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings for every cell, e.g. pretrain.epochs=2"
