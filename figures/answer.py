@@ -1,6 +1,5 @@
 """Does it work? The answer of the claims ledger in a few sentences, with intervals."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,6 +7,7 @@ import pandas as pd
 
 from figures import style
 from figures.claims import NOT_ASKED, OPPOSITE, SUPPORTED, TOO_FEW
+from figures.stats import FEWEST
 from figures.tables import Cell
 
 TOLD = 3
@@ -44,7 +44,7 @@ def effect(row: Any) -> Cell:
     digits, sign, unit = (2, "", " ×") if row.unit == "ratio" else (1, "+", "")
     text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−")
     text = text.removeprefix("+") if float(f"{row.effect:.{digits}f}") == 0 else text
-    return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else "")
+    return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if row.pairs >= FEWEST else "")
 
 
 def _said(rows: pd.DataFrame) -> str:

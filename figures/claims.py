@@ -19,7 +19,7 @@ from figures.learning import learned
 from figures.partners import gain_over, stroke_of
 from figures.scores import seed_scores
 from figures.series import Origin, Series
-from figures.stats import Difference, difference, estimate, holm
+from figures.stats import FEWEST, Difference, difference, estimate, holm
 from figures.study import Study
 from figures.timings import comparable_epoch_seconds, device_of
 from repro.errors import InputError
@@ -203,7 +203,7 @@ def _not_learned(evidence: Evidence, base: str, place: Place) -> str | None:
     if learned(gain) is not False:
         return None
     found = difference(gain)
-    half = f" ± {100 * (found.high - found.mean):.1f}" if math.isfinite(found.high) else ""
+    half = f" ± {100 * (found.high - found.mean):.1f}" if found.pairs >= FEWEST else ""
     readout = f"{100 * found.mean:+.1f}{half} points".replace("-", "−")
     return f"linear readout of {style.look(base).label} against random weights, on validation images: {readout}"
 

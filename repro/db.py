@@ -1,11 +1,13 @@
 """python -m repro.db list|show RUN|diff RUN RUN|table FILE|watch|delete RUN...
-python -m repro.db ping|serve|check|weights RUN FILE|export FILE [RUN...]|import FILE
+python -m repro.db ping|serve|check|weights RUN FILE|features RUN FOLDER FILE|export FILE [RUN...]|import FILE
 
 `list`, `show`, `diff` and `table` tell what is stored; `watch` shows what is running; `delete` deletes.
 `ping` says whether the run database answers, and what it is; exit code 2 if not.
 `serve` keeps the run database open and prints its address, for Omniboard or mongosh.
-`check` holds every stored run against what was hashed while it ran.
-`weights` writes a run's encoder to a safetensors file that plain torchvision or timm loads.
+`check` verifies the checksums of every stored run.
+`weights` writes a run's encoder to a safetensors file: `repro.load_encoder(FILE)` loads it, and so does plain
+torchvision or timm where the network is one of theirs (a ResNet of width 64, stem imagenet).
+`features` writes what a run's encoder computes for the images in a folder.
 `export` writes runs as one zip file; the same runs always give the same bytes.
 `import` takes the runs of such a file into a run database, under the ids that they have.
 """
@@ -192,8 +194,11 @@ def _loaded_by(run: Run) -> str:
     if about.get("library") == "timm":
         made_with = "".join(f", {name}={value!r}" for name, value in about["made_with"].items())
         return f"keys as in timm.create_model({encoder['arch'].removeprefix('timm/')!r}{made_with})"
-    shape = f", stem {encoder['stem']}, width {encoder['width']}" if encoder["arch"].startswith("resnet") else ""
-    return f"{encoder['arch']}{shape}; keys as in torchvision, no classifier"
+    resnet = encoder["arch"].startswith("resnet")
+    shape = f", stem {encoder['stem']}, width {encoder['width']}" if resnet else ""
+    plain = not resnet or (encoder["stem"], encoder["width"]) == ("imagenet", 64)
+    loads = "keys as in torchvision, no classifier" if plain else "torchvision has no such network"
+    return f"{encoder['arch']}{shape}; {loads}. `from repro import load_encoder` loads it"
 
 
 def _export(database: Database, options: argparse.Namespace) -> None:

@@ -14,8 +14,8 @@ def missing(packages: Sequence[str] = NEEDED, found: Callable[[str], object] = i
     if not lacking:
         return ""
     return (
-        f"{sys.executable} has no package {', '.join(lacking)}: it is not the kit's environment. Run `make setup` once, "
-        "then type .venv/bin/python for python, or activate the environment with `source .venv/bin/activate`"
+        f"{sys.executable} has no package {', '.join(lacking)}: it is not the kit's environment. Run `make setup` "
+        "once, then type .venv/bin/python for python, or activate the environment with `source .venv/bin/activate`"
     )
 
 

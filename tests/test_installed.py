@@ -23,9 +23,7 @@ def test_a_command_outside_the_environment_ends_in_one_line_that_says_how_to_act
 
 def test_other_code_gets_an_import_error_with_the_same_line():
     code = "import repro"
-    done = subprocess.run(
-        [sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("ImportError: ")
     assert "make setup" in done.stderr

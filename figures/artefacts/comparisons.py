@@ -50,12 +50,14 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
         "by share of training labels, and of the mean over the shares.",
     ]
     over = captions.seeds_averaged(runs, data["seeds"])
-    if data["seeds"].max() > 1:
+    if data["seeds"].max() > 2:
         sentences += [
             f"Mean ± half-width of the 95 % t-interval over pairs of runs, {over}.",
             "p: paired t-test of the mean, two-sided, adjusted after Holm for the number of methods compared under the "
             "same protocol; the columns before it are not tested.",
         ]  # fmt: skip
+    elif data["seeds"].max() == 2:
+        sentences.append(f"Both pairs of runs ({captions.seeds(runs)}): two make no interval and no test.")
     else:
         sentences.append(f"One pair of runs each ({captions.seeds(runs)}), so there is no interval and no test.")
     return " ".join(filter(None, [*sentences, captions.references(study)]))

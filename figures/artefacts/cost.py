@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from figures import style
-from figures.cells import intervals, most_seeds, seeds_cell
+from figures.cells import both, intervals, most_seeds, seeds_cell
 from figures.differences import BASELINE
 from figures.evidence import Evidence
 from figures.products import Artefact, Table
@@ -94,6 +94,8 @@ def _cell(mean: Any, seeds: int) -> Cell:
     if not mean.seeds:
         return Cell(MISSING)
     digits = 2 if mean.mean < 10 else 1 if mean.mean < 100 else 0
+    if mean.seeds == 2:
+        return Cell(both(mean.low, mean.high, f",.{digits}f"), "", "n = 2" if seeds != 2 else "")
     spread = f"{mean.high - mean.mean:.{digits}f}" if mean.seeds > 1 else ""
     return Cell(f"{mean.mean:,.{digits}f}", spread, f"n = {mean.seeds}" if mean.seeds != seeds else "")
 

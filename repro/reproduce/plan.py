@@ -96,7 +96,9 @@ def cells(
         raise InputError(f"--set data.name: choose the data set with --data {updates['data.name']}")
     if dataset is not None:
         if dataset not in DATASETS:
-            raise InputError(f"--data: no data set '{dataset}'.{did_you_mean(dataset, DATASETS)} Known: {', '.join(DATASETS)}")
+            raise InputError(
+                f"--data: no data set '{dataset}'.{did_you_mean(dataset, DATASETS)} Known: {', '.join(DATASETS)}"
+            )
         plan = dataclasses.replace(plan, datasets=(Images(dataset),), ablations=())
     if "seed" in updates:
         raise InputError("--set seed=N would make all seeds one; say --seeds N")

@@ -39,9 +39,9 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     then images have several labels. Names that are numbers are in numeric order, others in alphabetical order.
 
     Args:
-        settings: the config group `data`; csv is the table or folder (None: $REPRO_DATA/folder/labels.csv); split is "seeded"
-            (divided by group and stratified, by split_seed) or "official" (the column split); channels, if there, is 1
-            or 3 (default 3: grey files become grey colour images).
+        settings: the config group `data`; csv is the table or folder (None: $REPRO_DATA/folder/labels.csv); split is
+            "seeded" (divided by group and stratified, by split_seed) or "official" (the column split); channels, if
+            there, is 1 or 3 (default 3: grey files become grey colour images).
 
     Raises:
         InputError: the table is missing or damaged, or its labels or splits cannot be told.
