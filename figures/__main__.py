@@ -37,7 +37,10 @@ def main(arguments: list[str]) -> None:
         found, desk = records.read(stored), _Desk(artefacts, folder, processes, show)
         gc.freeze()  # the runs stay; statsmodels looks for garbage at every call
         for run in found.left_out:
-            print(f"left out: {run}", file=sys.stderr)
+            if run.replaced_by is None:
+                print(f"left out: {run}", file=sys.stderr)
+        if repeated := [run.run for run in found.left_out if run.replaced_by is not None]:
+            print(f"left out: {len(repeated)} runs that a whole run repeats (index.html lists them)", file=sys.stderr)
         chapters, points = [], []
         for study in found.studies:
             evidence = Evidence((study,), found.points.of(study.all_series), stored)

@@ -38,7 +38,7 @@ def gains(study: Study, points: pd.DataFrame, method: str, origin: Origin | None
 
 
 def learned(gain: pd.Series) -> bool | None:
-    """Return whether a gain is above chance over seeds (the 95 % t-interval; of fewer than three all signs); None if unknown."""
+    """Return whether a gain is above 0: by its 95 % t-interval, of one or two seeds by their signs; None if unknown."""
     if gain.empty:
         return None
     if len(gain) == 1:

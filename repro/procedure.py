@@ -115,6 +115,8 @@ class Procedure:
         }
         if math.isfinite(result.history.processor_seconds):
             self.timings["pretrain_processor_s"] = round(result.history.processor_seconds, 3)
+        if math.isfinite(result.history.other_seconds) and result.history.seconds > 0:
+            self.timings["other_work_cores"] = round(result.history.other_seconds / result.history.seconds, 2)
         return result.encoder
 
     def _evaluated(self, encoder: Encoder) -> dict[str, float]:

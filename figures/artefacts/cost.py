@@ -28,6 +28,9 @@ STATISTICS = {
 }
 """Heading of each column."""
 
+DISTURBED = 0.25
+"""Cores of other work, on average, from which on a run's times are marked. [us]"""
+
 COLUMNS = ("device", "method", "label", "series", "statistic", "seeds", "undefined", "mean", "low", "high", "runs")
 
 
@@ -104,8 +107,15 @@ def _caption(study: Study, data: pd.DataFrame) -> str:
     sentences = [
         "What a run took, as it timed itself on a machine that may have had other work: a record, not a benchmark.",
         f"Over {style.look(BASELINE).label}: an epoch against the mean epoch of {style.look(BASELINE).label} on the "
-        "same device; on a CPU by the processor's time, which other work does not stretch.",
+        "same device; on a CPU by processor time, which other work on the machine changes too.",
     ]
+    other = [run["info"].get("timings", {}).get("other_work_cores") for run in study.own_runs]
+    known = [cores for cores in other if cores is not None]
+    if disturbed := sum(cores > DISTURBED for cores in known):
+        sentences.append(
+            f"DISTURBED: other work took more than {DISTURBED:g} of a core beside {disturbed} of {len(known)} runs, so "
+            "compare their times with care; `python -m repro.bench` measures ratios side by side."
+        )
     if any("process_peak_memory_mb" in run["info"].get("timings", {}) for run in study.own_runs):
         sentences.append("On a CPU, peak memory is that of the process, earlier runs in it included.")
     return " ".join([*sentences, *intervals(data, study.own_runs), f"{MISSING}: does not apply, or was not stored."])

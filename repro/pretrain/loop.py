@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from repro import machine
 from repro.data import ImageSet
 from repro.errors import InputError
 from repro.pretrain import processes
@@ -111,7 +112,7 @@ def pretrain(
     shown, batch = processes.is_first(), settings["batch_size"]
     with Progress(title, settings["epochs"] * batches, done=done * batches, shown=shown, images=batch) as progress:
         for epoch in range(done, settings["epochs"]):
-            start, used = time.monotonic(), time.process_time()
+            start, used, busy = time.monotonic(), time.process_time(), machine.busy()
             values, by_batch = trainer.train_epoch(epoch, progress)
             if not math.isfinite(values["pretrain/loss"]):
                 raise InputError(
@@ -119,7 +120,8 @@ def pretrain(
                 )
             if values["pretrain/collapsed"]:
                 log.warning("epoch %d: %s", epoch + 1, COLLAPSE)
-            history.add(values, by_batch, time.monotonic() - start, time.process_time() - used)
+            own = time.process_time() - used
+            history.add(values, by_batch, time.monotonic() - start, own, max(machine.busy() - busy - own, 0.0))
             for name, value in values.items():
                 report(name, value, epoch + 1)
             take_a_look(epoch + 1)

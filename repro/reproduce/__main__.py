@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
         deliver_left_over(database)
         match options.verb:
             case "plan":
-                _plan(study, options)
+                _plan(database, study, options)
             case "status":
                 _status(database, study, options.check)
             case "run":
@@ -58,17 +58,19 @@ def main(arguments: list[str]) -> None:
                 _verify(database, options)
 
 
-def _plan(study: Sequence[Cell], options: argparse.Namespace) -> None:
+def _plan(database: Database, study: Sequence[Cell], options: argparse.Namespace) -> None:
     print(PLANS[options.scale].doc)
     if options.cells:
         for cell in study:
             print(f"  {cell.key}  {cell.command}")
     else:
-        from repro.reproduce.cost import costs  # torch takes seconds to import
+        from repro.reproduce.cost import costs, stored_seconds  # torch takes seconds to import
         from repro.reproduce.jobs import jobs_for
 
-        jobs = jobs_for(study)  # on a GPU that shows while they run
-        print(table(study, costs(study), jobs if isinstance(jobs, int) else 1))
+        done = [standing.state == "done" for standing in standings(database, study)]
+        left = [cell for cell, already in zip(study, done, strict=True) if not already]
+        jobs = jobs_for(left or study)  # on a GPU that shows while they run
+        print(table(study, done, costs(left, stored_seconds(database, left)), jobs if isinstance(jobs, int) else 1))
 
 
 def _status(database: Database, study: Sequence[Cell], check: bool) -> None:

@@ -285,9 +285,11 @@ def test_processor_time_goes_on_over_a_cut_and_an_older_checkpoint_has_none(tiny
         tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
         about = json.loads(archive.metadata()["about"])
     assert about.pop("processor_seconds") == resumed.history.processor_seconds
+    assert about.pop("other_seconds") == resumed.history.other_seconds >= first.history.other_seconds >= 0
     save_file(tensors, file, {"about": json.dumps(about)})
     older, _ = train(tiny, tmp_path, pretrain__epochs=3)
     assert math.isnan(older.history.processor_seconds)
+    assert math.isnan(older.history.other_seconds)
     assert older.history.seconds > resumed.history.seconds
 
 
