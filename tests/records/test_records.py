@@ -141,6 +141,7 @@ def test_deleting_takes_a_run_and_all_that_is_its_alone(
 def test_failed_runs_that_a_completed_run_repeats_are_listed_only_if_asked_for(
     study: Database, capsys: pytest.CaptureFixture
 ):
+    study.runs.delete_one({"_id": "theirs"})
     again = synthetic.add(study, synthetic.config("byol", 0), status="FAILED")
     alone = synthetic.add(study, synthetic.config("byol", 7), status="FAILED")
     assert at(db.main, "list") == 0
