@@ -49,7 +49,7 @@ def effect(row: Any) -> Cell:
 
 def _said(rows: pd.DataFrame) -> str:
     if rows.empty:
-        return "Not judged, for want of runs"
+        return "Too few runs to test"
     supported, many = (rows["verdict"] == SUPPORTED).sum(), "study" if len(rows) == 1 else "studies"
     if len(rows) <= TOLD:
         effects = "; ".join(_one(row) for row in rows.itertuples())

@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> None:
         archive = stack.enter_context(open_archive(options.file)) if options.verb == "import" else None
         database = stack.enter_context(open_database(writes=options.verb in ("import", "delete")))
         for run_id in [] if options.verb == "ping" else deliver_left_over(database):
-            print(f"run {run_id}: what was left of its record has been delivered")
+            print(f"run {run_id}: the rest of its record has been written to the database")
         match options.verb:
             case "ping":
                 print(f"{_place(database)} answers")

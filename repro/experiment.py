@@ -126,7 +126,7 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
     if not processes.is_first():
         raise InputError("torchrun starts several processes of one run: `torchrun ... -m repro.run`; start this as one")
     for run_id in deliver_left_over(database):
-        log.info("delivered what was left of the record of run %d", run_id)
+        log.info("wrote the rest of the record of run %d to the database", run_id)
     # Bad input is found before a run is on record.
     use_threads(config["threads"])
     device = device_of(config)

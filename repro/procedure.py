@@ -1,4 +1,4 @@
-"""What one run does: get the images, pretrain, judge, and say all that its numbers rest on."""
+"""What one run does: read the images, pretrain, evaluate, and record what the numbers depend on."""
 
 import logging
 import math

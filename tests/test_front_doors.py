@@ -65,12 +65,12 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         (["with", "byol", "evaluate.fractions=[0]"], "evaluate.fractions=0 must be above 0"),
         (["with", "byol", "evaluate.fractions=[2]"], "evaluate.fractions=2 must be above 0"),
         (["trian", "with", "byol"], "no command 'trian'. Did you mean 'train'?"),
-        (["train", "byol"], "say `train with byol`"),
+        (["train", "byol"], "write `train with byol`"),
         (["with", "data.name=dermamist"], "no data set 'dermamist'. Did you mean 'dermamnist'?"),
         (["with", "phantom", "data.size=9"], "data.size=9"),
-        ([], "say what to run"),
+        ([], "name what to run"),
         (["with", "byol", "seed", "=", "3"], "write settings without blanks"),
-        (["byol", "dermamnist"], "say `with` before named configs and settings: `with byol dermamnist`"),
+        (["byol", "dermamnist"], "put `with` before named configs and settings: `python -m repro.run with byol dermamnist`"),
         (["with", "phantom", "byol", "pretrain.epochs=2", "pretrain.warmup_epochs=3"], "warmup_epochs=3 is more than"),
         (["with", "phantom", "byol", "augment.crop=[1.0,0.2]"], "must be [smallest, largest] area"),
         (["evaluate", "with", "phantom", "evaluate.pretraining=99", *QUICK], "no completed run 99"),
@@ -140,7 +140,7 @@ def test_networks_kept_at_other_epochs_are_another_source(database: Database):
 
 
 def test_a_study_has_its_seeds_from_seeds_alone(capsys):
-    assert "say --seeds N" in refused(capsys, reproduce.main, "plan", "--scale", "smoke", "--set", "seed=5")
+    assert "use --seeds N" in refused(capsys, reproduce.main, "plan", "--scale", "smoke", "--set", "seed=5")
     assert at(reproduce.main, "plan", "--scale", "smoke", "--seeds", "3", "3") == 0
     assert "7 cells" in capsys.readouterr().out
 

@@ -121,4 +121,4 @@ def _caption(study: Study, data: pd.DataFrame) -> str:
     return " ".join([*sentences, *intervals(data, study.own_runs), f"{MISSING}: does not apply, or was not stored."])
 
 
-ARTEFACT = Artefact("cost", "What it costs", make)
+ARTEFACT = Artefact("cost", "Training cost", make)

@@ -1,4 +1,4 @@
-"""The gauntlet: encoders beside each other, frozen and fine-tuned, with what they cost; as a table and as a figure."""
+"""The gauntlet: comparison of encoders, frozen and fine-tuned, with what they cost; as a table and as a figure."""
 
 import functools
 import math
@@ -164,5 +164,5 @@ def _alt(scores: pd.DataFrame) -> str:
     return " ".join(said)
 
 
-TABLE = Artefact("gauntlet", "Encoders beside each other", make_table, overall=True)
+TABLE = Artefact("gauntlet", "Comparison of encoders", make_table, overall=True)
 FIGURE = Artefact("gauntlet_cost", "Encoders: score against operations", make_figure, overall=True)

@@ -91,4 +91,4 @@ def _alt(curves: pd.DataFrame, titles: dict[str, str]) -> str:
     return " ".join(said)
 
 
-ARTEFACT = Artefact("learning", "What is learned while pretraining", make)
+ARTEFACT = Artefact("learning", "What is learned during pretraining", make)

@@ -76,7 +76,7 @@ def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
     runs = [run for one in study.references if one.key in set(shown["series"]) for run in one.runs]
     sentences = [
         f"{metric} on the test split, mean over the label shares, less that of {style.look(BASELINE).label} of the "
-        "same seed. Strokes: pairs of runs; marks: their mean."
+        "same seed. Ticks: single seeds; marker: mean."
     ]
     if shown["seeds"].max() > 1:
         sentences.append(

@@ -78,4 +78,4 @@ def _caption() -> str:
     )
 
 
-ARTEFACT = Artefact("published", "Beside published numbers", make, overall=True)
+ARTEFACT = Artefact("published", "Comparison with published numbers", make, overall=True)

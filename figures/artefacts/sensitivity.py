@@ -177,4 +177,4 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     return " ".join(sentences)
 
 
-ARTEFACT = Artefact("sensitivity", "Sensitivity to what the paper leaves open", make, overall=True)
+ARTEFACT = Artefact("sensitivity", "How results change with settings that the abstract does not give", make, overall=True)

@@ -40,10 +40,10 @@ def measure(repeats: int) -> Iterator[Comparison]:
             for number in range(STEPS):
                 limit.step(number)
 
-        ways: dict[str, Way] = {"ours": work.epoch, "limit: no views to make": steps}
+        ways: dict[str, Way] = {"ours": work.epoch, "upper bound: no augmentation": steps}
         ways |= {name: recipe.epoch for name, recipe in recipes.items()}
         found = {name: rates(BATCH * STEPS, seconds) for name, seconds in in_turn(ways, repeats).items()}
-        asked = {"lightly's recipe": OVER_RECIPE, "limit: no views to make": OF_LIMIT}
+        asked = {"lightly's recipe": OVER_RECIPE, "upper bound: no augmentation": OF_LIMIT}
         ours = found.pop("ours")
         for peer, theirs in found.items():
             yield Comparison(f"pretraining, {size} px", ours, peer, theirs, "images/s", LEAST, asked.get(peer))

@@ -1,4 +1,4 @@
-"""Methods: what is learned before the labels are seen, and who the additional positive is."""
+"""Methods: how the encoder is pretrained, and how the additional positive is selected."""
 
 from repro.configs.setting import Named
 
@@ -7,12 +7,12 @@ WITHOUT_PRETRAINING = ("none", "imagenet", "supervised", "semixup", "fixmatch")
 
 METHODS = {
     "random_init": Named(
-        "No pretraining: the floor under every other row. Costs nothing before evaluation. [us]",
+        "No pretraining: random weights, the lower baseline. Costs nothing before evaluation. [us]",
         {"method": {"name": "random_init", "objective": "none"}},
     ),
     "supervised": Named(
         "No pretraining: the network learns from the labelled fraction alone, for as many batches as hold the images "
-        "of pretraining and fine-tuning together, so that nobody can call it starved. Fine-tune protocol only. [us]",
+        "of pretraining and fine-tuning together, so that the comparison is fair. Fine-tune protocol only. [us]",
         {
             "method": {"name": "supervised", "objective": "supervised"},
             "evaluate": {"protocols": ["finetune"]},

@@ -76,7 +76,7 @@ _UNKNOWNS: dict[str, tuple[Any, ...]] = {
     "selector.weight": (0.5, 1.0, 2.0),
     "pretrain.batch_size": (64, 128, 256, 512),
 }
-"""What the paper's abstract leaves open about its method."""
+"""Settings of the method that the paper's abstract does not give."""
 
 _MORE: dict[str, tuple[Any, ...]] = {
     "selector.warmup_epochs": (0, 5),
@@ -137,7 +137,7 @@ PLANS = {
         ),
     ),
     "medmnist_protocol": Plan(
-        "MedMNIST's supervised experiment, to hold the kit against published numbers: three data sets, three seeds. Half "
+        "MedMNIST's supervised experiment, to compare the kit with published numbers: three data sets, three seeds. Half "
         "a day on two CPU cores, most of it DermaMNIST.",
         datasets=(
             Images("breastmnist", {"evaluate.finetune.steps": 400}),
@@ -164,7 +164,7 @@ PLANS = {
         ),
     ),
     "subset": Plan(
-        "The paper's data sets where only a part of their images is at hand: the main comparison, three seeds. Ten "
+        "The paper's data sets where only a part of their images is available: the main comparison, three seeds. Ten "
         "minutes on one data-centre GPU with sixteen cores.",
         datasets=(
             Images("isic2019", {"data.size": 112, "data.allow_missing": True}),

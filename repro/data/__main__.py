@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     get.add_argument("name", help="a data set of `list`")
     get.add_argument("--mirror", metavar="URL", help="folder with the official files (default: $REPRO_MIRROR)")
     get.add_argument("--yes", action="store_true", help="do not ask before a large download")
-    get.add_argument("--verify", action="store_true", help="hash again what is there already")
+    get.add_argument("--verify", action="store_true", help="hash again the files that are there")
     get.add_argument("--remove-archives", action="store_true", help="delete each archive once it is unpacked")
     prepare = verbs.add_parser("prepare", help="decode the images of a data set once, into one array on disk")
     check = verbs.add_parser(

@@ -83,7 +83,7 @@ class Checkpoint:
                 lock(owner, path, wait=False)
             except BlockingIOError:
                 raise BusyError(
-                    f"another process trains exactly this now ({self._folder}); wait for it or stop it"
+                    f"another process is training the same config now ({self._folder}); wait for it or stop it"
                 ) from None
             try:
                 yield self

@@ -49,7 +49,7 @@ def started(config: dict[str, Any]) -> tuple[Encoder, Source | None]:
     if objective == "none" and settings["weights"] is not None:
         raise InputError(
             f"encoder.weights={settings['weights']}: {config['method']['name']} is the row of random weights; for "
-            "weights from elsewhere say `with imagenet`, which takes files too"
+            "weights from elsewhere write `with imagenet`, which takes files too"
         )
     encoder = encoder_of(config)
     return encoder, load_into(encoder, settings)

@@ -1,4 +1,4 @@
-"""Runs at hand: listed, shown, compared, as one table, watched, deleted. Each verb of `repro.db` is one file here.
+"""Stored runs: listed, shown, compared, as one table, watched, deleted. Each verb of `repro.db` is one file here.
 
 A verb's file has `add(verbs)`, which adds it to the command line, and `run(database, options)`, which does it.
 """

@@ -44,7 +44,7 @@ def load_encoder(file: str | Path) -> "Encoder":
         ) from None
     if "arch" not in said:
         raise InputError(
-            f"{file} does not say which network it is of; write it anew with `python -m repro.db weights RUN {file}`"
+            f"{file} does not say which network it is of; write it again with `python -m repro.db weights RUN {file}`"
         )
     settings = {name: kind(said[name]) for name, kind in SETTINGS.items() if name in said}
     with torch.random.fork_rng():  # the caller's random numbers are left alone

@@ -1,6 +1,6 @@
 """python -m repro.reproduce plan|status|run|tune --scale medmnist, or verify RUN_ID
 
-The whole study: `plan` prints its cells and what they cost, `status` where each stands, `run` runs what is missing.
+The whole study: `plan` prints its cells and what they cost, `status` their status; `run` runs missing cells.
 `tune` chooses each method's recipe on validation images, before a study. `verify` executes stored runs again and
 compares every number.
 """
@@ -91,7 +91,7 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
     if options.engine == "local" and (options.address, options.cpus, options.gpus) != (None, None, None):
         raise InputError("--address, --cpus and --gpus are for --engine ray; the local engine takes --jobs")
     if options.engine == "ray" and options.jobs is not None:
-        raise InputError("--jobs is for the local engine; with --engine ray, say --cpus and --gpus of a cell")
+        raise InputError("--jobs is for the local engine; with --engine ray, set --cpus and --gpus of a cell")
     # Imported late: torch takes seconds.
     if options.fetch:
         from repro.reproduce.images import fetch_missing
@@ -126,7 +126,7 @@ def _tune(database: Database, options: argparse.Namespace) -> None:
     _name(failures)
     if not options.dry:
         write(options.scale, recipes)
-        print(f"chosen for {', '.join(recipes) or 'no method'}; written into repro/configs/recipes.json")
+        print(f"chosen for {', '.join(recipes) or 'no method'}; written to repro/configs/recipes.json")
     if failures:
         raise StorageError(f"{len(failures)} trials failed; methods of which one failed keep what they had. See above")
 
@@ -192,8 +192,8 @@ def _parser() -> Parser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
     plan = verbs.add_parser("plan", help="print the cells, which of them share a pretraining, and what they cost")
-    status = verbs.add_parser("status", help="say where each cell stands")
-    run = verbs.add_parser("run", help="run what is missing")
+    status = verbs.add_parser("status", help="print the status of each cell")
+    run = verbs.add_parser("run", help="run missing cells")
     for verb in (plan, status, run):
         _add_study(verb)
     plan.add_argument("--cells", action="store_true", help="print every cell and its command, and no costs")
@@ -273,7 +273,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fallback",
         choices=tuple(n for n in DATASETS if n.startswith("phantom")),
-        help="procedural images to use, marked as such, where a data set cannot be had",
+        help="procedural images to use, marked as such, where a data set is not available",
     )
 
 

@@ -71,7 +71,7 @@ def _join(address: str | None) -> None:
         ray.init(address=address, **place, log_to_driver=True, logging_level=logging.WARNING, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
-        raise InputError(f"--address {address}: no Ray cluster to be had ({first}); start one: `ray start`") from None
+        raise InputError(f"--address {address}: no Ray cluster answers ({first}); start one with `ray start --head`") from None
 
 
 def _short_folder() -> str | None:

@@ -101,7 +101,7 @@ def cells(
             )
         plan = dataclasses.replace(plan, datasets=(Images(dataset),), ablations=())
     if "seed" in updates:
-        raise InputError("--set seed=N would make all seeds one; say --seeds N")
+        raise InputError("--set seed=N would give all cells the same seed; use --seeds N")
     for method in methods:
         if method not in METHODS:
             raise InputError(

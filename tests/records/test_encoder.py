@@ -1,4 +1,4 @@
-"""Encoders at hand: as a torch module, and as files that say what they are."""
+"""Stored encoders: as a torch module, and as files that say what they are."""
 
 import json
 from pathlib import Path

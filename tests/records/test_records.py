@@ -1,4 +1,4 @@
-"""Runs at hand: listed, shown, compared, as a table, watched, deleted; each told as the database holds it."""
+"""Stored runs: listed, shown, compared, as a table, watched, deleted; each told as the database holds it."""
 
 import io
 import json

@@ -116,8 +116,8 @@ class Report:
             said.append(f"This is known: data.split={INSTEAD[self.name, self.division]} keeps every group in one split")
         if self.altered:
             said.append(
-                f"ALTERED since they were decoded: {some(self.altered)}. Get such files anew; an array of images is "
-                "made anew when its folder is deleted"
+                f"ALTERED since they were decoded: {some(self.altered)}. Get such files again; an array of images is "
+                "decoded again when its folder is deleted"
             )
         return ". ".join(said)
 
