@@ -104,7 +104,7 @@ class _Desk:
             if begun[artefact.title] is None:
                 remove(self.folder / below, artefact.name)
                 what = Path(below) / artefact.name
-                print(f"nothing to draw: {what}: no stored run gives its numbers", file=sys.stderr)
+                print(f"not drawn: {what}: no stored run has its numbers", file=sys.stderr)
         return Chapter(evidence, made, [title for title, pending in begun.items() if pending is None])
 
 
@@ -123,7 +123,7 @@ def _parser() -> Parser:
         prog="python -m figures",
         description="Draw every table and figure from the stored runs, and the page that shows them all.",
         epilog=f"tables and figures:\n{listed}\n\nRuns are read from --archive, $REPRO_MONGO_URI, or else from "
-        "$REPRO_RUNS/db. Runs that are\nnot whole are left out and named. The same runs give the same bytes.",
+        "$REPRO_RUNS/db. Damaged or\nunfinished runs are left out and named. The same runs give the same bytes.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(

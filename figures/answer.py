@@ -1,4 +1,4 @@
-"""Does it work? The answer of the claims ledger in a few sentences, with intervals."""
+"""The answer of the claims ledger in a few sentences, with intervals."""
 
 from collections.abc import Iterator
 from typing import Any

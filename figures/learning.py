@@ -1,4 +1,4 @@
-"""Has a method learned anything that random weights do not give? Told by linear readouts on validation images."""
+"""Whether a method learned more than random weights give, by linear readouts on validation images."""
 
 import numpy as np
 import pandas as pd

@@ -14,7 +14,7 @@ from figures.study import Study
 CHANCE = "chance"
 """Stands for a selector where partners are drawn at random from the batch."""
 
-LABELS_MEASURE = "Labels measure here, they never select (but for an oracle)."
+LABELS_MEASURE = "Labels are used to measure, never to select (except by the oracle)."
 
 
 def measuring(study: Study, points: pd.DataFrame) -> list[Series]:

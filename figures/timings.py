@@ -1,4 +1,4 @@
-"""What a run says of its own time and device."""
+"""Time and device of a run."""
 
 import math
 

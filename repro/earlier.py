@@ -1,4 +1,4 @@
-"""What a run takes from earlier ones: an encoder to evaluate, networks whose gradients choose partners."""
+"""Inputs from earlier runs: an encoder to evaluate, networks whose gradients choose partners."""
 
 import logging
 from typing import Any

@@ -50,7 +50,7 @@ SETTINGS.HOST_INFO.INCLUDE_CPU_INFO = False
 
 
 STOPPED = {
-    True: "the same command continues from the last checkpoint",
+    True: "the same command resumes from the last checkpoint",
     False: "there was no checkpoint yet, so nothing was saved; the same command begins again",
 }
 

@@ -157,7 +157,7 @@ def _say_unscored(images: ImageSet) -> None:
     """Say before any training which labels cannot be scored, and what that does to the means."""
     for split, consequence in (
         ("test", "means over labels leave it out"),
-        ("val", "it has no say in which model is best"),
+        ("val", "it is not used to choose the model"),
     ):
         if len(images.indices(split)) and (names := images.unscored(split)):
             log.warning(

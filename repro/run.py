@@ -22,8 +22,8 @@ from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_st
 COMMANDS = {
     "train": "pretrain, then evaluate (the default)",
     "pretrain": "only pretrain; the encoder is stored with the run",
-    "evaluate": "only evaluate a stored encoder, evaluate.pretraining=RUN_ID, on the data set named or its usual ones",
-    "print_config": "print every setting, its value, where that comes from, and what it means",
+    "evaluate": "only evaluate the encoder of evaluate.pretraining=RUN_ID, on the named data set or its usual targets",
+    "print_config": "print every setting with value, source and meaning",
 }
 
 
@@ -66,7 +66,9 @@ def main(arguments: list[str]) -> None:
 def _understood(words: list[str]) -> tuple[str, dict, list[str]]:
     """Return (command, nested updates, named configs) of `[COMMAND] [with NAME... KEY=VALUE...]`."""
     if not words:
-        raise InputError("name what to run: `python -m repro.run with byol_tracin dermamnist smoke`; `--help` lists the names")
+        raise InputError(
+            "name what to run: `python -m repro.run with byol_tracin dermamnist smoke`; `--help` lists the names"
+        )
     if "=" in words:
         raise InputError("write settings without blanks: `seed=3`, not `seed = 3`")
     command = "train" if words[0] == "with" else words[0]

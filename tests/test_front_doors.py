@@ -70,7 +70,10 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         (["with", "phantom", "data.size=9"], "data.size=9"),
         ([], "name what to run"),
         (["with", "byol", "seed", "=", "3"], "write settings without blanks"),
-        (["byol", "dermamnist"], "put `with` before named configs and settings: `python -m repro.run with byol dermamnist`"),
+        (
+            ["byol", "dermamnist"],
+            "put `with` before named configs and settings: `python -m repro.run with byol dermamnist`",
+        ),
         (["with", "phantom", "byol", "pretrain.epochs=2", "pretrain.warmup_epochs=3"], "warmup_epochs=3 is more than"),
         (["with", "phantom", "byol", "augment.crop=[1.0,0.2]"], "must be [smallest, largest] area"),
         (["evaluate", "with", "phantom", "evaluate.pretraining=99", *QUICK], "no completed run 99"),
@@ -299,7 +302,7 @@ def test_a_stored_encoder_is_written_for_plain_torchvision(database: Database, c
     database.fs.chunks.update_one({"files_id": encoder, "n": 0}, {"$set": {"data": b"other"}})
     capsys.readouterr()
     assert at(db.main, "weights", "1", str(tmp_path / "altered")) == 1
-    assert "so it is not handed out" in capsys.readouterr().err
+    assert "so it is not written" in capsys.readouterr().err
     assert not (tmp_path / "altered").exists()
     assert [file.name for file in tmp_path.glob("*encoder*")] == ["encoder.safetensors"]
 

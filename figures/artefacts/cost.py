@@ -105,7 +105,7 @@ def _cell(mean: Any, seeds: int) -> Cell:
 
 def _caption(study: Study, data: pd.DataFrame) -> str:
     sentences = [
-        "What a run took, as it timed itself on a machine that may have had other work: a record, not a benchmark.",
+        "Time and memory as each run recorded them, on a machine that may have had other work: no benchmark.",
         f"Over {style.look(BASELINE).label}: an epoch against the mean epoch of {style.look(BASELINE).label} on the "
         "same device; on a CPU by processor time, which other work on the machine changes too.",
     ]

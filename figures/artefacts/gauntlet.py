@@ -134,7 +134,7 @@ def _metrics(data: pd.DataFrame) -> str:
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     runs = _runs(evidence, data)
     sentences = [
-        f"{_metrics(data)} (%) on the test split, by protocol and share of training labels; all encoders with one "
+        f"{_metrics(data)} (%) on the test split, by protocol and label fraction; all encoders with one "
         "schedule and budget.",
         "Parameters and multiply-accumulate operations (MACs, of one image) of the encoder without heads; images per "
         "second as the run timed itself on frozen features: a record, not a benchmark.",

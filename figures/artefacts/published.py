@@ -1,4 +1,4 @@
-"""The table of published numbers: what others print, beside our runs of the same experiment."""
+"""The table of published numbers: published numbers and our runs of the same experiment."""
 
 import tomllib
 from collections.abc import Iterator

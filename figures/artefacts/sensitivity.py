@@ -21,7 +21,7 @@ from figures.study import PAPERS_METHOD, Study
 from figures.tables import MISSING, Cell, Grid, Group
 
 METHODS = (PAPERS_METHOD, "byol_oracle")
-"""Whose settings: the paper's method, and beside it partners that are right, to tell what being wrong costs."""
+"""Whose settings: the paper's method, and beside it partners with the same label, to show the cost of wrong ones."""
 
 OVER_CHANCE, OVER_REFERENCE, OVER_BYOL = SIGNED = (
     "partners_over_chance", "finetune_over_reference", "finetune_over_byol",
@@ -171,10 +171,12 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
         "shares; over BYOL or the reference: mean difference over the seeds that both have; partners: how much more "
         "often than chance they share the image's label in the last epoch.",
         *intervals(data, runs),
-        "Nothing is tested here: there are many rows.",
+        "No tests here: there are many rows.",
         f"{MISSING}: does not apply, or no stored run gives it.",
     ]
     return " ".join(sentences)
 
 
-ARTEFACT = Artefact("sensitivity", "How results change with settings that the abstract does not give", make, overall=True)
+ARTEFACT = Artefact(
+    "sensitivity", "How results change with settings that the abstract does not give", make, overall=True
+)

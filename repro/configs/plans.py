@@ -85,7 +85,7 @@ _MORE: dict[str, tuple[Any, ...]] = {
     "encoder.width": (16, 32),
     "augment.grey": (0.0, 0.2),
 }
-"""What else could keep the additional positive from helping: when, how and whom it pulls, capacity, views."""
+"""What else could keep the additional positive from helping: timing, weight and choice of partners, capacity, views."""
 
 _PNEUMONIA = Images("pneumoniamnist")
 
@@ -107,7 +107,7 @@ _COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")
 
 PLANS = {
     "smoke": Plan(
-        "The comparison, small: DermaMNIST, seven methods, two seeds. Minutes on two CPU cores.",
+        "A small comparison: DermaMNIST, seven methods, two seeds. Minutes on two CPU cores.",
         datasets=(Images("dermamnist"),),
         methods=("random_init", "supervised", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle"),
         seeds=(0, 1),
@@ -122,7 +122,7 @@ PLANS = {
     ),
     "medmnist": Plan(
         "The study on MedMNIST: DermaMNIST by lesion and as published, PneumoniaMNIST, every method, five seeds, "
-        "transfer between them, and what changes if the unknowns of the method change. Half a day on two CPU cores.",
+        "transfer between them, and sensitivity to settings that the abstract does not give. Half a day on two CPU cores.",
         datasets=(
             Images("dermamnist", BY_LESION, transfer=(_PNEUMONIA, _BREAST)),
             Images("pneumoniamnist", transfer=(Images("dermamnist", BY_LESION), _BREAST)),
@@ -176,7 +176,7 @@ PLANS = {
     "paper": Plan(
         "The study on the paper's data sets: ISIC 2019 and ChestX-ray14, every method, five seeds, transfer to "
         "Kermany's X-rays, and what "
-        "changes if the unknowns of the method change. It needs GPUs, and days of them.",
+        "changes if the unknowns of the method change. Days on GPUs.",
         datasets=(Images("isic2019"), Images("chestxray14", transfer=(Images("kermany"),))),
         methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),

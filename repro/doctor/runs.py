@@ -28,12 +28,12 @@ def findings() -> Iterator[Finding]:
             running = list(database.runs.find({"$and": [OURS, {"status": "RUNNING"}]}, NEEDED))
             if dead := sorted(run["_id"] for run in running if "heartbeat" in run and not alive(database, run)):
                 listed = ", ".join(map(str, dead[:10]))
-                yield note(f"runs that were cut off: {listed}", "The same command goes on from their checkpoints")
+                yield note(f"runs that were cut off: {listed}", "The same command resumes from their checkpoints")
     except (InputError, StorageError) as error:
         yield failing(str(error), "")
         return
     waiting = [folder for folder in spool_folder().glob("*") if not folder.name.startswith(".")]
     if damaged := [folder.name for folder in waiting if folder.suffix == ".damaged"]:
-        yield note(f"damaged records in {spool_folder()}: {', '.join(damaged)}", "Delete them once you have looked")
+        yield note(f"damaged records in {spool_folder()}: {', '.join(damaged)}", "Look at them, then delete them")
     elif waiting:
-        yield note(f"{len(waiting)} records wait in {spool_folder()}", "The next command delivers what it can")
+        yield note(f"{len(waiting)} records wait in {spool_folder()}", "The next command writes them to the database")

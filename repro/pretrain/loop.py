@@ -24,7 +24,7 @@ from repro.progress import Progress
 log = logging.getLogger("repro.pretrain")
 
 COLLAPSE = (
-    "COLLAPSE: different images have nearly the same projection, so what is being learned is worthless; "
+    "COLLAPSE: different images have nearly the same projection, so nothing useful is learned; "
     "lower pretrain.lr, raise pretrain.tau, and keep heads.predictor"
 )
 
@@ -90,7 +90,7 @@ def pretrain(
             "the processes see different checkpoints; give them one folder REPRO_RUNS, shared by all machines"
         )
     if done:
-        log.info("continuing from the checkpoint after epoch %d of %d", done, settings["epochs"])
+        log.info("resuming from the checkpoint after epoch %d of %d", done, settings["epochs"])
     for name, logged in history.metrics.items():
         for epoch, value in enumerate(logged, start=1):
             report(name, value, epoch)

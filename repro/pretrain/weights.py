@@ -99,7 +99,7 @@ def read(file: Path) -> dict[str, torch.Tensor]:
     except UnpicklingError as error:
         raise InputError(
             f"{file} holds more than tensors, or is no file of weights ({_first_sentence(error)}); it is not opened: "
-            "whoever made it can save the state_dict alone, as safetensors"
+            "ask its author to save the state_dict as safetensors"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError) as error:
         raise InputError(f"{file} cannot be read as weights ({_first_sentence(error)}); get it again") from None

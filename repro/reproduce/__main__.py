@@ -128,7 +128,7 @@ def _tune(database: Database, options: argparse.Namespace) -> None:
         write(options.scale, recipes)
         print(f"chosen for {', '.join(recipes) or 'no method'}; written to repro/configs/recipes.json")
     if failures:
-        raise StorageError(f"{len(failures)} trials failed; methods of which one failed keep what they had. See above")
+        raise StorageError(f"{len(failures)} trials failed; their methods keep their present recipe. See above")
 
 
 def _name(failures: Sequence["Failure"]) -> None:
@@ -191,7 +191,7 @@ def _parser() -> Parser:
         prog="python -m repro.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    plan = verbs.add_parser("plan", help="print the cells, which of them share a pretraining, and what they cost")
+    plan = verbs.add_parser("plan", help="print the cells, what is done, and how long the rest takes")
     status = verbs.add_parser("status", help="print the status of each cell")
     run = verbs.add_parser("run", help="run missing cells")
     for verb in (plan, status, run):
@@ -220,11 +220,13 @@ def _parser() -> Parser:
     tune.add_argument("--scale", choices=PLANS, required=True, help="whose recipes: " + ", ".join(TUNINGS))
     tune.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="these methods only (default: all)")
     tune.add_argument("--dry", action="store_true", help="show the choice, and leave the configs as they are")
-    verify = verbs.add_parser("verify", help="execute stored runs again and compare every number; exit code 1 if not")
+    verify = verbs.add_parser(
+        "verify", help="execute stored runs again and compare every number; exit code 1 if they differ"
+    )
     verify.add_argument(
         "runs", nargs="*", type=run_id, metavar="RUN_ID", help="finished runs; `repro.db check` lists them"
     )
-    verify.add_argument("--sample", type=int, metavar="N", help="N of them in place of ids, as various as there are")
+    verify.add_argument("--sample", type=int, metavar="N", help="verify N different kinds of runs in place of ids")
     verify.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there as well")
     for verb in (run, tune, verify):
@@ -232,8 +234,7 @@ def _parser() -> Parser:
             "--jobs",
             type=_positive,
             metavar="N",
-            help="runs at once, each in a process of its own (default: as many as cores are free to us, where each "
-            "takes one); 1: one after the other",
+            help="runs at once, each in its own process (default: one per free core); 1: one after the other",
         )
     return parser
 
@@ -257,7 +258,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="METHOD",
-        help="these methods in place of the plan's, e.g. simclr nnclr semixup",
+        help="these methods instead of the plan's, e.g. simclr nnclr semixup",
     )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[], metavar="N", help="these seeds instead of the plan's"
@@ -265,7 +266,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         metavar="DATASET",
-        help="this data set in place of the plan's, e.g. --data folder --set data.csv=my/labels.csv",
+        help="this data set instead of the plan's, e.g. --data folder --set data.csv=my/labels.csv",
     )
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings for every cell, e.g. pretrain.epochs=2"

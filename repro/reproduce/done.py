@@ -1,4 +1,4 @@
-"""Is there a run that makes a cell done: whole, and of the images as they are now?"""
+"""Whether a cell is done: a complete run on the present images exists."""
 
 import logging
 from typing import Any

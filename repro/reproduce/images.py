@@ -1,4 +1,4 @@
-"""The images of a study: fetched where they are missing, or procedural ones in place of those that cannot be had."""
+"""The images of a study: fetched where they are missing, or procedural ones where a data set is not available."""
 
 import json
 import logging

@@ -60,7 +60,7 @@ def run_missing(database: Database, cells: Sequence[Cell], jobs: Jobs = 1) -> li
                 study.hear()
         except KeyboardInterrupt:
             if jobs != 1:  # else the cell itself has said so
-                log.warning("stopped; the same command goes on from the last checkpoints")
+                log.warning("stopped; the same command resumes from the last checkpoints")
             raise
     return list(study.failures.values())
 

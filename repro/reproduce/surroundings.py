@@ -1,4 +1,4 @@
-"""What was around two executions of one run: code, processor, threads, versions; and whether bits depend on it."""
+"""Environment of two executions of one run: code, processor, threads, versions; and whether bits depend on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

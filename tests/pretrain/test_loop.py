@@ -347,7 +347,7 @@ def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_rec
     caplog.clear()
     with caplog.at_level("INFO"):
         run.main(words)
-    assert "continuing from the checkpoint after epoch" in caplog.text
+    assert "resuming from the checkpoint after epoch" in caplog.text
     assert "is stored whole" in caplog.text
 
     runs, weights, points, files = [], [], [], []

@@ -44,7 +44,7 @@ def test_runs_are_listed_newest_last_and_others_are_counted(study: Database, cap
     assert "no run has method 'byol_tracing'. Did you mean 'byol_tracin'?" in refused(
         capsys, db.main, "list", "--method", "byol_tracing"
     )
-    assert "'soon' is no time" in refused(capsys, db.main, "list", "--since", "soon")
+    assert "'soon' is no date" in refused(capsys, db.main, "list", "--since", "soon")
     assert at(db.main, "list", "--since", "2999-01-01") == 0
     assert capsys.readouterr().out.startswith("no runs")
 

@@ -104,14 +104,14 @@ class Report:
         where, leaks = f"{self.name}, split {self.division}", self.leaks(strict)
         said = [f"LEAK in {where}: {'; '.join(leaks)}" if leaks else f"No leak found in {where}"]
         if self.groups is None and not leaks:
-            said = [f"NOT KNOWN whether {where} leaks: nothing tells its patients. No picture is in two splits"]
+            said = [f"UNKNOWN whether {where} leaks: its patients are not known. No image is in two splits"]
         if self.suspects() and not strict:
             said.append(f"Suspected {self.suspects()[0]}")
         said += self.gaps
         if self.record.get("official") is False:
             said.append("This is not the official file")
         if self.groups is None and leaks:
-            said.append("Nothing tells its patients or lesions, so more may be shared")
+            said.append("Its patients or lesions are not known, so more may be shared")
         if leaks and (self.name, self.division) in INSTEAD:
             said.append(f"This is known: data.split={INSTEAD[self.name, self.division]} keeps every group in one split")
         if self.altered:

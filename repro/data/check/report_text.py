@@ -25,7 +25,7 @@ def _head(report: Report) -> Iterator[str]:
     hashes |= {"file": record["file_sha256"]} if "file_sha256" in record else {}
     yield from _table(list(hashes.items()))
     if report.altered is not None:
-        state = f"ALTERED: {some(report.altered)}" if report.altered else "all as they were when they were decoded"
+        state = f"ALTERED: {some(report.altered)}" if report.altered else "unchanged since they were decoded"
         yield f"  files and decoded images, hashed again: {state}"
 
 
