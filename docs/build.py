@@ -38,6 +38,7 @@ nav:
   - Results: docs/results.md
   - Extend: docs/extend.md
   - Settings: docs/settings.md
+  - Architecture: docs/architecture.md
   - Performance: docs/performance.md
   - Benchmarks: repro/bench/README.md
   - Paper: docs/paper.md

@@ -14,15 +14,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from figures import arrangement, records
-from figures.evidence import Evidence
-from figures.exhibits import begin, finish
-from figures.files import remove, results_folder, write
-from figures.points import final
-from figures.products import Artefact
-from figures.registry import ARTEFACTS
-from figures.rendering import renderers
-from figures.report import PAGE, Chapter, page
+from figures.artefacts import registry
+from figures.artefacts.artefact import Artefact
+from figures.artefacts.registry import ARTEFACTS
+from figures.drawing.rendering import renderers
+from figures.evidence import ordering, reading
+from figures.evidence.evidence import Evidence
+from figures.evidence.metric_points import final
+from figures.page.exhibits import begin, finish
+from figures.page.files import remove, results_folder, write
+from figures.page.index import PAGE, Chapter, page
 from repro.doctor import before_work
 from repro.errors import InputError, Parser, did_you_mean, front_door
 from repro.store import RunSource, foreign_runs, open_archive, open_database, source_of
@@ -33,8 +34,8 @@ def main(arguments: list[str]) -> None:
     options = _parser().parse_args(arguments)
     artefacts = _chosen(options.names)
     folder, show = results_folder(options.out or _usual_folder(options.archive)), bool(options.names)
-    with _stored(options.archive) as stored, renderers() as processes:
-        found, desk = records.read(stored), _Desk(artefacts, folder, processes, show)
+    with _stored(options.archive) as stored, renderers(registry.__name__) as processes:
+        found, desk = reading.read(stored), _Desk(artefacts, folder, processes, show)
         gc.freeze()  # the runs stay; statsmodels looks for garbage at every call
         for run in found.left_out:
             if run.replaced_by is None:
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> None:
         chapters, points = [], []
         for study in found.studies:
             evidence = Evidence((study,), found.points.of(study.all_series), stored)
-            if study.series and not arrangement.aside(study, found.studies):
+            if study.series and not ordering.aside(study, found.studies):
                 chapters.append(desk.chapter(evidence, study.folder))
             points.append(final(evidence.points).assign(study=study.key))
         points += [final(found.points.of(trial.all_series)).assign(study=trial.key) for trial in found.trials]

@@ -11,10 +11,10 @@ from pathlib import Path
 import pandas as pd
 
 from figures.__main__ import main as draw
-from figures.answer import sentences
 from figures.artefacts import effects
-from figures.claims import read
-from figures.files import write
+from figures.claims.answer import sentences
+from figures.claims.ledger import read
+from figures.page.files import write
 from repro.errors import InputError, Parser, front_door
 
 ROOT = Path(__file__).resolve().parents[1]

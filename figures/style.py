@@ -48,6 +48,7 @@ METHODS = {
     "byol_cosine": Look("BYOL + cosine", "#009e73", "D"),
     "byol_queue": Look("BYOL + queue", "#882255", "h"),
     "byol_tracin": Look("BYOL + TracIn", "#d55e00", "^"),
+    "byol_tracin_refined": Look("BYOL + TracIn, refined", "#a34700", (4, 0, 0)),
     "byol_oracle": Look("BYOL + oracle (uses labels)", "#cc79a7", "P"),
     "simsiam_tracin": Look("SimSiam + TracIn", "#095a5c", (3, 1, 90)),
     "simclr_tracin": Look("SimCLR + TracIn", "#7a5c00", (3, 1, 270)),
@@ -59,6 +60,7 @@ SELECTORS = {
     "tracin_dot": Look("TracIn (dot)", "#e69f00", "<"),
     "cosine": Look("Nearest by cosine", METHODS["byol_cosine"].colour, "D"),
     "queue": Look("Nearest in queue", METHODS["byol_queue"].colour, "h"),
+    "tracin_bank": Look("TracIn in queue", "#8f4e00", ">"),
     "random": Look("Random", METHODS["byol_random"].colour, "v"),
     "oracle": Look("Oracle (uses labels)", METHODS["byol_oracle"].colour, "P"),
 }

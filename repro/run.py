@@ -37,11 +37,11 @@ def main(arguments: list[str]) -> None:
         return
     # Imported late: torch takes seconds, and a typo should not wait for it.
     from repro.doctor import before_work
-    from repro.earlier import transfers
-    from repro.experiment import execute
-    from repro.pretrain.meeting import meet
+    from repro.execution.experiment import execute
+    from repro.execution.lineage import transfers
+    from repro.execution.procedure import assist, pretrains
     from repro.pretrain.processes import is_first, started
-    from repro.procedure import assist, pretrains
+    from repro.pretrain.rendezvous import meet
     from repro.store import open_database
 
     log_to_stderr(logging.INFO if is_first() else logging.ERROR)  # the others would say the same again

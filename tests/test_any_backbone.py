@@ -14,7 +14,7 @@ from figures.__main__ import main as draw
 from repro import db, run
 from repro.pretrain.backbones import from_torchvision
 from repro.pretrain.backbones.cache import Wanted
-from repro.reproduce.verify import IDENTICAL, verify
+from repro.reproduce.verification.verify import IDENTICAL, verify
 from repro.store import ENCODER, find_runs
 from tests.test_front_doors import QUICK, at, refused
 
@@ -86,8 +86,8 @@ def test_a_file_put_into_torchs_cache_by_hand_gives_the_row_imagenet(database: D
     random, imagenet = find_runs(database)
     assert imagenet["info"]["encoder"]["weights"]["sha256"] == digest
     assert random["info"]["study"] == imagenet["info"]["study"]
-    draw(["comparisons", "--out", str(tmp_path / "results")])
-    (table,) = (tmp_path / "results").rglob("comparisons.md")
+    draw(["semi_supervised", "--out", str(tmp_path / "results")])
+    (table,) = (tmp_path / "results").rglob("semi_supervised.md")
     assert "ImageNet weights" in table.read_text()
 
 

@@ -1,1 +1,1 @@
-"""One module per table or figure; `figures/registry.py` lists them."""
+"""One module per table or figure; `figures/artefacts/registry.py` lists them."""

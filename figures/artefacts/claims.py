@@ -4,12 +4,13 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from figures.answer import effect
-from figures.cells import p_value
-from figures.claims import judge, read
-from figures.evidence import Evidence
-from figures.products import Artefact, Table
-from figures.tables import MISSING, Cell, Grid, Group
+from figures.artefacts.artefact import Artefact, Table
+from figures.claims.answer import effect
+from figures.claims.judging import judge
+from figures.claims.ledger import read
+from figures.drawing.cells import p_value
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence.evidence import Evidence
 
 
 def make(evidence: Evidence) -> Table | None:

@@ -4,12 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-from figures import captions, style
-from figures.cells import p_value, signed
-from figures.differences import BASELINE, MEAN, differences
-from figures.evidence import Evidence
-from figures.products import Artefact, Table
-from figures.tables import MISSING, Cell, Grid, Group
+from figures import style
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing import captions
+from figures.drawing.cells import p_value, signed
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.statistics.differences import BASELINE, MEAN, differences
 
 
 def make(evidence: Evidence) -> Table | None:
@@ -27,7 +29,7 @@ def make(evidence: Evidence) -> Table | None:
         groups.append(Group(style.PROTOCOLS.get(protocol, protocol), rows))
     headings = [f"{percent:g} %" if percent != MEAN else "Mean" for percent in percents]
     grid = Grid("Method", [*headings, "p of the mean", "Pairs"], groups)
-    metric = captions.main_metric(evidence.study)
+    metric = metrics.main_metric(evidence.study)
     names = sorted({f"test/{protocol}/{metric}" for protocol in data["protocol"]})
     return Table(_caption(evidence, data), data, names, grid)
 
@@ -42,7 +44,7 @@ def _row(rows: pd.DataFrame, percents: list[float | str]) -> list[Cell]:
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     study = evidence.study
-    metric = captions.in_sentence(captions.main_metric(study))
+    metric = metrics.in_sentence(metrics.main_metric(study))
     baseline = style.look(BASELINE).label
     runs = [run for series in study.references if series.tested for run in series.runs]
     sentences = [
@@ -59,7 +61,7 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     elif data["seeds"].max() == 2:
         sentences.append(f"Both pairs of runs ({captions.seeds(runs)}): two make no interval and no test.")
     else:
-        sentences.append(f"One pair of runs each ({captions.seeds(runs)}), so there is no interval and no test.")
+        sentences.append(f"One pair of runs each ({titles.seeds(runs)}), so there is no interval and no test.")
     return " ".join(filter(None, [*sentences, captions.references(study)]))
 
 

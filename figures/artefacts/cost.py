@@ -7,15 +7,15 @@ from typing import Any
 import pandas as pd
 
 from figures import style
-from figures.cells import both, intervals, most_seeds, seeds_cell
-from figures.differences import BASELINE
-from figures.evidence import Evidence
-from figures.products import Artefact, Table
-from figures.series import Run, Series
-from figures.stats import estimate
-from figures.study import Study
-from figures.tables import MISSING, Cell, Grid, Group
-from figures.timings import comparable_epoch_seconds, device_of, epoch_seconds
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing.cells import both, intervals, most_seeds, seeds_cell
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence.evidence import Evidence
+from figures.evidence.series import Run, Series
+from figures.evidence.study import Study
+from figures.evidence.timings import comparable_epoch_seconds, device_of, epoch_seconds
+from figures.statistics.differences import BASELINE
+from figures.statistics.estimates import estimate
 
 STATISTICS = {
     "epoch_s": "Epoch (s)",

@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from figures import captions
-from figures.evidence import Evidence
-from figures.products import Artefact, Table
-from figures.study import Study
-from figures.tables import MISSING, Cell, Grid, Group
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence import titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.study import Study
 
 SPLITS = {"train": "Train", "val": "Validation", "test": "Test"}
 
@@ -39,7 +39,7 @@ def _divisions(evidence: Evidence) -> dict[str, list[Study]]:
     found: dict[str, list[Study]] = {}
     for study in evidence.studies:
         data, config = study.data, study.config["data"]
-        parts = [captions.name_of_images(study), f"{config['split']} split", f"{config['size']} px", data["task"]]
+        parts = [titles.name_of_images(study), f"{config['split']} split", f"{config['size']} px", data["task"]]
         if "official" in data:
             parts.append("the official file" if data["official"] else "NOT the official file")
         if limit := data.get("limit") or config.get("limit"):

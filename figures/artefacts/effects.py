@@ -12,10 +12,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from figures import style
-from figures.answer import effect
-from figures.claims import NOT_ASKED, NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW, judge, read
-from figures.evidence import Evidence
-from figures.products import Artefact, Drawing
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.claims.answer import effect
+from figures.claims.judging import NOT_ASKED, NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW, judge
+from figures.claims.ledger import read
+from figures.evidence.evidence import Evidence
 
 LINE, EDGE = 0.165, 0.5
 """Inches of height that a line of text takes, and that the axis takes."""

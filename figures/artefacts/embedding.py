@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures import fonts, style
-from figures.evidence import Evidence
-from figures.pictures import STRIP, label_legend, legend_columns
-from figures.products import Artefact, Drawing
-from figures.series import Run, Series
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import fonts
+from figures.drawing.image_grid import STRIP, label_legend, legend_columns
+from figures.evidence.evidence import Evidence
+from figures.evidence.series import Run, Series
 
 ARTIFACT = "features"
 

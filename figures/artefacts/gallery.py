@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures import fonts, style
-from figures.evidence import Evidence
-from figures.partners import rank as selector_rank
-from figures.partners import stroke_of
-from figures.pictures import label_legend, legend_columns, picture_grid, show
-from figures.products import Artefact, Drawing
-from figures.series import Run
-from figures.study import PAPERS_METHOD
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import fonts
+from figures.drawing.image_grid import label_legend, legend_columns, picture_grid, show
+from figures.drawing.selectors import rank as selector_rank
+from figures.drawing.selectors import stroke_of
+from figures.evidence.evidence import Evidence
+from figures.evidence.series import Run
+from figures.evidence.study import PAPERS_METHOD
 
 ARTIFACT = "partners.pictures"
 

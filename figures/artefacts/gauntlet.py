@@ -9,15 +9,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import captions, style
-from figures.cells import cell, intervals, most_seeds, seeds_cell
-from figures.curves import Stroke
-from figures.encoders import FACTS, encoder_scores
-from figures.evidence import Evidence
-from figures.panels import panels, ticks
-from figures.products import Artefact, Drawing, Table
-from figures.series import Run
-from figures.tables import MISSING, Cell, Grid, Group
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing, Table
+from figures.drawing.cells import cell, intervals, most_seeds, seeds_cell
+from figures.drawing.curves import Stroke
+from figures.drawing.panels import panels, ticks
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.series import Run
+from figures.statistics.encoder_scores import FACTS, encoder_scores
 
 MARKERS = "osD^vPXph*<>d8"
 """Markers of encoders, from few to many operations."""
@@ -128,7 +129,7 @@ def _runs(evidence: Evidence, data: pd.DataFrame) -> list[Run]:
 
 
 def _metrics(data: pd.DataFrame) -> str:
-    return captions.listing([captions.METRICS[name] for name in dict.fromkeys(data["metric"]) if name])
+    return titles.listing([metrics.METRICS[name] for name in dict.fromkeys(data["metric"]) if name])
 
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
@@ -146,7 +147,7 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
 def _figure_caption(evidence: Evidence, scores: pd.DataFrame) -> str:
     percent, most = scores["percent"].max(), scores["seeds"].max()
     runs = _runs(evidence, scores)
-    seeds = captions.seeds(runs)
+    seeds = titles.seeds(runs)
     over = f"Mean over {seeds}; bars: 95 % t-interval." if most > 1 else f"One seed per point ({seeds})."
     return (
         f"{_metrics(scores)} (%) on the test split with {percent:g} % of the training labels, against the "

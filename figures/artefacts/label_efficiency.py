@@ -4,13 +4,16 @@ import functools
 
 import pandas as pd
 
-from figures import captions, style
-from figures.curves import stroke_of
-from figures.evidence import Evidence
-from figures.fractions import draw, edge_note
-from figures.products import Artefact, Drawing
-from figures.scores import metric_names, score_table
-from figures.study import Study
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import captions
+from figures.drawing.curves import stroke_of
+from figures.drawing.label_fractions import draw, edge_note
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.scores import metric_names
+from figures.evidence.study import Study
+from figures.statistics.score_table import score_table
 
 
 def make(evidence: Evidence) -> Drawing | None:
@@ -21,13 +24,13 @@ def make(evidence: Evidence) -> Drawing | None:
     if shown.empty:
         return None
     strokes = {series.key: stroke_of(series) for series in study.references if series.key in set(shown["series"])}
-    label = f"{captions.METRICS[captions.main_metric(study)]} (%)"
+    label = f"{metrics.METRICS[metrics.main_metric(study)]} (%)"
     action = functools.partial(draw, shown, strokes, label, None)
     return Drawing(_caption(study, shown), scores, metric_names(scores), action, _alt(shown, label))
 
 
 def _caption(study: Study, shown: pd.DataFrame) -> str:
-    metric = captions.METRICS[captions.main_metric(study)]
+    metric = metrics.METRICS[metrics.main_metric(study)]
     runs = [run for series in study.references if series.tested for run in series.runs]
     sentences = [f"{metric} on the test split against the label fraction (log scale)."]
     if shown["seeds"].max() > 1:
@@ -37,7 +40,7 @@ def _caption(study: Study, shown: pd.DataFrame) -> str:
             sentences.append("Points of one seed have no bar.")
         sentences.append(edge_note(shown))
     else:
-        sentences.append(f"One seed per point ({captions.seeds(runs)}), so there is no interval.")
+        sentences.append(f"One seed per point ({titles.seeds(runs)}), so there is no interval.")
     sentences.append(captions.references(study))
     if len(shown) < len(shown.drop_duplicates("series")) * shown["protocol"].nunique() * shown["percent"].nunique():
         sentences.append("Where a point is missing, no stored run gives it.")

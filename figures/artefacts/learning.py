@@ -6,12 +6,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from figures import captions, style
-from figures.curves import Stroke, draw, over_seeds, stroke_of
-from figures.evidence import Evidence
-from figures.panels import panels, ticks
-from figures.products import Artefact, Drawing
-from figures.study import Study
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import captions
+from figures.drawing.curves import Stroke, draw, over_seeds, stroke_of
+from figures.drawing.panels import panels, ticks
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.study import Study
 
 RANDOM = Stroke("Random weights (mean)", style.INK, "", (0, (3, 2)))
 """Every curve begins at the weights of its own seed; the line is their mean."""
@@ -20,26 +22,26 @@ RANDOM = Stroke("Random weights (mean)", style.INK, "", (0, (3, 2)))
 def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study; None where no run was looked at while it trained."""
     study = evidence.study
-    metric = captions.main_metric(study)
-    titles = {
-        f"probe/linear/{metric}": f"Linear readout, {captions.in_sentence(metric)} (%)",
-        f"probe/knn/{metric}": f"kNN, {captions.in_sentence(metric)} (%)",
+    metric = metrics.main_metric(study)
+    headings = {
+        f"probe/linear/{metric}": f"Linear readout, {metrics.in_sentence(metric)} (%)",
+        f"probe/knn/{metric}": f"kNN, {metrics.in_sentence(metric)} (%)",
         "probe/rank_features": "Effective rank, features",
         "probe/rank_projections": "Effective rank, projections",
         "probe/alignment": "Alignment of views",
         "probe/uniformity": "Uniformity",
     }
-    curves = over_seeds(evidence.points, study.trainers, titles)
+    curves = over_seeds(evidence.points, study.trainers, headings)
     if curves.empty:
         return None
     drawn = set(curves["series"])
     strokes = {one.key: stroke_of(one) for one in study.trainers if one.key in drawn}
-    action = functools.partial(_draw, curves, strokes, titles)
-    return Drawing(_caption(study, curves), curves, [*titles], action, _alt(curves, titles))
+    action = functools.partial(_draw, curves, strokes, headings)
+    return Drawing(_caption(study, curves), curves, [*headings], action, _alt(curves, headings))
 
 
-def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], titles: dict[str, str], width: float) -> Figure:
-    shown = [name for name in titles if name in set(curves["metric"])]
+def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], headings: dict[str, str], width: float) -> Figure:
+    shown = [name for name in headings if name in set(curves["metric"])]
     columns = 3 if width == style.TWO_COLUMNS else 2
     figure, (axes,) = panels([len(shown)], columns, width, [RANDOM, *strokes.values()], [False])
     for position, (name, panel) in enumerate(zip(shown, axes, strict=True)):
@@ -47,7 +49,7 @@ def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], titles: dict[str, st
         factor = 100 if _is_score(name) else 1
         _random(panel, rows, factor)
         draw(panel, rows, strokes, "series", factor)
-        panel.set_title(titles[name] if width == style.TWO_COLUMNS else titles[name].partition(",")[0])
+        panel.set_title(headings[name] if width == style.TWO_COLUMNS else headings[name].partition(",")[0])
         ticks(panel, epochs=True)
         if position >= len(shown) - columns:
             panel.set_xlabel("Epoch")
@@ -75,11 +77,11 @@ def _caption(study: Study, curves: pd.DataFrame) -> str:
         over = captions.seeds_averaged(study.own_runs, curves["seeds"])
         sentences.append(f"Lines: mean over {over}; bands: lowest to highest seed.")
     else:
-        sentences.append(f"One seed per line ({captions.seeds(study.own_runs)}).")
+        sentences.append(f"One seed per line ({titles.seeds(study.own_runs)}).")
     return " ".join(filter(None, [*sentences, captions.references(study)]))
 
 
-def _alt(curves: pd.DataFrame, titles: dict[str, str]) -> str:
+def _alt(curves: pd.DataFrame, headings: dict[str, str]) -> str:
     said = ["Line charts of the quality of frozen features during pretraining."]
     for name, rows in curves.groupby("metric", sort=False):
         factor = 100 if _is_score(str(name)) else 1
@@ -87,7 +89,7 @@ def _alt(curves: pd.DataFrame, titles: dict[str, str]) -> str:
             f"{label} from {factor * found['mean'].iloc[0]:.3g} to {factor * found['mean'].iloc[-1]:.3g}"
             for label, found in rows.groupby("label", sort=False)
         ]
-        said.append(f"{titles[str(name)]}: {'; '.join(told)}.")
+        said.append(f"{headings[str(name)]}: {'; '.join(told)}.")
     return " ".join(said)
 
 

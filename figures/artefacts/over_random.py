@@ -5,13 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from figures import captions, style
-from figures.curves import stroke_of
-from figures.evidence import Evidence
-from figures.fractions import draw, edge_note
-from figures.products import Artefact, Drawing
-from figures.scores import seed_scores
-from figures.stats import estimate
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import captions
+from figures.drawing.curves import stroke_of
+from figures.drawing.label_fractions import draw, edge_note
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.scores import seed_scores
+from figures.statistics.estimates import estimate
 
 BASELINE = "random_init"
 
@@ -44,7 +46,7 @@ def make(evidence: Evidence) -> Drawing | None:
     if shown.empty:
         return None
     strokes = {one.key: stroke_of(one) for one in study.references if one.key in set(shown["series"])}
-    metric = captions.main_metric(study)
+    metric = metrics.main_metric(study)
     names = sorted({f"test/{protocol}/{metric}" for protocol in shown["protocol"]})
     action = functools.partial(draw, shown, strokes, f"Over {style.look(BASELINE).label.lower()} (%)", 0.0)
     return Drawing(_caption(evidence, shown), data, names, action, _alt(shown))
@@ -52,7 +54,7 @@ def make(evidence: Evidence) -> Drawing | None:
 
 def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
     study = evidence.study
-    metric = captions.in_sentence(captions.main_metric(study))
+    metric = metrics.in_sentence(metrics.main_metric(study))
     runs = [run for one in study.references if one.key in set(shown["series"]) for run in one.runs]
     sentences = [
         f"How much higher the {metric} on the test split is than with an encoder of random weights, in percent of the "
@@ -62,7 +64,7 @@ def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
         over = captions.seeds_averaged(runs, shown["seeds"])
         sentences += [f"Points: mean over {over}; bars: 95 % t-interval, drawn side by side.", edge_note(shown)]
     else:
-        sentences.append(f"One seed per point ({captions.seeds(runs)}), so there is no interval.")
+        sentences.append(f"One seed per point ({titles.seeds(runs)}), so there is no interval.")
     return " ".join(filter(None, [*sentences, captions.references(study)]))
 
 

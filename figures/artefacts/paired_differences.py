@@ -5,13 +5,15 @@ import functools
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures import captions, style
-from figures.curves import stroke_of
-from figures.differences import BASELINE, MEAN, differences, gains
-from figures.evidence import Evidence
-from figures.products import Artefact, Drawing
-from figures.scores import seed_scores
-from figures.series import Series
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import captions
+from figures.drawing.curves import stroke_of
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.scores import seed_scores
+from figures.evidence.series import Series
+from figures.statistics.differences import BASELINE, MEAN, differences, gains
 
 ROW, EDGE = 0.2, 0.75
 """Inches of height that a method takes, and that title and axis take."""
@@ -28,7 +30,7 @@ def make(evidence: Evidence) -> Drawing | None:
     scores = seed_scores(study, evidence.points)
     series = [one for one in study.references if one.key in set(shown["series"])]
     each = {one.key: gains(scores, one, base)[MEAN] for one in series}
-    metric = captions.main_metric(study)
+    metric = metrics.main_metric(study)
     names = sorted({f"test/{protocol}/{metric}" for protocol in shown["protocol"]})
     draw = functools.partial(_draw, shown, each, series)
     return Drawing(_caption(evidence, shown), shown, names, draw, _alt(shown))
@@ -72,7 +74,7 @@ def _limits(shown: pd.DataFrame) -> tuple[float, float]:
 
 
 def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
-    study, metric = evidence.study, captions.METRICS[captions.main_metric(evidence.study)]
+    study, metric = evidence.study, metrics.METRICS[metrics.main_metric(evidence.study)]
     runs = [run for one in study.references if one.key in set(shown["series"]) for run in one.runs]
     sentences = [
         f"{metric} on the test split, mean over the label fractions, less that of {style.look(BASELINE).label} of the "
@@ -87,7 +89,7 @@ def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
         if (shown["low"] < low).any() or (shown["high"] > high).any():
             sentences.append("Bars that reach the panel's edge go on beyond it; the CSV has their ends.")
     else:
-        sentences.append(f"One seed each ({captions.seeds(runs)}), so there is no interval.")
+        sentences.append(f"One seed each ({titles.seeds(runs)}), so there is no interval.")
     return " ".join(filter(None, [*sentences, captions.references(study)]))
 
 

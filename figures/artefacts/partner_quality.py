@@ -5,14 +5,18 @@ import functools
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures import captions, style
-from figures.curves import Stroke, draw, over_seeds
-from figures.evidence import Evidence
-from figures.panels import panels, ticks
-from figures.partners import LABELS_MEASURE, measuring, rank, sampling, selector_of, stroke_of
-from figures.products import Artefact, Drawing
-from figures.series import Series
-from figures.study import PAPERS_METHOD, Study
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import captions
+from figures.drawing.captions import LABELS_MEASURE, sampling
+from figures.drawing.curves import Stroke, draw, over_seeds
+from figures.drawing.panels import panels, ticks
+from figures.drawing.selectors import rank, stroke_of
+from figures.evidence import titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.partners import measuring, selector_of
+from figures.evidence.series import Series
+from figures.evidence.study import PAPERS_METHOD, Study
 
 VIEWS = {"": "all images", "_macro": "mean over classes"}
 
@@ -62,12 +66,12 @@ def _caption(study: Study, curves: pd.DataFrame, rows: list[Series]) -> str:
     runs = [run for series in rows for run in series.runs]
     over = f"Lines: mean over {captions.seeds_averaged(runs, curves['seeds'])}; bands: lowest to highest seed."
     if curves["seeds"].max() < 2:
-        over = f"One seed per line ({captions.seeds(runs)})."
+        over = f"One seed per line ({titles.seeds(runs)})."
     return (
         "How often an image's partner shares its label, by pretraining epoch, over all images and as a mean over "
         f"classes; dashed: chance, a partner drawn at random from the batch. {LABELS_MEASURE} "
         "Every selector is measured during the training of "
-        f"{' '.join([f'{captions.listing([series.label for series in rows])}.', *sampling(runs), over])}"
+        f"{' '.join([f'{titles.listing([series.label for series in rows])}.', *sampling(runs), over])}"
     )
 
 

@@ -7,16 +7,17 @@ from typing import Any
 
 import pandas as pd
 
-from figures import captions, style
-from figures.cells import cell
-from figures.evidence import Evidence
-from figures.products import Artefact, Table
-from figures.scores import seed_scores
-from figures.stats import estimate
-from figures.study import Study
-from figures.tables import Cell, Grid, Group
+from figures import style
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing.cells import cell
+from figures.drawing.tables import Cell, Grid, Group
+from figures.evidence import metrics
+from figures.evidence.evidence import Evidence
+from figures.evidence.scores import seed_scores
+from figures.evidence.study import Study
+from figures.statistics.estimates import estimate
 
-NUMBERS = Path(__file__).parents[1] / "published.toml"
+NUMBERS = Path(__file__).with_name("published.toml")
 
 METRICS = {"macro_auc": "AUC", "accuracy": "Accuracy"}
 
@@ -74,7 +75,7 @@ def _caption() -> str:
         "Published numbers beside our runs of the same experiment, in percent on the test split; ours: mean ± "
         "half-width of the 95 % t-interval over seeds. Width: channels of the first stage, 64 in the published "
         "networks. "
-        f"{captions.METRICS['macro_auc']}: one class against the rest, mean over classes."
+        f"{metrics.METRICS['macro_auc']}: one class against the rest, mean over classes."
     )
 
 

@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures import captions, fonts, style
-from figures.curves import Stroke, stroke_of
-from figures.evidence import Evidence
-from figures.panels import CHANCE, panels
-from figures.products import Artefact, Drawing
-from figures.scores import run_ids
-from figures.series import Series
-from figures.stats import estimate
+from figures import style
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing import captions, fonts
+from figures.drawing.curves import Stroke, stroke_of
+from figures.drawing.panels import CHANCE, panels
+from figures.evidence import titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.scores import run_ids
+from figures.evidence.series import Series
+from figures.statistics.estimates import estimate
 
 ARTIFACT = "test_scores"
 
@@ -120,7 +122,7 @@ def _caption(evidence: Evidence, data: pd.DataFrame, series: list[Series], perce
         f"training labels; mean over {captions.seeds_averaged(runs, data['seeds'])} at equal false-positive rates."
     ]
     if lacking:
-        sentences.append(f"No curve for lack of positives or negatives in the test split: {captions.listing(lacking)}.")
+        sentences.append(f"No curve for lack of positives or negatives in the test split: {titles.listing(lacking)}.")
     return " ".join([*sentences, *filter(None, [fonts.key(list(map(str, classes)))])])
 
 

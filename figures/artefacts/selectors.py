@@ -4,15 +4,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from figures import captions
-from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
-from figures.evidence import Evidence
-from figures.partners import CHANCE, LABELS_MEASURE, measuring, rank, sampling, selector_of, stroke_of
-from figures.points import named
-from figures.products import Artefact, Table
-from figures.stats import estimate
-from figures.study import Study
-from figures.tables import MISSING, Grid, Group
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing.captions import LABELS_MEASURE, sampling
+from figures.drawing.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
+from figures.drawing.selectors import rank, stroke_of
+from figures.drawing.tables import MISSING, Grid, Group
+from figures.evidence import titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.metric_points import named
+from figures.evidence.partners import CHANCE, measuring, selector_of
+from figures.evidence.study import Study
+from figures.statistics.estimates import estimate
 
 STATISTICS: dict[str, tuple[str, float]] = {
     "same_label": ("Same label (%)", 100),
@@ -98,7 +100,7 @@ def _grid(data: pd.DataFrame) -> Grid:
 
 
 def _caption(study: Study, data: pd.DataFrame, last: pd.DataFrame) -> str:
-    epochs = captions.listing([f"{step:g}" for step in sorted(set(last["step"]))])
+    epochs = titles.listing([f"{step:g}" for step in sorted(set(last["step"]))])
     drawn = set(last["run_id"])
     sentences = [
         f"The partners that each selector chooses, in the last epoch of each run ({epochs}).",

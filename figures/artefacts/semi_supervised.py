@@ -4,15 +4,18 @@ import math
 
 import pandas as pd
 
-from figures import captions, style
-from figures.bootstrap import interval
-from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
-from figures.evidence import Evidence
-from figures.products import Artefact, Table
-from figures.scores import metric_names, score_table
-from figures.stats import estimate
-from figures.study import Study
-from figures.tables import MISSING, Cell, Grid, Group
+from figures import style
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing import captions
+from figures.drawing.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence import metrics
+from figures.evidence.evidence import Evidence
+from figures.evidence.scores import metric_names
+from figures.evidence.study import Study
+from figures.statistics.bootstrap import interval
+from figures.statistics.estimates import estimate
+from figures.statistics.score_table import score_table
 
 ARTIFACT = "test_scores"
 
@@ -45,7 +48,7 @@ def _with_images(evidence: Evidence, scores: pd.DataFrame) -> pd.DataFrame:
         for _, arrays in evidence.of_seeds(series, ARTIFACT, RESAMPLED):
             for name in sorted(arrays.keys() - {"labels", "indices"}):
                 protocol, percent = name.split("/")
-                low, high = interval(captions.main_metric(evidence.study), arrays[name], arrays["labels"])
+                low, high = interval(metrics.main_metric(evidence.study), arrays[name], arrays["labels"])
                 widths.setdefault((series.key, protocol, float(percent)), []).append((high - low) / 2)
     means = {place: estimate(found).mean for place, found in widths.items()}
     places = zip(scores["series"], scores["protocol"], scores["percent"], strict=True)
@@ -61,7 +64,7 @@ def _row(rows: pd.DataFrame) -> list[Cell]:
 def _caption(study: Study, scores: pd.DataFrame) -> str:
     tested = [run for series in study.series if series.tested for run in series.runs]
     sentences = [
-        f"{captions.METRICS[captions.main_metric(study)]} (%) on the test split by label fraction.",
+        f"{metrics.METRICS[metrics.main_metric(study)]} (%) on the test split by label fraction.",
         captions.label_counts(study),
         captions.variants(study),
         *intervals(scores, tested),

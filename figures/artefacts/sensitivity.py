@@ -7,18 +7,19 @@ from typing import Any
 
 import pandas as pd
 
-from figures import captions, style
-from figures.arrangement import aside
-from figures.cells import cell, intervals, most_seeds, seeds_cell, signed
-from figures.differences import BASELINE, MEAN, gains
-from figures.evidence import Evidence
-from figures.partners import gain_over
-from figures.products import Artefact, Table
-from figures.scores import seed_scores
-from figures.series import Series, differing, flat
-from figures.stats import difference, estimate
-from figures.study import PAPERS_METHOD, Study
-from figures.tables import MISSING, Cell, Grid, Group
+from figures import style
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing.cells import cell, intervals, most_seeds, seeds_cell, signed
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.ordering import aside
+from figures.evidence.partners import gain_over
+from figures.evidence.scores import seed_scores
+from figures.evidence.series import Series, differing, flat
+from figures.evidence.study import PAPERS_METHOD, Study
+from figures.statistics.differences import BASELINE, MEAN, gains
+from figures.statistics.estimates import difference, estimate
 
 METHODS = (PAPERS_METHOD, "byol_oracle")
 """Whose settings: the paper's method, and beside it partners with the same label, to show the cost of wrong ones."""
@@ -97,7 +98,7 @@ def _measured(
     (study, base), (other, one) = reference, variant
     value, is_reference = _value(one, setting), one.key == base.key
     label = f"{_told(value)} (reference)" if is_reference else _told(value)
-    head = (study.key, captions.title(study), base.method, setting, _told(value), label, is_reference)
+    head = (study.key, titles.title(study), base.method, setting, _told(value), label, is_reference)
     ids = {run["config"]["seed"]: run["_id"] for run in one.runs}
     points = {s.key: evidence.points_of(s) for s in (study, other)}
     scores = {key: seed_scores(s, points[key]) for s, key in ((study, study.key), (other, other.key))}
@@ -158,8 +159,8 @@ def _told_of(row: Any, seeds: int) -> Cell:
 
 def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
     used = set(data["statistic"])
-    metrics = {captions.main_metric(study) for study in evidence.studies}
-    names = {f"test/{protocol}/{metric}" for protocol in style.PROTOCOLS for metric in metrics if protocol in used}
+    compared = {metrics.main_metric(study) for study in evidence.studies}
+    names = {f"test/{protocol}/{metric}" for protocol in style.PROTOCOLS for metric in compared if protocol in used}
     return sorted(names | ({"partners/chance", "partners/tracin_cosine/same_label", "partners/tracin_dot/same_label"}))
 
 

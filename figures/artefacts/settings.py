@@ -4,10 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from figures.evidence import Evidence
-from figures.products import Artefact, Table
-from figures.series import Run, flat
-from figures.tables import MISSING, Cell, Grid, Group
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence.evidence import Evidence
+from figures.evidence.series import Run, flat
 
 UNTOLD = ("seed", "scale", "device", "data.residency", "evaluate.pretraining", "tracin.pretraining", "method.name")
 """Settings that differ from run to run or machine to machine by their nature."""

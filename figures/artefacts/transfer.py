@@ -4,14 +4,16 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from figures import captions, style
-from figures.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
-from figures.evidence import Evidence
-from figures.products import Artefact, Table
-from figures.scores import metric_names, score_table
-from figures.series import Series
-from figures.study import Study
-from figures.tables import MISSING, Cell, Grid, Group
+from figures import style
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing.cells import UNDEFINED, cell, intervals, most_seeds, seeds_cell
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.scores import metric_names
+from figures.evidence.series import Series
+from figures.evidence.study import Study
+from figures.statistics.score_table import score_table
 
 WITHOUT = ("random_init", "imagenet", "supervised", "semixup", "fixmatch", "fixmatch_paths")
 """Methods that learn nothing from the unlabelled images; those of the target itself are what transfer has to beat."""
@@ -45,7 +47,7 @@ def _of_study(evidence: Evidence, study: Study) -> list[pd.DataFrame]:
         carried = [one for one in study.transfers if one.origin == origin]
         table = pd.concat([_scores(study, points, carried, ""), _scores(study, points, own, ", on the target alone")])
         table.insert(0, "origin", origin.label)
-        table.insert(1, "target", captions.title(study))
+        table.insert(1, "target", titles.title(study))
         shown = table["series"].isin([one.key for one in carried]) & (table["seeds"] + table["undefined"] > 0)
         found.append(table[table["protocol"].isin(table.loc[shown, "protocol"])])
     return found
@@ -58,7 +60,7 @@ def _scores(study: Study, points: pd.DataFrame, series: Sequence[Series], remark
 
 def _metric(data: pd.DataFrame, rows: pd.DataFrame) -> str:
     """Return the metric of a group's heading, where it is not that of all."""
-    return "" if data["metric"].nunique() == 1 else f", {captions.in_sentence(rows['metric'].iloc[0])}"
+    return "" if data["metric"].nunique() == 1 else f", {metrics.in_sentence(rows['metric'].iloc[0])}"
 
 
 def _row(rows: pd.DataFrame, percents: Sequence[float]) -> list[Cell]:
@@ -69,11 +71,11 @@ def _row(rows: pd.DataFrame, percents: Sequence[float]) -> list[Cell]:
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     studies = [study for study in evidence.studies if study.transfers]
-    metrics = list(dict.fromkeys(captions.METRICS[captions.main_metric(study)] for study in studies))
+    names = list(dict.fromkeys(metrics.METRICS[metrics.main_metric(study)] for study in studies))
     runs = [run for study in studies for one in study.transfers for run in one.runs]
     sentences = [
-        f"{captions.listing(metrics)} (%) on the test split of images that the encoder was not pretrained on, by share "
-        "of their training labels; pretrained on → evaluated on.",
+        f"{titles.listing(names)} (%) on the test split of images that the encoder was not pretrained on, by "
+        "label fraction; pretrained on → evaluated on.",
         *intervals(data, runs),
     ]
     if any(one.origin is not None and one.origin.phantom for study in studies for one in study.transfers):

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from figures import style
-from figures.evidence import Evidence
-from figures.points import named
-from figures.products import Artefact, Table
-from figures.series import Run, flat
-from figures.tables import MISSING, Cell, Grid, Group
+from figures.artefacts.artefact import Artefact, Table
+from figures.drawing.tables import MISSING, Cell, Grid, Group
+from figures.evidence.evidence import Evidence
+from figures.evidence.metric_points import named
+from figures.evidence.series import Run, flat
 
 AS_GOOD = 0.005
 """AUC by which more steps of fine-tuning have to be better to count as better. [us]"""

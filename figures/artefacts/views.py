@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from figures.evidence import Evidence
-from figures.pictures import picture_grid, show
-from figures.products import Artefact, Drawing
-from figures.series import Run
+from figures.artefacts.artefact import Artefact, Drawing
+from figures.drawing.image_grid import picture_grid, show
+from figures.evidence.evidence import Evidence
+from figures.evidence.series import Run
 
 ARTIFACT = "views.pictures"
 

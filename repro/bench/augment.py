@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from repro.bench.comparison import LEAST, Comparison
-from repro.bench.turns import Way, in_turn, rates
+from repro.bench.interleaving import Way, in_turn, rates
 from repro.bench.workload import DEVICE
 from repro.configs.resolve import resolve
 from repro.data.prepare.decoders import cores

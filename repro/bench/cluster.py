@@ -3,10 +3,10 @@
 import time
 from collections.abc import Iterator
 
-from repro.bench.apart import own_database
 from repro.bench.comparison import LEAST, Comparison
-from repro.reproduce import cluster
-from repro.reproduce.plan import Cell
+from repro.bench.temporary_database import own_database
+from repro.reproduce.engines import cluster
+from repro.reproduce.study.cells import Cell
 
 REPEATS = 2
 

@@ -20,12 +20,12 @@ from gridfs import GridFS
 from pymongo.database import Database
 from sacred.serializer import flatten
 
-from repro.bench.apart import own_database
 from repro.bench.comparison import MOST, Comparison
+from repro.bench.temporary_database import own_database
 from repro.configs.resolve import resolve
-from repro.experiment import execute
-from repro.recorder import NO_FACTS
-from repro.reproduce.plan import Cell, cells
+from repro.execution.experiment import execute
+from repro.execution.recorder import NO_FACTS
+from repro.reproduce.study.cells import Cell, cells
 from repro.store.digests import fact_sha256, series_digest
 
 REPEATS = 1

@@ -18,8 +18,8 @@ from torch.func import functional_call, grad, vmap
 from torch.utils.data import BatchSampler, DataLoader, TensorDataset
 
 from repro.bench.comparison import LEAST, Comparison
-from repro.bench.constant import online
-from repro.bench.turns import in_turn, rates
+from repro.bench.fixed_statistics import online
+from repro.bench.interleaving import in_turn, rates
 from repro.bench.workload import DEVICE, ON_GPU, SCALE
 from repro.configs.resolve import resolve
 from repro.pretrain.byol import Byol, Outputs, distance

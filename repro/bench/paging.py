@@ -12,9 +12,9 @@ from repro.bench.comparison import MOST, Comparison
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
 from repro.data.prepare.chunks import begin_array
+from repro.execution.procedure import device_of
 from repro.pretrain.checkpoint import Checkpoint
 from repro.pretrain.loop import pretrain
-from repro.procedure import device_of
 
 REPEATS = 3
 

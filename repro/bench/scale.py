@@ -13,7 +13,7 @@ import torch
 from torch import multiprocessing
 
 from repro.bench.comparison import LEAST, MOST, Comparison
-from repro.bench.turns import Way, in_turn
+from repro.bench.interleaving import Way, in_turn
 from repro.bench.workload import DEVICE, ON_GPU, Workload
 from repro.data.prepare.decoders import cores
 from repro.pretrain import processes

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from repro.bench.comparison import MOST, Comparison
+from repro.bench.interleaving import Way, in_turn
 from repro.bench.memory import peak_megabytes
-from repro.bench.turns import Way, in_turn
 from repro.bench.workload import DEVICE, ON_GPU, SIZES, Workload
 from repro.configs.resolve import resolve
 from repro.pretrain.byol import Byol, decay_at, image_losses

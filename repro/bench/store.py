@@ -11,12 +11,12 @@ from pymongo.database import Database
 from sacred import Experiment
 from sacred.run import Run
 
-from repro.bench.apart import own_database
 from repro.bench.comparison import MOST, Comparison
-from repro.bench.turns import in_turn
+from repro.bench.interleaving import in_turn
+from repro.bench.temporary_database import own_database
 from repro.bench.workload import ON_GPU, SIZES, Workload
-from repro.experiment import quiet
-from repro.recorder import Recorder
+from repro.execution.experiment import quiet
+from repro.execution.recorder import Recorder
 from repro.store.observer import DurableObserver
 
 REPEATS = 20

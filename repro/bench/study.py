@@ -11,15 +11,15 @@ from unittest import mock
 
 from pymongo.database import Database
 
-from repro import experiment
-from repro.bench import side_by_side
-from repro.bench.apart import own_database
+from repro.bench import parallel_cells
 from repro.bench.comparison import MOST, Comparison
+from repro.bench.temporary_database import own_database
 from repro.errors import InputError
-from repro.reproduce import local
-from repro.reproduce.plan import cells
-from repro.reproduce.standing import standings
-from repro.resources import images_of
+from repro.execution import experiment
+from repro.execution.resources import images_of
+from repro.reproduce.engines import local
+from repro.reproduce.study.cells import cells
+from repro.reproduce.study.status import standings
 
 REPEATS = 1
 """The smoke matrix takes minutes."""
@@ -44,7 +44,7 @@ def measure(repeats: int) -> Iterator[Comparison]:
     peer = "its cells"
     yield Comparison("run --scale smoke, beside its cells", beside, peer, inside, "s", MOST, 0.02)
     yield Comparison("run --scale smoke again, all is there", again, peer, inside, "s", MOST, 0.02)
-    yield from side_by_side.gains(repeats)
+    yield from parallel_cells.gains(repeats)
     yield from _status(real)
 
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import torch
 
 from repro.bench.comparison import LEAST, Comparison
-from repro.bench.recipe import Recipe
-from repro.bench.turns import Way, in_turn, rates
+from repro.bench.interleaving import Way, in_turn, rates
+from repro.bench.lightly_recipe import Recipe
 from repro.bench.workload import BATCH, DEVICE, ON_GPU, SIZES, Workload
 from repro.pretrain.trainer import new_encoder
 

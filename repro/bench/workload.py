@@ -8,8 +8,8 @@ import torch
 
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
+from repro.execution.procedure import device_of
 from repro.pretrain.trainer import Trainer
-from repro.procedure import device_of
 from repro.progress import Progress
 
 DEVICE = device_of(resolve([]))

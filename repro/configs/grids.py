@@ -1,7 +1,7 @@
 """Which recipes are tried for each method of a scale: data, declared before any of them is run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from repro.configs.plans import BY_LESION, Images
@@ -14,10 +14,14 @@ class Grid:
     Args:
         axes: dotted key -> values tried.
         base: the method whose chosen recipe this one takes first; None for its own.
+        each: in place of axes, the candidates one by one, dotted key -> value.
+        seeds: in place of the tuning's; empty for those.
     """
 
-    axes: Mapping[str, tuple[Any, ...]]
+    axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     base: str | None = None
+    each: tuple[Mapping[str, Any], ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,11 +51,32 @@ class Tuning:
 _RATES = (1.0, 2.0, 4.0)
 _PARTNERS = Grid({"selector.weight": (0.25, 0.5, 1.0), "selector.warmup_epochs": (0, 10)}, base="byol")
 
+_REFINED = Grid(
+    base="byol_tracin",
+    each=(
+        {"selector.name": "none"},
+        {},
+        {"selector.mutual": True},
+        {"selector.confidence": 0.5},
+        {"selector.confidence": 0.75},
+        {"selector.mutual": True, "selector.confidence": 0.5},
+        {"selector.name": "tracin_bank"},
+        {"selector.name": "tracin_bank", "selector.confidence": 0.75},
+        {"selector.start": "learned"},
+        {"tracin.layers": "heads"},
+        {"tracin.layers": "full"},
+    ),
+    seeds=(11, 12, 13),
+)
+"""Better partners from the same gradients, beside BYOL and TracIn as they are. Not among them: gradients at stored
+checkpoints, which name a run of one database, and the exclusion of the own lesion, which some data sets cannot tell."""
+
 TUNINGS = {
     "medmnist": Tuning(
         "Six candidates for every base method, each with 20 epochs of pretraining, one seed and two data sets; methods "
-        "with partners take BYOL's recipe and try six pairs of weight and warm-up. Scored by the macro AUC of the linear "
-        "probe with 1, 10 and 100 % of the labels on the validation split. [us]",
+        "with partners take BYOL's recipe and try six pairs of weight and warm-up; variants of TracIn's partners take "
+        "TracIn's recipe, with three seeds. Scored by the macro AUC of the linear probe with 1, 10 and 100 % of the labels "
+        "on the validation split. [us]",
         datasets=(Images("dermamnist", BY_LESION), Images("pneumoniamnist")),
         seeds=(11,),
         settings={
@@ -79,6 +104,7 @@ TUNINGS = {
             "byol_queue": _PARTNERS,
             "byol_tracin": _PARTNERS,
             "byol_oracle": _PARTNERS,
+            "byol_tracin_refined": _REFINED,
         },
         steps=(200, 500, 1000, 2000),
         finetune={"evaluate.test": False, "evaluate.protocols": ["finetune"]},

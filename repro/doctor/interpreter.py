@@ -1,5 +1,6 @@
 """Which Python on which platform this is, and whether the lock has packages for it."""
 
+import functools
 import importlib.metadata
 import importlib.util
 import platform
@@ -33,7 +34,7 @@ def findings() -> Iterator[Finding]:
     if sys.version_info < LEAST:
         yield failing(f"{here} is too old", "Use Python 3.11 or newer: `make PYTHON=python3.11 setup`")
         return
-    locked = _locked()
+    locked = _locked(ROOT / "uv.lock")
     if not locked:
         yield note(f"{here}; there is no uv.lock here, so versions are not compared")
     else:
@@ -48,9 +49,10 @@ def findings() -> Iterator[Finding]:
         )
 
 
-def _locked() -> dict[str, list[dict[str, Any]]]:
-    """Return the lock's entries by name: several where versions differ between Pythons."""
-    file, found = ROOT / "uv.lock", defaultdict(list)
+@functools.cache
+def _locked(file: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return a lock's entries by name: several where versions differ between Pythons."""
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for package in tomllib.loads(file.read_text())["package"] if file.exists() else []:
         found[package["name"]].append(package)
     return found

@@ -32,7 +32,11 @@ Report = Callable[[str, float, float], None]
 """Takes (metric name, value, step)."""
 
 Look = Callable[[Objective, Encoder], dict[str, float]]
-"""Takes the networks in training, and returns metrics of what they have learned."""
+"""Takes the networks in training, and returns metrics of what they have learned; for selector.start=learned also
+`LEARNED`."""
+
+LEARNED = "probe/learned"
+"""Metric of a look: 1 where the linear readout is above that of random weights, else 0."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +103,20 @@ def pretrain(
         for epoch, value in zip(planned, probed, strict=False):
             report(name, value, epoch)
 
+    def tell_if_learned() -> None:
+        found = zip(planned, history.probes.get(LEARNED, []), strict=False)
+        first = next((epoch for epoch, learned in found if learned), None)
+        if first is not None:
+            trainer.objective.learned(first)
+
     def take_a_look(epoch: int) -> None:
         if look is not None and epoch in planned:
             for name, value in look(trainer.objective, trainer.encoder).items():
                 history.probes.setdefault(name, []).append(value)
                 report(name, value, epoch)
+            tell_if_learned()
 
+    tell_if_learned()
     if not done:
         take_a_look(0)
     began = time.monotonic()
@@ -153,6 +165,11 @@ def fits(config: dict[str, Any], number: int) -> None:
         )
     if number > 1 and settings["compile"]:
         raise InputError("pretrain.compile=True is for one process; start one, or set pretrain.compile=False")
+    if number > 1 and config["selector"]["start"] == "learned":
+        raise InputError(
+            "selector.start=learned waits for a probe, which only one process takes; start one process, or set "
+            "selector.start=epochs"
+        )
     if number > 1 and config["tracin"]["source"] != "online":
         raise InputError(
             f"tracin.source={config['tracin']['source']} takes networks from the run database, which only one process "

@@ -18,9 +18,9 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from repro.errors import InputError
-from repro.pretrain.meeting import meet, wait_for_all
 from repro.pretrain.precision import exact
-from repro.pretrain.stopping import ended_by_signals
+from repro.pretrain.rendezvous import meet, wait_for_all
+from repro.pretrain.signals import ended_by_signals
 from repro.ranks import local, place
 
 _trainings = itertools.count()

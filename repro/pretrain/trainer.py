@@ -17,9 +17,9 @@ from repro.pretrain.diagnostics import COLLAPSED
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.objectives import used_objective
 from repro.pretrain.objectives.base import Context
-from repro.pretrain.pixels import Pixels
 from repro.pretrain.precision import autocast
 from repro.pretrain.selectors import Members
+from repro.pretrain.training_images import Pixels
 from repro.pretrain.weights import started
 from repro.progress import Progress
 

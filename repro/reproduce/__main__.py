@@ -22,14 +22,14 @@ from repro.configs.resolve import flat
 from repro.doctor import before_work
 from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
 from repro.files import write_whole
-from repro.reproduce.plan import Cell, cells
-from repro.reproduce.plan_text import table
-from repro.reproduce.standing import STATES, Standing, standings
+from repro.reproduce.study.cells import Cell, cells
+from repro.reproduce.study.plan_table import table
+from repro.reproduce.study.status import STATES, Standing, standings
 from repro.store import open_database
 from repro.store.delivery import deliver_left_over
 
 if TYPE_CHECKING:
-    from repro.reproduce.local import Failure  # torch takes seconds to import
+    from repro.reproduce.engines.local import Failure  # torch takes seconds to import
 
 SHOWN = 5
 """Commands of cells that failed for one reason which are shown."""
@@ -64,8 +64,8 @@ def _plan(database: Database, study: Sequence[Cell], options: argparse.Namespace
         for cell in study:
             print(f"  {cell.key}  {cell.command}")
     else:
-        from repro.reproduce.cost import costs, stored_seconds  # torch takes seconds to import
-        from repro.reproduce.jobs import jobs_for
+        from repro.reproduce.engines.job_count import jobs_for
+        from repro.reproduce.study.cost import costs, stored_seconds  # torch takes seconds to import
 
         done = [standing.state == "done" for standing in standings(database, study)]
         left = [cell for cell, already in zip(study, done, strict=True) if not already]
@@ -76,7 +76,7 @@ def _plan(database: Database, study: Sequence[Cell], options: argparse.Namespace
 def _status(database: Database, study: Sequence[Cell], check: bool) -> None:
     found = standings(database, study)
     if check:
-        from repro.reproduce.done import done_by  # torch takes seconds to import
+        from repro.reproduce.study.completed import done_by  # torch takes seconds to import
     for number, (cell, standing) in enumerate(zip(study, found, strict=True)):
         if check and standing.state == "done" and done_by(database, cell) is None:
             found[number] = standing = Standing("damaged", standing.run, "it is not whole, or of other images than now")
@@ -94,17 +94,17 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
         raise InputError("--jobs is for the local engine; with --engine ray, set --cpus and --gpus of a cell")
     # Imported late: torch takes seconds.
     if options.fetch:
-        from repro.reproduce.images import fetch_missing
+        from repro.reproduce.study.images import fetch_missing
 
         fetch_missing(study)
     if options.engine == "ray":
-        from repro.reproduce import cluster
+        from repro.reproduce.engines import cluster
 
         cores = options.cpus or max(cell.config["threads"] for cell in study)
         failures = cluster.run_missing(study, options.address, cores, options.gpus)
     else:
-        from repro.reproduce import local
-        from repro.reproduce.jobs import jobs_for
+        from repro.reproduce.engines import local
+        from repro.reproduce.engines.job_count import jobs_for
 
         failures = local.run_missing(database, study, options.jobs or jobs_for(study))
     _name(failures)
@@ -114,9 +114,9 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
 
 
 def _tune(database: Database, options: argparse.Namespace) -> None:
-    from repro.reproduce import local  # torch takes seconds to import
-    from repro.reproduce.jobs import jobs_for
-    from repro.reproduce.tune import report, tune, write
+    from repro.reproduce.engines import local  # torch takes seconds to import
+    from repro.reproduce.engines.job_count import jobs_for
+    from repro.reproduce.tuning.tune import report, tune, write
 
     def run(trials: Sequence[Cell]) -> "list[Failure]":
         return local.run_missing(database, trials, options.jobs or jobs_for(trials))
@@ -145,10 +145,10 @@ def _verify(database: Database, options: argparse.Namespace) -> None:
     if bool(options.runs) == (options.sample is not None):
         raise InputError("verify takes run ids, or --sample N to choose among the stored runs")
     # Imported late: torch takes seconds.
-    from repro.reproduce.jobs import jobs_for_runs
-    from repro.reproduce.sampling import sample
-    from repro.reproduce.verify import failed, verify
-    from repro.reproduce.verify_text import plain, report
+    from repro.reproduce.engines.job_count import jobs_for_runs
+    from repro.reproduce.verification.report import plain, report
+    from repro.reproduce.verification.sample import sample
+    from repro.reproduce.verification.verify import failed, verify
 
     chosen = options.runs or sample(database, options.sample, options.seed)
     verdicts = verify(database, chosen, options.jobs or jobs_for_runs(database, chosen))
@@ -168,7 +168,7 @@ def _study(options: argparse.Namespace) -> list[Cell]:
     updates = _updates(options.set)
     found = {}
     if options.fallback:
-        from repro.reproduce.images import stand_ins  # torch takes seconds to import
+        from repro.reproduce.study.images import stand_ins  # torch takes seconds to import
 
         found = stand_ins(options.scale, options.fallback, updates)
     return cells(options.scale, options.methods, options.seeds, found, updates, options.data)

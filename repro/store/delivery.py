@@ -4,7 +4,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ def apply(database: Database, entry: Entry, folder: Path, moved: Callable[[], No
         run     {run, doc}                                  the run document, made once
         set     {run, fields}                               fields of the run document
         points  {run, metric, name, start, steps, values, timestamps}   metric points from position `start` on
+        sources {run, files: [{file, name, sha256}]}        the sources, and their mention in the run document
         file    {run, file, name, list, filename, sha256}   a file, and its mention in a list of the run document;
                                                             an artifact also has {metadata, content_type}
     """
@@ -44,6 +45,8 @@ def apply(database: Database, entry: Entry, folder: Path, moved: Callable[[], No
             database.runs.update_one({"_id": entry["run"]}, {"$set": entry["fields"]})
         case "points":
             _push_points(database, entry)
+        case "sources":
+            _put_sources(database, entry, folder, moved)
         case "file":
             _put_file(database, entry, folder, moved)
 
@@ -75,27 +78,43 @@ def _push_points(database: Database, entry: Entry) -> None:
     )
 
 
+def _put_sources(database: Database, entry: Entry, folder: Path, moved: Callable[[], None]) -> None:
+    """Put sources that the database does not have, and list all where the run document lists none."""
+    named = {"filename": {"$in": [file["name"] for file in entry["files"]]}, "metadata.sha256": {"$exists": True}}
+    found = database.fs.files.find(named, {"filename": 1, "metadata.sha256": 1})
+    there = {(file["filename"], file["metadata"]["sha256"]): file["_id"] for file in found}
+    missing = [file for file in entry["files"] if (file["name"], file["sha256"]) not in there]
+    _put(database, [{"run": entry["run"], "filename": file["name"], **file} for file in missing], folder, moved)
+    listed = [[file["name"], there.get((file["name"], file["sha256"]), file["file"])] for file in entry["files"]]
+    unlisted = {"_id": entry["run"], "experiment.sources": {"$size": 0}}
+    database.runs.update_one(unlisted, {"$set": {"experiment.sources": listed}})
+
+
 def _put_file(database: Database, entry: Entry, folder: Path, moved: Callable[[], None]) -> None:
-    files, file_id = GridFS(database), entry["file"]
-    if entry["list"] == "sources":
-        same = database.fs.files.find_one({"filename": entry["filename"], "metadata.sha256": entry["sha256"]})
-        file_id = same["_id"] if same else file_id
-    if not files.exists(file_id):
-        database.fs.chunks.delete_many({"files_id": file_id})  # left by a try that broke off
+    """Put an artifact or a resource that the database does not have, and mention it in the run document."""
+    if not GridFS(database).exists(entry["file"]):
+        _put(database, [entry], folder, moved)
+    item: Any = [entry["name"], entry["file"]]
+    if entry["list"] == "artifacts":
+        item = {"name": entry["name"], "file_id": entry["file"]}
+    database.runs.update_one({"_id": entry["run"], entry["list"]: {"$ne": item}}, {"$push": {entry["list"]: item}})
+
+
+def _put(database: Database, entries: Sequence[Entry], folder: Path, moved: Callable[[], None]) -> None:
+    """Put the content of files that the journal keeps."""
+    left = {"files_id": {"$in": [entry["file"] for entry in entries]}}
+    database.fs.chunks.delete_many(left)  # by a try that broke off
+    for entry in entries:
         metadata = {**entry.get("metadata", {}), "sha256": entry["sha256"], "run_id": entry["run"]}
         kind = {"content_type": entry["content_type"]} if "content_type" in entry else {}
+        new = {"_id": entry["file"], "filename": entry["filename"], "metadata": metadata, **kind}
         with (
             (folder / "files" / entry["sha256"]).open("rb") as content,
-            files.new_file(_id=file_id, filename=entry["filename"], metadata=metadata, **kind) as stored,
+            GridFS(database).new_file(**new) as stored,
         ):
             while piece := content.read(PIECE):
                 stored.write(piece)
                 moved()
-    item: Any = [entry["name"], file_id]
-    if entry["list"] == "artifacts":
-        item = {"name": entry["name"], "file_id": file_id}
-    listed = "experiment.sources" if entry["list"] == "sources" else entry["list"]
-    database.runs.update_one({"_id": entry["run"], listed: {"$ne": item}}, {"$push": {listed: item}})
 
 
 class Courier:

@@ -84,19 +84,32 @@ class Journal:
             self.length += len(content)
             self._unwritten.clear()
 
-    def keep_file(self, source: Path) -> str:
-        """Copy a file into the journal's folder, as `files/SHA-256`, and return its SHA-256."""
+    def keep_file(self, source: Path, sync: bool = True) -> str:
+        """Copy a file into the journal's folder, as `files/SHA-256`, and return its SHA-256.
+
+        With `sync=False` its content is on the disk and its name is not, until `sync_files` is called.
+        """
         sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
-        kept = self.folder / "files" / sha256
+        kept = self._files / sha256
         if not kept.exists():
-            _make_folder(kept.parent)
+            _make_folder(self._files)
             partial = kept.with_suffix(".partial")
             shutil.copyfile(source, partial)
             with partial.open("rb") as written:
                 os.fsync(written.fileno())
             partial.rename(kept)
-            sync_names(kept.parent)
+            if sync:
+                self.sync_files()
         return sha256
+
+    def sync_files(self) -> None:
+        """Put the names of all files kept on the disk."""
+        if self._files.exists():
+            sync_names(self._files)
+
+    @property
+    def _files(self) -> Path:
+        return self.folder / "files"
 
     def entries(self, start: int = 0) -> Iterator[tuple[Entry, int]]:
         """Yield (entry, offset after it) from byte offset `start`; a half-written last line is no entry."""

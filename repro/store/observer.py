@@ -4,6 +4,7 @@ The documents are those of Sacred's own MongoObserver, so Omniboard reads them.
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from mimetypes import MimeTypes
 from pathlib import Path
@@ -109,9 +110,7 @@ class DurableObserver(RunObserver):
         self._journal = Journal.begin(spool_folder() / f"{self.run_id}-{identity(self._database)}")
         self._append({"kind": "run", "doc": doc})
         self._sent = {key: doc[key] for key in RECORDED if key in doc}
-        for name, _ in ex_info["sources"]:
-            sha256 = self._file("sources", name, Path(ex_info["base_dir"]) / name, str(name))
-            self._sources |= {} if sha256 is None else {str(name): sha256}
+        self._keep_sources(Path(ex_info["base_dir"]), [str(name) for name, _ in ex_info["sources"]])
         self._courier = Courier(self._journal, self._database)
         return self.run_id
 
@@ -238,24 +237,27 @@ class DurableObserver(RunObserver):
             fields = {**fields, "info": {**self._sent["info"], "expected": {**expected, "record": hashes}}}
         self._append({"kind": "set", "fields": fields})
 
-    def _file(self, into: str, name: str, path: Path, filename: str, **told: Any) -> str | None:
+    def _keep_sources(self, folder: Path, names: Sequence[str]) -> None:
+        """Record the sources, hundreds of small files, in one entry."""
+        for name in names:
+            sha256 = self._kept(folder / name, sync=False)
+            self._sources |= {} if sha256 is None else {name: sha256}
+        self._journal.sync_files()
+        files = [{"file": ObjectId(), "name": name, "sha256": sha256} for name, sha256 in self._sources.items()]
+        self._append({"kind": "sources", "files": files})
+
+    def _file(self, into: str, name: str, path: Path, filename: str, **told: Any) -> None:
+        if (sha256 := self._kept(path)) is not None:
+            entry = {"kind": "file", "file": ObjectId(), "list": into, "name": name, "filename": filename}
+            self._append({**entry, "sha256": sha256, **told})
+
+    def _kept(self, path: Path, sync: bool = True) -> str | None:
+        """Copy a file into the journal and return its SHA-256; None if it cannot be: the run becomes INCOMPLETE."""
         try:
-            sha256 = self._journal.keep_file(path)
+            return self._journal.keep_file(path, sync)
         except OSError as error:
             log.error("cannot keep %s for the run's record: %s", path, error.strerror)
-            return None  # missing, it makes the run INCOMPLETE
-        self._append(
-            {
-                "kind": "file",
-                "file": ObjectId(),
-                "list": into,
-                "name": name,
-                "filename": filename,
-                "sha256": sha256,
-                **told,
-            }
-        )
-        return sha256
+            return None
 
     def _append(self, *entries: Entry) -> None:
         if self.run_id is None:

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from repro.bench.recipe import Recipe
+from repro.bench.lightly_recipe import Recipe
 from repro.bench.selector import plain_step
 from repro.bench.workload import DEVICE, Workload
 from repro.pretrain.byol import image_losses

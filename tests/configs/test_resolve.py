@@ -10,7 +10,7 @@ from repro.configs.resolve import defaults, flat, plain, put, resolve, settings
 from repro.configs.setting import SOURCES
 from repro.configs.show import lines, sources
 from repro.errors import InputError
-from repro.experiment import build
+from repro.execution.experiment import build
 
 
 @pytest.mark.parametrize(

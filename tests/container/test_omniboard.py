@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.container.conftest import Project
-from tests.figures.test_browser import CHROMIUM, QUIET
+from tests.figures.page.test_browser import CHROMIUM, QUIET
 
 pytestmark = [
     pytest.mark.container,

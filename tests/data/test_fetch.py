@@ -546,9 +546,9 @@ def test_a_phantom_needs_no_fetch(capsys):
 
 
 def test_two_fetches_do_not_work_in_one_folder(home: Path, server: FileServer, capsys):
-    from repro.data.fetch.place import Place
+    from repro.data.fetch.installation import Installation
 
-    with Place("photos").alone():
+    with Installation("photos").alone():
         assert "another fetch is at work" in refused(capsys, data.main, "fetch", "photos", "--mirror", server.url)
 
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import balanced_accuracy_score
+from sklearn.metrics import balanced_accuracy_score, recall_score
 
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
 from repro.evaluate import readout
 from repro.evaluate.features import extract
-from repro.evaluate.probe import Gain, Probe, told
+from repro.evaluate.probe import RESAMPLED, SEED, Gain, Probe, told
 from repro.evaluate.protocols import evaluate
 from repro.pretrain.checkpoint import Checkpoint
-from repro.pretrain.loop import Pretrained, looks, pretrain
+from repro.pretrain.loop import LEARNED, Pretrained, looks, pretrain
 from repro.pretrain.objectives import OBJECTIVES
 from repro.pretrain.trainer import Trainer, new_encoder
 from tests.pretrain.test_loop import SMALL, same_weights
@@ -125,8 +125,47 @@ def test_random_weights_gain_nothing_over_themselves_and_the_log_warns_of_it(tin
     assert "NOTHING LEARNED" in line
 
 
+def test_a_gain_is_that_of_scikit_learns_recall_and_its_interval_that_of_resampled_images(tiny: ImageSet):
+    config = resolve(updates=SMALL)
+    probe, networks = Probe(tiny, config, CPU), [new_encoder({**config, "seed": seed}) for seed in (0, 1)]
+    gain = probe.gain(*networks)
+    train, val = tiny.indices("train"), tiny.indices("val")
+    truth, found = tiny.labels[val], []
+    for network in networks:
+        features = extract(network, tiny, CPU, np.arange(len(tiny.images)))
+        found.append(
+            readout.predict(features[train], tiny.labels[train], len(tiny.class_names), features[val]).argmax(axis=1)
+        )
+    before, after = (recall_score(truth, each, average="macro") for each in found)
+    assert (gain.random, gain.readout) == (pytest.approx(before), pytest.approx(after))
+    rng, differences = np.random.default_rng(SEED), []
+    for _ in range(RESAMPLED):
+        drawn = rng.integers(0, len(truth), len(truth))
+        present = np.unique(truth[drawn])
+        before, after = (
+            recall_score(truth[drawn], each[drawn], labels=present, average="macro", zero_division=0) for each in found
+        )
+        differences.append(after - before)
+    assert (gain.low, gain.high) == pytest.approx(tuple(np.percentile(differences, [2.5, 97.5])))
+
+
 def test_a_gain_is_told_in_percent_with_random_weights_beside_it():
     level, line = told("byol", Gain("balanced_accuracy", 0.489, 0.386, 0.05, 0.15))
     assert level == logging.INFO
     assert line.startswith("byol: linear readout 48.9 % on validation, random weights 38.6 % (balanced accuracy;")
     assert line.endswith("difference +5.0 to +15.0)")
+
+
+def test_whether_something_was_learned_is_said_only_where_partners_wait_for_it(tiny: ImageSet, tmp_path: Path):
+    (one, points), (other, usual) = (
+        trained(tiny, tmp_path / start, selector__start=start, selector__warmup_epochs=4)
+        for start in ("learned", "epochs")
+    )
+    said = {step: value for name, value, step in points if name == LEARNED}
+    assert [point for point in points if point[0] != LEARNED] == usual
+    assert same_weights(one.encoder, other.encoder)
+    assert said.keys() == {0, 1, 2, 3, 4}
+    assert said[0] == 0  # random weights are not above themselves
+    config = resolve(["byol_tracin"], SMALL)
+    gain = Probe(tiny, config, CPU).gain(new_encoder(config), one.encoder)
+    assert said[4] == float(gain.low > 0)

@@ -12,9 +12,9 @@ import pandas as pd
 from gridfs import GridFS
 from pymongo.database import Database
 
-from figures import records
-from figures.evidence import Evidence
-from figures.points import final
+from figures.evidence import reading
+from figures.evidence.evidence import Evidence
+from figures.evidence.metric_points import final
 from repro.store import source_of
 from repro.store.source import LEFT_OUT, Content
 
@@ -29,7 +29,10 @@ OBJECTIVE = {
 }  # fmt: skip
 CONTRASTIVE = ("simclr", "dcl", "nnclr")
 MEASURED = ("tracin_cosine", "tracin_dot", "cosine")
-RATE = {"tracin_cosine": 0.56, "tracin_dot": 0.50, "cosine": 0.55, "queue": 0.54, "random": 0.48, "oracle": 0.997}
+RATE = {
+    "tracin_cosine": 0.56, "tracin_dot": 0.50, "cosine": 0.55, "queue": 0.54, "tracin_bank": 0.55, "random": 0.48,
+    "oracle": 0.997,
+}  # fmt: skip
 PERCENTS = (1.0, 10.0, 50.0, 100.0)
 PROTOCOLS = ("finetune", "linear", "knn")
 SIZES = {"train": 7007, "val": 1003, "test": 2005}
@@ -135,7 +138,7 @@ def metrics(config: dict[str, Any], command: str = "train", main: str = "balance
             logged[f"partners/{name}/same_label"] = [epochs, rate]
             logged[f"partners/{name}/same_label_macro"] = [epochs, np.minimum(1, rate - 0.33 * (name != "oracle"))]
             logged[f"partners/{name}/hub_max"] = [epochs, 5 + random.random(len(epochs))]
-            if name != "queue":
+            if name not in ("queue", "tracin_bank"):
                 logged[f"partners/{name}/mutual"] = [epochs, 0.3 + 0.1 * random.random(len(epochs))]
                 logged[f"partners/{name}/agrees_with_cosine"] = [epochs, 0.2 + 0.1 * random.random(len(epochs))]
     if "pretrain/loss" in logged:
@@ -311,14 +314,14 @@ def sources(config: dict[str, Any]) -> dict[str, Any]:
 
 def evidence_of(stored: Any) -> Evidence:
     """Return the evidence of the one study that is stored."""
-    found = records.read(stored)
+    found = reading.read(stored)
     (study,) = found.studies
     return Evidence((study,), found.points.of(study.all_series), source_of(stored))
 
 
 def all_evidence(stored: Any) -> Evidence:
     """Return the evidence of all the studies that are stored, for what is made from them together."""
-    found = records.read(stored)
+    found = reading.read(stored)
     every = (*found.studies, *found.trials)
     points = [final(found.points.of(study.all_series)).assign(study=study.key) for study in every]
     return Evidence(found.studies, pd.concat(points), source_of(stored), found.trials)

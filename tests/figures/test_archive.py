@@ -10,8 +10,8 @@ import pytest
 from figures.__main__ import main
 from repro import db
 from repro.errors import InputError
+from tests.figures.page.test_index import contents
 from tests.figures.synthetic import add, add_study, add_transfers, add_whole_study, config
-from tests.figures.test_page import contents
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from figures import readme, records
+from figures import readme
+from figures.evidence import reading
 from repro.store import examine, open_archive
 from repro.store.optional import kind_of
 
@@ -29,7 +30,7 @@ def test_every_run_is_whole_and_no_image_or_weight_is_in_it():
 def test_no_cell_is_in_it_twice_and_every_series_has_the_seeds_of_its_study():
     with open_archive(readme.ARCHIVE) as archive:
         cells = [run["info"]["cell"] for run in archive.runs()]
-        studies = records.read(archive).studies
+        studies = reading.read(archive).studies
     assert len(cells) == len(set(cells))
     for study in studies:
         for series in (one for one in study.all_series if one.runs):
@@ -40,7 +41,7 @@ def test_no_cell_is_in_it_twice_and_every_series_has_the_seeds_of_its_study():
 
 def test_the_main_comparisons_and_transfer_both_ways_are_in_it():
     with open_archive(readme.ARCHIVE) as archive:
-        studies = records.read(archive).studies
+        studies = reading.read(archive).studies
     for name, split in (("dermamnist", "lesion"), ("dermamnist", "official"), ("pneumoniamnist", "official")):
         images = [one for one in studies if (one.config["data"]["name"], one.config["data"]["split"]) == (name, split)]
         full = [one for one in images if len([s for s in one.references if len(s.runs) == 5]) == 12]

@@ -12,8 +12,8 @@ from torch import nn
 
 from repro.errors import InputError
 from repro.pretrain.byol import Byol
-from repro.pretrain.description import macs
 from repro.pretrain.encoder import Encoder
+from repro.pretrain.encoder_description import macs
 from tests.conftest import ROOT
 
 CONVNEXT = {"arch": "convnext_atto", "size": 32}
@@ -159,7 +159,7 @@ def test_describing_an_encoder_leaves_its_statistics_alone():
 
 def test_a_library_is_imported_only_where_a_network_of_its_is_asked_for():
     code = (
-        "import sys, repro.pretrain.description\n"
+        "import sys, repro.pretrain.encoder_description\n"
         "from repro.pretrain.encoder import Encoder\n"
         "assert 'torchvision' not in sys.modules\n"
         "Encoder('resnet18', width=4)\n"

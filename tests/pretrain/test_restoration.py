@@ -7,7 +7,7 @@ import torch
 from lightly.loss import NTXentLoss
 
 from repro.errors import InputError
-from repro.pretrain.corrupt import box, boxes_over, drawn, shuffled
+from repro.pretrain.corruption import box, boxes_over, drawn, shuffled
 from repro.pretrain.objectives.gmml import patches
 from tests.pretrain.networks import OddEncoder, PatchNetwork
 from tests.pretrain.test_objectives import BATCH, members, objective_of, views_at

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from repro.configs.resolve import resolve
-from repro.pretrain import gram, windows
+from repro.pretrain import gram, unfolding
 from repro.pretrain.trainer import Trainer
 from tests.pretrain.sharing import CPU, images
 from tests.pretrain.test_loop import SMALL
@@ -52,7 +52,7 @@ def test_patches_are_those_of_torchs_unfold():
     torch.manual_seed(0)
     layer = torch.nn.Conv2d(4, 5, (3, 2), stride=(2, 1), padding=(1, 2), dilation=(1, 2))
     x = torch.randn(6, 4, 9, 8).to(memory_format=torch.channels_last)
-    (patches,) = windows.Windows(layer, [x]).patches
+    (patches,) = unfolding.Windows(layer, [x]).patches
     unfolded = torch.nn.functional.unfold(x, (3, 2), (1, 2), (1, 2), (2, 1))  # [B, C * 6, T]
     as_ours = unfolded.view(6, 4, 6, -1).permute(0, 3, 2, 1).flatten(2)
     assert torch.equal(patches(slice(1, 4)), as_ours[1:4])

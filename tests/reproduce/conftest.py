@@ -5,7 +5,7 @@ from sacred.arg_parser import get_config_updates
 
 from repro.configs.plans import PLANS, Images, Plan
 from repro.configs.resolve import flat
-from repro.reproduce.plan import Cell, cells
+from repro.reproduce.study.cells import Cell, cells
 from tests.test_front_doors import QUICK
 
 

@@ -25,7 +25,7 @@ from sacred import Experiment
 
 from repro import db
 from repro.errors import InputError, StorageError
-from repro.recorder import Recorder
+from repro.execution.recorder import Recorder
 from repro.store import examine, find_runs, metric_points, open_archive, problems_of, read_artifact
 from repro.store.digests import fact_sha256
 from repro.store.foreign import EXPERIMENT

@@ -7,7 +7,7 @@ from pymongo.database import Database
 from sacred import Experiment
 from sacred.observers import MongoObserver
 
-from figures import records
+from figures.evidence import reading
 from repro import db
 from repro.errors import InputError
 from repro.store import find_runs, foreign_runs, metric_points, open_archive, problems_of
@@ -115,7 +115,7 @@ def test_runs_of_other_experiments_are_counted_and_neither_checked_nor_drawn_nor
     (ours,) = (text for text in said.splitlines() if text.startswith("run "))
     assert ours.startswith("run 1 (train, byol, seed 0): whole")
     assert f"note: {line}" in said
-    found = records.read(database)
+    found = reading.read(database)
     assert (len(found.studies), found.left_out) == (1, ())
     assert at(db.main, "export", str(tmp_path / "x.zip")) == 0
     assert f"{tmp_path / 'x.zip'}: 1 runs" in capsys.readouterr().out
@@ -126,7 +126,7 @@ def test_runs_of_other_experiments_are_counted_and_neither_checked_nor_drawn_nor
 def test_a_database_with_nothing_but_other_experiments_has_nothing_to_draw(database: Database):
     other_run(database)
     with pytest.raises(InputError, match="holds no runs"):
-        records.read(database)
+        reading.read(database)
 
 
 @pytest.mark.parametrize("part", ["config", "info", "artifacts", "status"])
@@ -137,7 +137,7 @@ def test_a_run_of_ours_whose_document_lost_a_part_is_damaged_and_no_traceback(da
     capsys.readouterr()
     assert at(db.main, "check") == (part in ("config", "info", "artifacts"))
     assert "run 1 (train" in capsys.readouterr().out
-    (left_out,) = records.read(database).left_out
+    (left_out,) = reading.read(database).left_out
     assert left_out.run == 1
 
 

@@ -11,7 +11,7 @@ from pymongo.database import Database
 from pymongo.monitoring import CommandListener, CommandStartedEvent
 from sacred import Experiment
 
-from repro.recorder import Recorder
+from repro.execution.recorder import Recorder
 from repro.store import examine, find_runs
 from repro.store.foreign import EXPERIMENT
 from repro.store.observer import DurableObserver

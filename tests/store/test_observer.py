@@ -15,7 +15,7 @@ from sacred import SETTINGS, Experiment
 from sacred.observers import MongoObserver
 
 from repro.errors import StorageError
-from repro.recorder import Recorder
+from repro.execution.recorder import Recorder
 from repro.store import metric_points, problems_of, read_artifact
 from repro.store.delivery import deliver_left_over, spool_folder
 from repro.store.foreign import EXPERIMENT

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 from repro.data.fetch.archives import OFFICIAL
+from repro.data.fetch.installation import Installation
 from repro.data.fetch.medmnist import get
-from repro.data.fetch.place import Place
 from repro.data.folder import data_folder
 from repro.data.sources import medmnist, phantom
 from repro.errors import InputError, did_you_mean
@@ -58,7 +58,7 @@ def fetch(
     if name not in OFFICIAL:
         known = [*OFFICIAL, *medmnist.NAMES]
         raise InputError(f"nothing to fetch for '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}")
-    place = Place(name)
+    place = Installation(name)
     try:
         if not place.missing(verify):
             if remove_archives:
@@ -82,7 +82,7 @@ def fetch(
         raise InputError(_in_words(error, place.folder)) from None
 
 
-def _agreed(place: Place, yes: bool, remove_archives: bool) -> bool:
+def _agreed(place: Installation, yes: bool, remove_archives: bool) -> bool:
     """Say what is about to happen, and ask where it is much; nothing has been written so far."""
     load, archives = place.needs()
     room = UNPACKED * sum(archives) + (max(archives, default=0) if remove_archives else load)

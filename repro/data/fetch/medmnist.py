@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 
 from repro.data.fetch.archives import ISIC_2019, File, Official
-from repro.data.fetch.place import Place
+from repro.data.fetch.installation import Installation
 from repro.data.folder import data_folder
 from repro.data.sources.lesions import METADATA, SPLIT_INFO
 
@@ -43,7 +43,7 @@ def get(name: str, size: int, files: Sequence[str], mirror: str | None = None, v
         verify: hash again what is there.
 
     Raises:
-        InputError: as `Place.get`.
+        InputError: as `Installation.get`.
     """
     from medmnist import INFO  # the package takes seconds to import
 
@@ -56,7 +56,7 @@ def get(name: str, size: int, files: Sequence[str], mirror: str | None = None, v
         licence=info["license"],
         page="https://medmnist.com",
     )
-    place = Place(name, official, data_folder() / "medmnist", ATTEMPTS)
+    place = Installation(name, official, data_folder() / "medmnist", ATTEMPTS)
     if not place.missing(verify):
         return
     with place.alone(wait=True):

@@ -14,10 +14,10 @@ import PIL
 from repro.data.imageset import ImageSet, sha256_of_sums
 from repro.data.layout import nearby
 from repro.data.listing import Listing
+from repro.data.prepare.cache import CacheEntry, Wanted
 from repro.data.prepare.chunks import IMAGES, RECORD, Decoded, Files, begin_array, decode_files
 from repro.data.prepare.decode import DECODING
 from repro.data.prepare.depth import FULL, grey_range
-from repro.data.prepare.ready import Place, Wanted
 from repro.errors import InputError
 
 log = logging.getLogger("repro.data")
@@ -64,7 +64,7 @@ def prepared(
         "mtime_ns": list(files.mtimes),
     }
     wanted = Wanted(listing.name, size, listing.channels, DECODING, columns, grey)
-    place = Place(folder, f"{listing.name}-{size}")
+    place = CacheEntry(folder, f"{listing.name}-{size}")
     try:
         manifest, _ = place.found(wanted)
         if manifest is None:
@@ -149,7 +149,7 @@ def _missing(listing: Listing, present: np.ndarray) -> dict[str, Any]:
 
 
 def _built(
-    wanted: Wanted, files: Files, missing: dict[str, Any], place: Place, allow_corrupt: int, lock: IO
+    wanted: Wanted, files: Files, missing: dict[str, Any], place: CacheEntry, allow_corrupt: int, lock: IO
 ) -> dict[str, Any]:
     """Decode the files, or those that an interrupted call left, and return the manifest of what is then ready."""
     place.partial.mkdir(exist_ok=True)
@@ -201,7 +201,7 @@ def _take_out(gone: set[int], partial: Path) -> None:
     shorter.replace(partial / IMAGES)
 
 
-def _accept(corrupt: list[dict[str, Any]], files: int, allowed: int, place: Place) -> None:
+def _accept(corrupt: list[dict[str, Any]], files: int, allowed: int, place: CacheEntry) -> None:
     """Raise InputError if more files are corrupt than is allowed, or all are."""
     if len(corrupt) <= allowed and len(corrupt) < files:
         return

@@ -8,8 +8,8 @@ import numpy as np
 
 from repro.data.imageset import sha256_of_images
 from repro.data.listing import Listing
+from repro.data.prepare.cache import MANIFEST, CacheEntry
 from repro.data.prepare.chunks import IMAGES
-from repro.data.prepare.ready import MANIFEST, Place
 from repro.progress import Progress
 
 
@@ -21,7 +21,7 @@ def altered(listing: Listing, size: int, folder: Path) -> tuple[str, ...]:
     Args:
         listing, size, folder: as `prepared` got them.
     """
-    place = Place(folder, f"{listing.name}-{size}")
+    place = CacheEntry(folder, f"{listing.name}-{size}")
     manifest = json.loads((place.ready / MANIFEST).read_text())
     files, found = manifest["files"], []
     path_of = dict(zip(listing.names, listing.files, strict=True))

@@ -4,6 +4,7 @@ A set of arrays has `load(name, size, split) -> ImageSet`. A set of files has `l
 images are decoded once.
 """
 
+import functools
 import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,9 +20,12 @@ from repro.errors import InputError, did_you_mean
 
 Settings = Mapping[str, Any]
 
+_phantom = functools.lru_cache(maxsize=2)(phantom.load)
+"""Drawing takes a second, and a process may ask for the same images with other limits."""
+
 ARRAYS: dict[str, Callable[[Settings], ImageSet]] = {
     **dict.fromkeys(medmnist.NAMES, lambda s: medmnist.load(s["name"], s["size"], s["split"], s["split_seed"])),
-    **dict.fromkeys(phantom.NAMES, lambda s: phantom.load(s["name"], s["size"], s["split"])),
+    **dict.fromkeys(phantom.NAMES, lambda s: _phantom(s["name"], s["size"], s["split"])),
 }
 
 LISTINGS: dict[str, Callable[[Settings], Listing]] = {

@@ -7,7 +7,7 @@ from torch import nn
 
 from repro.errors import InputError
 from repro.pretrain import processes
-from repro.pretrain.corrupt import boxes_over, drawn, noise_like
+from repro.pretrain.corruption import boxes_over, drawn, noise_like
 from repro.pretrain.diagnostics import feature_std
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.objectives.base import Context, Objective

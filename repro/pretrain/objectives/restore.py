@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from repro.pretrain import processes
-from repro.pretrain.corrupt import boxes, drawn, noise_like, shuffled
+from repro.pretrain.corruption import boxes, drawn, noise_like, shuffled
 from repro.pretrain.diagnostics import feature_std
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.objectives.base import Context, Objective

@@ -1,0 +1,65 @@
+"""The answer of the claims ledger in a few sentences, with intervals."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from figures import style
+from figures.claims.judging import NOT_ASKED, OPPOSITE, SUPPORTED, TOO_FEW
+from figures.drawing.tables import Cell
+from figures.statistics.estimates import FEWEST
+
+TOLD = 3
+"""Studies whose effects are told one by one; of more, the least and the greatest."""
+
+
+def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
+    """Yield one sentence per headline claim: in how many studies it is supported, and the effects.
+
+    Args:
+        ledger: from `claims.read`.
+        table: from `claims.judge`.
+    """
+    for claim in ledger["claim"]:
+        if claim["headline"]:
+            rows = table[(table["claim"] == claim["name"]) & (table["verdict"] != TOO_FEW)]
+            asked = rows[rows["verdict"] != NOT_ASKED]
+            unasked = len(rows) - len(asked)
+            base = style.look(claim["base"]).label if claim["base"] else ""
+            if unasked and asked.empty:
+                many = "the only study" if unasked == 1 else f"any of {unasked} studies"
+                yield f"*{claim['text']}* **Not asked in {many}**: {base} learned nothing there over random weights."
+            else:
+                rest = (
+                    f" Not asked in {unasked} more, where {base} learned nothing over random weights."
+                    if unasked
+                    else ""
+                )
+                yield f"*{claim['text']}* {_said(asked)}.{rest}"
+
+
+def effect(row: Any) -> Cell:
+    """Return the effect of a row of `claims.judge` as it is printed, with half the width of its interval."""
+    digits, sign, unit = (2, "", " ×") if row.unit == "ratio" else (1, "+", "")
+    text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−")
+    text = text.removeprefix("+") if float(f"{row.effect:.{digits}f}") == 0 else text
+    return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if row.pairs >= FEWEST else "")
+
+
+def _said(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "Too few runs to test"
+    supported, many = (rows["verdict"] == SUPPORTED).sum(), "study" if len(rows) == 1 else "studies"
+    if len(rows) <= TOLD:
+        effects = "; ".join(_one(row) for row in rows.itertuples())
+    else:
+        least, *_, greatest = (_one(row) for row in rows.sort_values("effect", kind="stable").itertuples())
+        effects = f"from {least} to {greatest}"
+    opposite = (rows["verdict"] == OPPOSITE).sum()
+    against = f", the opposite in {opposite}" if opposite else ""
+    return f"**Supported in {supported} of {len(rows)} {many}{against}**: {effects}"
+
+
+def _one(row: Any) -> str:
+    return f"{effect(row)} {row.unit} ({row.study})"

@@ -1,0 +1,259 @@
+"""The claims of `claims.toml`, judged by the stored runs: supported, not supported, the opposite, or too few runs."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from figures import style
+from figures.claims.ledger import Claim
+from figures.drawing.selectors import stroke_of
+from figures.evidence import metrics, titles
+from figures.evidence.evidence import Evidence
+from figures.evidence.ordering import aside
+from figures.evidence.partners import gain_over
+from figures.evidence.scores import seed_scores
+from figures.evidence.series import Origin, Series
+from figures.evidence.study import Study
+from figures.evidence.timings import comparable_epoch_seconds, device_of
+from figures.statistics.differences import MEAN, gains, one_by_one
+from figures.statistics.estimates import FEWEST, Difference, difference, estimate, holm
+from figures.statistics.learning import gains as gains_over_random
+from figures.statistics.learning import learned
+
+SUPPORTED, NOT_SUPPORTED, OPPOSITE, TOO_FEW = "supported", "not supported", "opposite", "too few runs"
+NOT_ASKED = "not asked"
+"""The verdict where the method that claims build on has learned nothing."""
+
+UNITS = {"scores": "points", "partners": "points", "time": "ratio"}
+
+NOWHERE = "no study has runs of what is compared"
+
+Metric = Callable[[Study], str | None]
+"""From a study to the test metric by which its scores are compared; None where it has none of that kind."""
+
+COLUMNS = (
+    "claim", "label", "study", "verdict", "effect", "low", "high", "unit", "pairs", "p", "p_holm", "against", "note",
+    "each", "runs", "second", "second_effect", "second_low", "second_high", "second_p_holm",
+)  # fmt: skip
+"""`each` has the difference (or ratio) of every pair, as seed:value; of partners as run:value. The last five are the
+verdict and effect by the second metric, empty for claims that compare no scores."""
+
+OWN_COLUMNS = COLUMNS[: COLUMNS.index("second")]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a claim is asked: a study, and for transfer the images that encoders come from."""
+
+    study: Study
+    origin: Origin | None
+
+    @property
+    def title(self) -> str:
+        """What to call it."""
+        target = titles.title(self.study)
+        return target if self.origin is None else f"{self.origin.label} → {target}"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What runs say to a claim.
+
+    Args:
+        gain: what is tested, in favour of the claim where its mean is positive.
+        effect: mean, low and high of what is printed.
+        against: name of what is compared with.
+        each: what is printed, pair by pair, by seed or run.
+        runs: ids of the runs behind it.
+        note: what a reader has to know of it.
+    """
+
+    gain: Difference
+    effect: tuple[float, float, float]
+    against: str
+    each: str
+    runs: tuple[int, ...]
+    note: str = ""
+
+    @property
+    def doubt(self) -> float:
+        """The one-sided p-value of the claim: small where the runs speak for it, near 1 where they speak against it."""
+        if not math.isfinite(self.gain.p):
+            return 1.0
+        return self.gain.p / 2 if self.gain.mean > 0 else 1 - self.gain.p / 2
+
+
+def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
+    """Return the verdicts: one row per claim and place where it can be asked, with COLUMNS.
+
+    A claim that can be asked nowhere has one row, without a study. Differences of test metrics and rates are in
+    points, times are a ratio.
+
+    Args:
+        evidence: of all studies.
+        ledger: from `read`.
+    """
+    table = _judged(evidence, ledger, metrics.main_metric)
+    of_scores = [claim for claim in ledger["claim"] if claim["kind"] == "scores"]
+    second = _judged(evidence, {**ledger, "claim": of_scores}, metrics.second_metric).set_index("label")
+    names = {"verdict": "second", **{key: f"second_{key}" for key in ("effect", "low", "high", "p_holm")}}
+    return table.join(second[list(names)].rename(columns=names), on="label")[list(COLUMNS)]
+
+
+def _judged(evidence: Evidence, ledger: dict[str, Any], metric_of: Metric) -> pd.DataFrame:
+    """Return the verdicts by one metric."""
+    rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"], metric_of)]
+    table = pd.DataFrame(rows, columns=[*OWN_COLUMNS, "favour", "family"])
+    table["p_holm"] = table.groupby("family", sort=False)["p"].transform(lambda p: holm(list(p)))
+    proven = (table["verdict"] == NOT_SUPPORTED) & (table["p_holm"] < ledger["level"])
+    table.loc[proven, "verdict"] = table["favour"].map({True: SUPPORTED, False: OPPOSITE})
+    return table
+
+
+def _rows_of(evidence: Evidence, claim: Claim, pairs: int, metric_of: Metric) -> list[tuple[Any, ...]]:
+    """Return OWN_COLUMNS, whether the effect is in the claim's favour, and with which tests p is to be adjusted."""
+    rows = []
+    for place in _places(evidence, claim):
+        answers, missing = _answers(evidence, claim, place, metric_of(place.study))
+        if not answers:
+            continue
+        weakest = max(answers, key=lambda answer: (answer.doubt, -answer.gain.mean))
+        several = len(claim.get("against", ())) > 1
+        fewest = min(answer.gain.pairs for answer in answers)
+        lacking = [f"no runs of {titles.listing(missing)}"] if missing else []
+        lacking += [f"{fewest} of {pairs} pairs"] if fewest < pairs else []
+        # All of several have to be beaten, so no p is smaller than that of the weakest comparison; and that one of
+        # them is not beaten does not make the opposite of the claim.
+        p = min(1.0, 2 * weakest.doubt) if several and math.isfinite(weakest.gain.p) else weakest.gain.p
+        verdict, p = (TOO_FEW, math.nan) if lacking else (NOT_SUPPORTED, p)
+        if (unlearned := _not_learned(evidence, claim["base"], place)) is not None:
+            verdict, p, lacking = NOT_ASKED, math.nan, [unlearned]
+        equal = ["all differences are equal, so there is no test"] if not lacking and math.isnan(p) else []
+        note = "; ".join([*lacking, *equal, *dict.fromkeys(answer.note for answer in answers if answer.note)])
+        against = f"{weakest.against}, of {len(answers)}" if several else weakest.against
+        runs = " ".join(map(str, sorted({run for answer in answers for run in answer.runs})))
+        label = f"{claim['name']}: {place.title}"
+        rows.append(
+            (claim["name"], label, place.title, verdict, *weakest.effect, UNITS[claim["kind"]], fewest, p, math.nan,
+             against, note, weakest.each, runs, weakest.gain.mean > 0, f"{place.study.key} {claim['source']}")
+        )  # fmt: skip
+    nowhere = (
+        math.nan,
+        math.nan,
+        math.nan,
+        UNITS[claim["kind"]],
+        0,
+        math.nan,
+        math.nan,
+        "",
+        NOWHERE,
+        "",
+        "",
+        False,
+        "",
+    )
+    return rows or [(claim["name"], claim["name"], "", TOO_FEW, *nowhere)]
+
+
+def _not_learned(evidence: Evidence, base: str, place: Place) -> str | None:
+    """Return why a claim is not asked, where the method that it builds on has learned nothing; else None."""
+    if not base:
+        return None
+    gain = gains_over_random(place.study, evidence.points_of(place.study), base, place.origin)
+    if learned(gain) is not False:
+        return None
+    found = difference(gain)
+    half = f" ± {100 * (found.high - found.mean):.1f}" if found.pairs >= FEWEST else ""
+    readout = f"{100 * found.mean:+.1f}{half} points".replace("-", "−")
+    return f"linear readout of {style.look(base).label} against random weights, on validation images: {readout}"
+
+
+def _places(evidence: Evidence, claim: Claim) -> Iterator[Place]:
+    """Yield where there are runs of the claim's method: studies, or for transfer pairs of images."""
+    for study in evidence.studies:
+        if aside(study, evidence.studies):
+            continue
+        origins: dict[Origin | None, None] = {None: None}
+        if claim.get("transfer"):
+            origins = dict.fromkeys(one.origin for one in study.transfers)
+        for origin in origins:
+            if _standing(claim, Place(study, origin), claim["method"]) is not None:
+                yield Place(study, origin)
+
+
+def _standing(claim: Claim, place: Place, method: str) -> Series | None:
+    """Return the series that stands for a method: where scores are compared the one that was judged."""
+    if claim["kind"] == "scores":
+        return place.study.reference(method, place.origin)
+    return place.study.trainer(method)
+
+
+def _answers(evidence: Evidence, claim: Claim, place: Place, metric: str | None) -> tuple[list[Answer], list[str]]:
+    """Return what the runs of a place say, one method to compare with after the other, and those that have no runs."""
+    if metric is None:
+        return [], []
+    one = _standing(claim, place, claim["method"])
+    assert one is not None
+    points = evidence.points_of(place.study)
+    if claim["kind"] == "partners":
+        return _partners(points, one, claim["than"]), []
+    answers, missing = [], []
+    for method in claim["against"]:
+        other = _standing(claim, place, method)
+        if other is None:
+            missing.append(style.look(method).label)
+        elif claim["kind"] == "time":
+            answers.append(_time(one, other, claim["at_most"]))
+        else:
+            answers.append(_scores(claim, seed_scores(place.study, points, metric), one, other))
+    return answers, missing
+
+
+def _scores(claim: Claim, scores: pd.DataFrame, one: Series, other: Series) -> Answer:
+    """Compare a test metric, as the mean over the label fractions asked for; `scores` are from `seed_scores`."""
+    asked = (scores["protocol"] == claim["protocol"]) & (scores["percent"] < claim["percent_below"])
+    stored = scores[asked & scores["series"].isin([one.key, other.key])]
+    table = gains(stored, one, other)
+    gain = table[MEAN].droplevel("protocol").dropna()
+    answer = _answer(gain, 100, other.label, _ids(gain.index, one, other))
+    compared = [percent for percent in table.columns if percent != MEAN]
+    if len(compared) == stored["percent"].nunique():
+        return answer
+    told = titles.listing([f"{percent:g} %" for percent in compared]) or "no share"
+    return dataclasses.replace(answer, note=f"{other.label}: both at {told} of the labels only")
+
+
+def _partners(points: pd.DataFrame, one: Series, than: str) -> list[Answer]:
+    """Compare the same-label rate of the partners that trained with that of another selector, in the last epoch."""
+    gain = gain_over(points, one, than)
+    return [_answer(gain, 100, stroke_of(than).label, tuple(gain.index))] if len(gain) else []
+
+
+def _time(one: Series, other: Series, at_most: float) -> Answer:
+    """Compare the time of an epoch; runs on other devices than the pair's other run, or without it, say nothing."""
+    mine, theirs = ({run["config"]["seed"]: run for run in series.runs} for series in (one, other))
+    ratios = {
+        seed: comparable_epoch_seconds(mine[seed]) / comparable_epoch_seconds(theirs[seed])
+        for seed in sorted(mine.keys() & theirs.keys())
+        if device_of(mine[seed]) == device_of(theirs[seed])
+    }
+    known = pd.Series({seed: ratio for seed, ratio in ratios.items() if math.isfinite(ratio)}, dtype=float)
+    ratio = estimate(known)
+    answer = _answer(at_most - known, 1, f"{at_most:g} × {other.label}", _ids(known.index, one, other))
+    note = "processor time was not stored" if len(known) < len(ratios) else ""
+    return dataclasses.replace(answer, effect=(ratio.mean, ratio.low, ratio.high), each=one_by_one(known), note=note)
+
+
+def _answer(gains: pd.Series, factor: float, against: str, runs: tuple[int, ...]) -> Answer:
+    gain = difference(gains)
+    effect = (factor * gain.mean, factor * gain.low, factor * gain.high)
+    return Answer(gain, effect, against, one_by_one(factor * gains), runs)
+
+
+def _ids(seeds: Iterable[int], *series: Series) -> tuple[int, ...]:
+    wanted = set(seeds)
+    return tuple(run["_id"] for one in series for run in one.runs if run["config"]["seed"] in wanted)

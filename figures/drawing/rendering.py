@@ -1,0 +1,84 @@
+"""A figure as bytes: PDF and PNG for papers, SVG for the page. The same figure gives the same bytes."""
+
+import contextlib
+import io
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from figures import style
+from figures.drawing import fonts
+
+# Dates and version numbers would differ between two draws of the same thing.
+_NAMELESS: dict[str, dict[str, str | None]] = {
+    "pdf": {"CreationDate": None, "Producer": None, "Creator": None},
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+}
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """One figure at one width, in inches, as bytes."""
+
+    width: float
+    pdf: bytes
+    png: bytes
+    svg: str
+    svg_dark: str
+
+
+def render(draw: Callable[[float], Figure], width: float) -> Rendered:
+    """Draw a figure and return it in every format."""
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()  # whatever the user's own settings are
+        matplotlib.rcParams.update(style.RC)
+        figure = draw(width)
+        fonts.use(figure)
+        figure.draw_without_rendering()
+        figure.set_layout_engine(None)  # the layout is found, and the same for every format
+        svg = _saved(figure, "svg").decode()
+        return Rendered(width, _saved(figure, "pdf"), _saved(figure, "png"), svg, _dark(svg))
+
+
+@contextlib.contextmanager
+def renderers(*preloaded: str) -> Iterator[Executor]:
+    """Yield processes to render in, one per core: most of the time that figures take is taken there.
+
+    Args:
+        preloaded: names of modules that each process has from its beginning.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ProcessPoolExecutor(cores, mp_context=_context(preloaded)) as pool:
+        yield pool
+
+
+def _context(preloaded: Sequence[str]) -> BaseContext:
+    """Return how processes are begun: not forked from this one, which has threads of the database driver."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, *preloaded])
+    try:
+        forkserver.ensure_running()  # it takes seconds to be ready; meanwhile the runs are read
+    except OSError:
+        # It listens on a socket in TMPDIR, whose path is too long (76 characters or more), or whose storage has none.
+        return multiprocessing.get_context("spawn")
+    return context
+
+
+def _saved(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=kind, metadata=_NAMELESS[kind], transparent=kind == "svg")
+    return buffer.getvalue()
+
+
+def _dark(svg: str) -> str:
+    for light, dark in style.DARK.items():
+        svg = svg.replace(light, dark)
+    return svg

@@ -1,0 +1,1 @@
+"""Reads stored runs once, and says what they are: studies, series, metric points, test scores."""

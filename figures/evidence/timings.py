@@ -1,0 +1,27 @@
+"""Time and device of a run."""
+
+import math
+
+from figures.evidence.series import Run
+
+
+def epoch_seconds(run: Run) -> float:
+    """Return how long an epoch of pretraining took, in seconds; NaN where the run did not pretrain."""
+    seconds = float(run["info"].get("timings", {}).get("pretrain_s", math.nan)) or math.nan
+    return seconds / run["config"]["pretrain"]["epochs"]
+
+
+def comparable_epoch_seconds(run: Run) -> float:
+    """Return the seconds of an epoch that can be held against another run's; NaN where they are not stored.
+
+    On a CPU they are processor time: other work on the machine, or a pause, stretches it less than time on the clock.
+    """
+    if run["info"].get("provenance", {}).get("device_type") == "cuda":
+        return epoch_seconds(run)
+    seconds = float(run["info"].get("timings", {}).get("pretrain_processor_s", math.nan)) or math.nan
+    return seconds / run["config"]["pretrain"]["epochs"]
+
+
+def device_of(run: Run) -> str:
+    """Return the name of the device that the run computed on."""
+    return str(run["info"].get("provenance", {}).get("device", "unknown device"))

@@ -1,0 +1,1 @@
+"""Numbers over seeds and pairs: means, intervals, differences, tests."""

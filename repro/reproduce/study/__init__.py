@@ -1,0 +1,1 @@
+"""Which runs make a study, what they cost, and the status of each."""

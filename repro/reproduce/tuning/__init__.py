@@ -1,0 +1,1 @@
+"""Recipes chosen on validation images, before a study."""

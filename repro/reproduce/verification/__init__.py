@@ -1,0 +1,1 @@
+"""Stored runs executed again, and compared number by number."""

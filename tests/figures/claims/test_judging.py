@@ -1,0 +1,255 @@
+"""The claims ledger: what is planted is found, what is not is not, and missing runs never support anything."""
+
+import gc
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from figures.artefacts import claims as ledger_table
+from figures.claims import judging, ledger
+from repro.errors import InputError
+from tests.figures.synthetic import (
+    CONTRASTIVE,
+    Memory,
+    add,
+    add_transfers,
+    add_whole_study,
+    all_evidence,
+    config,
+    metrics,
+    timings,
+)
+
+DATABASES = 200
+METHODS = ("random_init", "supervised", "semixup", *CONTRASTIVE, "byol", "byol_tracin")
+COMPARED = ("random_init", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
+JUDGED = (
+    "semi_supervised_over_byol", "partners_over_chance", "cheap", "byol_over_random", "partners_over_cosine",
+    "over_random_partner", "over_cosine_partner", "oracle_over_byol",
+)  # fmt: skip
+
+
+def simulated(rng: np.random.Generator, effect: float, seeds: int = 5) -> Memory:
+    """Runs whose test metrics, partners and times differ by `effect` standard deviations, between runs of one seed."""
+    memory = Memory()
+    for seed in range(seeds):
+        luck = 0.05 * rng.normal()  # what runs of one seed share
+        for method in COMPARED:
+            settings = config(method, seed, evaluate__fractions=[0.01, 0.1, 1.0], evaluate__protocols=["finetune"])
+            gain = effect * ((method in ("byol_tracin", "byol_oracle")) - (method == "random_init"))
+            test = 0.5 + luck + 0.01 * (gain + rng.normal(size=3))
+            points: dict[str, list] = {"test/finetune/balanced_accuracy": [[1.0, 10.0, 100.0], test]}
+            facts: dict[str, Any] = {}
+            if method in ("byol", "byol_tracin"):
+                ratio = (1.1 if method == "byol_tracin" else 1.0) * (1 + 0.01 * rng.normal())
+                facts["timings"] = {"pretrain_processor_s": 40 * (ratio - 0.01 * gain), "evaluate_s": 1.0}
+            if method == "byol_tracin":
+                chance = 0.48 + 0.003 * rng.normal()
+                points["partners/chance"] = [[1, 2], [0.5, chance]]
+                points["partners/tracin_cosine/same_label"] = [[1, 2], [0.9, chance + 0.01 * (gain + rng.normal())]]
+                points["partners/cosine/same_label"] = [[1, 2], [0.1, chance + 0.01 * rng.normal()]]
+            add(memory, settings, points=points, facts=facts)
+    return memory
+
+
+def verdicts(memory: Memory) -> dict[str, str]:
+    table = judging.judge(all_evidence(memory), ledger.read())
+    return dict(zip(table["claim"], table["verdict"], strict=True))
+
+
+@pytest.mark.slow
+def test_a_planted_effect_is_supported_and_a_planted_null_is_not_at_the_stated_error_rate() -> None:
+    gc.freeze()  # statsmodels collects garbage at every call
+    rng = np.random.default_rng(0)
+    null = [verdicts(simulated(rng, 0.0)) for _ in range(DATABASES)]
+    planted = [verdicts(simulated(rng, 6.0)) for _ in range(DATABASES)]
+    for found in (*null, *planted):
+        assert judging.TOO_FEW not in {found[name] for name in JUDGED}
+        assert {found[name] for name in found.keys() - {*JUDGED}} == {judging.TOO_FEW}
+    wrong = sum(judging.SUPPORTED in found.values() for found in null)
+    assert wrong <= 20  # false support of any claim of either source: half of what the bound below allows each
+    for source in ("[A]", "[us]"):
+        names = [claim["name"] for claim in ledger.read()["claim"] if claim["source"] == source]
+        # In any of its claims, at most one database in twenty: 10 of 200, and 20 by bad luck in one test of a thousand.
+        judged = [{found[name] for name in names} for found in null]
+        assert sum(bool({judging.SUPPORTED, judging.OPPOSITE} & verdicts) for verdicts in judged) <= 20
+    for name in JUDGED:
+        assert sum(found[name] == judging.SUPPORTED for found in planted) >= 0.95 * DATABASES, name
+
+
+def test_the_opposite_effect_supports_nothing_and_is_called_so() -> None:
+    found = verdicts(simulated(np.random.default_rng(1), -8.0))
+    assert {name for name, verdict in found.items() if verdict == judging.OPPOSITE} == {*JUDGED}
+    assert judging.SUPPORTED not in found.values()
+
+
+def test_that_one_of_several_rivals_is_better_is_not_supported_but_not_the_opposite() -> None:
+    memory = Memory()
+    rivals = ("random_init", "supervised", "semixup", *CONTRASTIVE, "byol")
+    for seed in range(5):
+        for place, method in enumerate((*rivals, "byol_tracin")):
+            height = {"dcl": 0.9, "simclr": 0.8}.get(method, 0.5 - 0.01 * place)
+            values = [height + 0.001 * seed * (1 + place)] * 2
+            settings = config(method, seed, evaluate__fractions=[0.1, 1.0], evaluate__protocols=["finetune"])
+            add(memory, settings, points={"test/finetune/balanced_accuracy": [[10.0, 100.0], values]})
+    row = judging.judge(all_evidence(memory), ledger.read()).set_index("claim").loc["semi_supervised_over_rivals"]
+    assert (row["verdict"], row["p"]) == (judging.NOT_SUPPORTED, 1.0)
+    assert row["against"] in ("DCL, of 7", "SimCLR, of 7")
+    assert row["effect"] < 0
+
+
+def test_every_pair_is_told_so_that_the_test_can_be_repeated() -> None:
+    table = judging.judge(all_evidence(simulated(np.random.default_rng(3), 1.0)), ledger.read())
+    judged = table[table["verdict"] != judging.TOO_FEW]
+    assert len(judged) == len(JUDGED)
+    for row in judged.itertuples():
+        values = np.array([float(pair.split(":")[1]) for pair in row.each.split()])
+        assert len(values) == row.pairs
+        assert values.mean() == pytest.approx(row.effect, rel=1e-4)
+        assert stats.ttest_1samp(values, 1.1 if row.claim == "cheap" else 0).pvalue == pytest.approx(row.p, rel=1e-3)
+
+
+def test_two_seeds_are_too_few_whatever_they_say() -> None:
+    assert set(verdicts(simulated(np.random.default_rng(2), 50.0, seeds=2)).values()) == {judging.TOO_FEW}
+
+
+def whole(
+    methods: tuple[str, ...] = ("random_init", "supervised", "semixup", *CONTRASTIVE, "byol", "byol_tracin"),
+) -> Memory:
+    memory = Memory()
+    made = add_whole_study(memory, methods, seeds=4)
+    encoders = {key: run for key, run in made.items() if key[0] in ("byol", "byol_tracin", *CONTRASTIVE)}
+    add_transfers(memory, encoders, "pneumoniamnist")
+    return memory
+
+
+def test_all_rivals_have_to_be_beaten_and_the_weakest_comparison_counts() -> None:
+    evidence = all_evidence(whole())
+    table = judging.judge(evidence, ledger.read()).set_index("claim")
+    row = table.loc["semi_supervised_over_rivals"]
+
+    def mean(method: str, seed: int) -> float:
+        return float(np.mean(metrics(config(method, seed))["test/finetune/balanced_accuracy"][1][:3]))
+
+    gains = {
+        method: [mean("byol_tracin", seed) - mean(method, seed) for seed in range(4)]
+        for method in ("random_init", "supervised", "semixup", *CONTRASTIVE, "byol")
+    }
+    weakest = max(gains, key=lambda method: stats.ttest_1samp(gains[method], 0, alternative="greater").pvalue)
+    assert row["effect"] == pytest.approx(100 * np.mean(gains[weakest]))
+    assert row["p"] == pytest.approx(stats.ttest_1samp(gains[weakest], 0).pvalue)
+    assert row["verdict"] == judging.SUPPORTED
+    assert table.loc["transfer_over_rivals", "verdict"] == judging.SUPPORTED
+    assert len(table.loc["transfer_over_byol", "runs"].split()) == 2 * 4
+
+
+@pytest.mark.parametrize("lacking", ["nnclr", "semixup", "random_init"])
+def test_a_rival_without_runs_makes_too_few_runs(lacking: str) -> None:
+    rivals = tuple(
+        m for m in ("random_init", "supervised", "semixup", *CONTRASTIVE, "byol", "byol_tracin") if m != lacking
+    )
+    table = judging.judge(all_evidence(whole(rivals)), ledger.read()).set_index("claim")
+    assert table.loc["semi_supervised_over_rivals", "verdict"] == judging.TOO_FEW
+    assert "no runs of " in table.loc["semi_supervised_over_rivals", "note"]
+
+
+def test_undefined_and_missing_scores_are_no_pairs() -> None:
+    memory = Memory()
+    add_whole_study(memory, ("byol",), seeds=4)
+    for seed in range(4):
+        points = metrics(config("byol_tracin", seed))
+        if seed < 2:
+            points["test/finetune/balanced_accuracy"][1][seed] = math.nan
+        add(memory, config("byol_tracin", seed), points=points)
+    table = judging.judge(all_evidence(memory), ledger.read()).set_index("claim")
+    row = table.loc["semi_supervised_over_byol"]
+    assert (row["verdict"], row["pairs"], row["note"]) == (judging.TOO_FEW, 2, "2 of 3 pairs")
+
+
+def test_a_label_fraction_that_one_method_lacks_is_left_out_and_that_is_said() -> None:
+    memory = Memory()
+    add_whole_study(memory, ("byol_tracin",), seeds=4)
+    for seed in range(4):
+        points = metrics(config("byol", seed))
+        for rows in points["test/finetune/balanced_accuracy"]:
+            del rows[0]
+        add(memory, config("byol", seed), points=points)
+    row = judging.judge(all_evidence(memory), ledger.read()).set_index("claim").loc["semi_supervised_over_byol"]
+
+    def mean(method: str, seed: int) -> float:
+        return float(np.mean(metrics(config(method, seed))["test/finetune/balanced_accuracy"][1][1:3]))
+
+    assert row["effect"] == pytest.approx(100 * np.mean([mean("byol_tracin", s) - mean("byol", s) for s in range(4)]))
+    assert (row["verdict"], row["note"]) == (judging.SUPPORTED, "BYOL: both at 10 % and 50 % of the labels only")
+
+
+@pytest.mark.parametrize(("kind", "ratio"), [("cpu", 1.05), ("cuda", 3.0)])
+def test_on_a_cpu_the_time_that_other_work_took_does_not_count(kind: str, ratio: float) -> None:
+    memory = Memory()
+    for method, processor, elapsed in (("byol", 100.0, 100.0), ("byol_tracin", 105.0, 300.0)):
+        for seed in range(3):
+            more = 1 + 0.001 * seed * (method == "byol")
+            times = {"pretrain_processor_s": processor * more, "pretrain_s": elapsed * more, "evaluate_s": 1.0}
+            facts = {"provenance": {"device": "one", "device_type": kind}, "timings": times}
+            add(memory, config(method, seed), facts=facts)
+    row = judging.judge(all_evidence(memory), ledger.read()).set_index("claim").loc["cheap"]
+    assert row["effect"] == pytest.approx(ratio, rel=2e-3)
+    assert row["verdict"] == (judging.SUPPORTED if kind == "cpu" else judging.OPPOSITE)
+
+
+def test_a_run_on_a_cpu_that_did_not_store_processor_time_is_no_evidence_of_cost() -> None:
+    memory = Memory()
+    for method, elapsed in (("byol", 100.0), ("byol_tracin", 30.0)):
+        for seed in range(3):
+            facts = {"provenance": {"device": "one", "device_type": "cpu"}, "timings": {"pretrain_s": elapsed + seed}}
+            add(memory, config(method, seed), "pretrain", facts=facts)
+    row = judging.judge(all_evidence(memory), ledger.read()).set_index("claim").loc["cheap"]
+    assert (row["verdict"], row["pairs"]) == (judging.TOO_FEW, 0)
+
+
+def test_times_of_other_devices_are_not_compared() -> None:
+    memory = Memory()
+    for method, device in (("byol", "a GPU"), ("byol_tracin", "a CPU")):
+        for seed in range(3):
+            settings = config(method, seed)
+            facts = {"provenance": {"device": device}, "timings": timings(settings, "train")}
+            add(memory, settings, facts=facts)
+    table = judging.judge(all_evidence(memory), ledger.read()).set_index("claim")
+    assert (table.loc["cheap", "verdict"], table.loc["cheap", "pairs"]) == (judging.TOO_FEW, 0)
+
+
+def test_the_ledger_lists_every_claim_also_where_there_are_no_runs_for_it() -> None:
+    memory = Memory()
+    add_whole_study(memory, ("random_init",), seeds=3)
+    made = ledger_table.make(all_evidence(memory))
+    assert made is not None
+    asked = ledger.read()["claim"]
+    assert [group.heading for group in made.grid.groups] == [f"{claim['text']} {claim['source']}" for claim in asked]
+    assert all(str(cells[0]).startswith("too few runs (no study has") for g in made.grid.groups for _, cells in g.rows)
+    assert {claim["source"] for claim in asked} == {"[A]", "[us]"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ("level = 0.05\nclaim = []", "pairs is missing"),
+        ("level = ", "cannot be read"),
+        ("level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='magic'", "claim x: kind must be one of scores"),
+        (
+            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''\nbase=''",
+            "claim x: headline is missing",
+        ),
+        (
+            "level=0.05\npairs=3\n[[claim]]\nname='x'\nkind='partners'\ntext=''\nsource=''\nbase=''\nmethod='m'\nshort=''\nheadline=true\nat_most=1",
+            "claim x: at_most is no key of it",
+        ),
+    ],
+)
+def test_a_ledger_that_cannot_be_understood_is_refused(tmp_path, wrong: str, said: str) -> None:
+    file = tmp_path / "claims.toml"
+    file.write_text(wrong)
+    with pytest.raises(InputError, match=said):
+        ledger.read(file)
