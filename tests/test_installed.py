@@ -8,7 +8,7 @@ import pytest
 from repro.installed import missing
 from tests.conftest import ROOT
 
-COMMANDS = ("repro.run", "repro.db", "repro.data", "repro.reproduce", "repro.doctor", "repro.bench", "figures")
+COMMANDS = ("repro.run", "repro.db", "repro.data", "repro.reproduce", "repro.bench", "figures")
 
 
 @pytest.mark.parametrize("module", COMMANDS)
