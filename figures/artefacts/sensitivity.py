@@ -159,8 +159,8 @@ def _told_of(row: Any, seeds: int) -> Cell:
 
 def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
     used = set(data["statistic"])
-    metrics = {metrics.main_metric(study) for study in evidence.studies}
-    names = {f"test/{protocol}/{metric}" for protocol in style.PROTOCOLS for metric in metrics if protocol in used}
+    compared = {metrics.main_metric(study) for study in evidence.studies}
+    names = {f"test/{protocol}/{metric}" for protocol in style.PROTOCOLS for metric in compared if protocol in used}
     return sorted(names | ({"partners/chance", "partners/tracin_cosine/same_label", "partners/tracin_dot/same_label"}))
 
 

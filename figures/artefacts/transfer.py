@@ -71,10 +71,10 @@ def _row(rows: pd.DataFrame, percents: Sequence[float]) -> list[Cell]:
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     studies = [study for study in evidence.studies if study.transfers]
-    metrics = list(dict.fromkeys(metrics.METRICS[metrics.main_metric(study)] for study in studies))
+    names = list(dict.fromkeys(metrics.METRICS[metrics.main_metric(study)] for study in studies))
     runs = [run for study in studies for one in study.transfers for run in one.runs]
     sentences = [
-        f"{titles.listing(metrics)} (%) on the test split of images that the encoder was not pretrained on, by share "
+        f"{titles.listing(names)} (%) on the test split of images that the encoder was not pretrained on, by share "
         "of their training labels; pretrained on → judged on.",
         *intervals(data, runs),
     ]

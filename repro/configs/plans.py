@@ -1,6 +1,6 @@
 """The matrix of a scale, as data: which cells make the study."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -114,18 +114,28 @@ _MAIN = ("byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
 """The comparison that the paper's claim is about: which partner, if any."""
 
 
-def _errors(images: Images) -> Iterator[Ablation]:
-    """Yield the ablations that tell how good partners must be: gain over BYOL against the share of right partners.
+_WEIGHTS_OF_PARTNERS = (0.5, 1.0)
+_ERRORS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
-    An oracle that errs at a given rate, at two weights; and the selectors at the same weights, with the shares they have.
-    All without warm-up, whatever recipe each has.
-    """
-    weights, at_once = (0.5, 1.0), {"selector.warmup_epochs": 0}
-    for weight in weights:
-        axes = {"selector.error": (0.0, 0.25, 0.5, 0.75, 1.0)}
-        yield Ablation(("byol_oracle",), axes, (0, 1, 2), images, {**at_once, "selector.weight": weight})
-    selectors = ("byol_random", "byol_cosine", "byol_tracin")
-    yield Ablation(selectors, {"selector.weight": weights}, (0, 1, 2), images, at_once)
+_AT_ONCE = {"selector.warmup_epochs": 0}
+
+_HOW_GOOD = tuple(
+    Ablation(("byol_oracle",), {"selector.error": _ERRORS}, (0, 1, 2), images, {**_AT_ONCE, "selector.weight": weight})
+    for images in (Images("dermamnist", BY_LESION), _PNEUMONIA)
+    for weight in _WEIGHTS_OF_PARTNERS
+) + tuple(
+    Ablation(
+        ("byol_random", "byol_cosine", "byol_tracin"),
+        {"selector.weight": _WEIGHTS_OF_PARTNERS},
+        (0, 1, 2),
+        images,
+        _AT_ONCE,
+    )
+    for images in (Images("dermamnist", BY_LESION), _PNEUMONIA)
+)
+"""How good must partners be? Gain over BYOL against the share of right partners: of an oracle that errs at a given rate,
+at two weights, and of the selectors at the same weights, with the shares that they have. All without warm-up, whatever
+recipe each has."""
 
 
 _COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")
@@ -158,8 +168,7 @@ PLANS = {
         methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),
         ablations=(
-            *_errors(Images("dermamnist", BY_LESION)),
-            *_errors(_PNEUMONIA),
+            *_HOW_GOOD,
             Ablation(("byol_tracin",), {**_UNKNOWNS, **_MORE}, seeds=(0, 1, 2)),
             Ablation(_COMPARED, _FLOOR, seeds=(0, 1, 2)),
             _WEIGHTS,
