@@ -133,8 +133,8 @@ _HOW_GOOD = tuple(
     for images in (Images("dermamnist", BY_LESION), _PNEUMONIA)
 )
 """How good must partners be? Gain over BYOL against the share of right partners: of an oracle that errs at a given rate,
-at two weights, and of the selectors at the same weights, with the shares that they have;
-all without warm-up, whatever recipe each has."""
+at two weights, and of the selectors at the same weights, with the shares that they have. All without warm-up, whatever
+recipe each has."""
 
 
 _COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")

@@ -238,7 +238,7 @@ def test_records_that_wait_are_told_but_not_those_of_runs_at_work(database):
     at_work, ended = (Journal.begin(spool_folder() / name) for name in ("1-x", "2-x"))
     ended.close(delete=False)
     (told,) = lines(list(runs.findings()), "note")
-    assert told == f"records of 1 ended runs wait in {spool_folder()}. The next run delivers them"
+    assert told == f"records of 1 ended runs wait in {spool_folder()}. The next run writes them to the database"
     at_work.close(delete=False)
     assert "records of 2 ended runs wait" in lines(list(runs.findings()), "note")[0]
 
