@@ -42,8 +42,8 @@ FLOORS = [
 """From the top down. A module may import what stands below its own floor, and its own."""
 
 ANYONES = (
-    "repro", "repro.configs", "repro.errors", "repro.files", "repro.locks", "repro.machine", "repro.progress",
-    "repro.provenance", "repro.ranks", "repro.threads", "repro.weights",
+    "repro", "repro.configs", "repro.errors", "repro.files", "repro.installed", "repro.locks", "repro.machine",
+    "repro.progress", "repro.provenance", "repro.ranks", "repro.threads", "repro.weights",
 )  # fmt: skip
 """What every floor may import; these import no floor."""
 

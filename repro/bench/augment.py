@@ -1,4 +1,4 @@
-"""Speed of the two views of a batch, compared with torchvision (one image at a time) and kornia.
+"""How fast are the two views of a batch, compared with torchvision (one image at a time) and kornia?
 
 torchvision v2 runs in a DataLoader with as many workers as there are cores, kornia and ours on the device. All have the
 probabilities and strengths of the kit's defaults.

@@ -1,4 +1,4 @@
-"""Cost of a step whose images are read from disk, for as many and as large images as ChestX-ray14's."""
+"""What does a step cost if its images are read from disk, with as many and as large images as ChestX-ray14's?"""
 
 import os
 import tempfile

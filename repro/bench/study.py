@@ -1,4 +1,4 @@
-"""Overhead of a study, gain of all cores, and time to print the status of 5,000 runs."""
+"""What is the overhead of a study, the gain of all cores, and the time to print the status of 5,000 runs?"""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Pretraining throughput end to end, compared with lightly's recipe and with an upper bound.
+"""How many images per second does pretraining process, compared with lightly's recipe and with an upper bound?
 
 End to end: from stored pixels over two views and the update of all networks to the epoch's metrics, with TracIn
 choosing partners. The limit is the same step over and over on two views of noise that lie on the device. The recipe
