@@ -47,9 +47,6 @@ ANYONES = (
 )  # fmt: skip
 """What every floor may import; these import no floor."""
 
-GIVEN = ("repro.records.access", "repro.records.encoders")
-"""Modules whose names `repro` itself gives, imported when somebody asks."""
-
 PACKAGES = ("figures", "repro.execution")
 """Packages whose rooms have floors, but which hold nothing themselves."""
 
@@ -91,8 +88,8 @@ def test_every_module_has_a_floor_or_is_for_all_and_then_imports_none_above_the_
         module = module_of(file)
         if floor_of(module) is None and module not in PACKAGES:
             assert module in ANYONES or module.startswith("repro.configs."), module
-            # `from repro import runs, load_encoder` are the names that the package gives away.
-            floors = {floor_of(name) for name in imports_of(file) if not name.startswith(GIVEN)}
+            # `from repro import runs` is the one name that the package gives away.
+            floors = {floor_of(name) for name in imports_of(file) if not name.startswith("repro.records")}
             assert floors <= {None, "repro.store"}, (module, floors)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from figures import style
 from figures.claims.answer import effect
 from figures.claims.judging import NOT_ASKED, NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW
 
@@ -21,8 +22,8 @@ class Summary:
         name, short, text, source, headline: as in `claims.toml`.
         verdict: a verdict of `judging`, or MIXED.
         told: the verdict as it is printed, with how many studies give it.
-        counts: how many studies give each verdict, in words; empty where `told` says all.
-        effects: the effect, or the range from the lowest to the highest, each with half the width of its interval.
+        counts: how many studies give each verdict, or why none does, in words; empty where `told` says all.
+        effects: the effect, or the lowest and the highest, each with half the width of its interval.
         unit: of the effects.
         rows: rows of `judging.judge` that have an effect.
         limit: value of the effect from which on it speaks for the claim, or against it.
@@ -36,7 +37,7 @@ class Summary:
     verdict: str
     told: str
     counts: str
-    effects: str
+    effects: tuple[str, ...]
     unit: str
     rows: pd.DataFrame
     limit: float
@@ -60,7 +61,7 @@ def summaries(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[Summary]:
             **{key: claim[key] for key in ("name", "short", "text", "source", "headline")},
             verdict=verdict,
             told=_told(verdict, found),
-            counts=_counts(found),
+            counts=_counts(found, claim["base"]),
             effects=_range(shown if judged.empty else judged),
             unit="" if rows.empty or rows["unit"].iloc[0] == "ratio" else str(rows["unit"].iloc[0]),
             rows=shown,
@@ -89,11 +90,13 @@ def _told(verdict: str, found: dict[str, int]) -> str:
     return f"{verdict[0].upper()}{verdict[1:]}{where}"
 
 
-def _counts(found: dict[str, int]) -> str:
+def _counts(found: dict[str, int], base: str) -> str:
+    if found[NOT_ASKED] == sum(found.values()) > 0:
+        return f"{style.look(base).label} learned nothing there over random weights."
     several = [verdict for verdict in ORDER if found[verdict]]
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in several) if len(several) > 1 else ""
 
 
-def _range(rows: pd.DataFrame) -> str:
+def _range(rows: pd.DataFrame) -> tuple[str, ...]:
     ordered = [str(effect(row)) for row in rows.sort_values("effect", kind="stable").itertuples()]
-    return " to ".join(dict.fromkeys([*ordered[:1], *ordered[-1:]]))
+    return tuple(dict.fromkeys([*ordered[:1], *ordered[-1:]]))

@@ -12,7 +12,7 @@ from figures.claims.summary import MIXED, Summary, summaries
 
 KINDS = {
     SUPPORTED: "supported", NOT_SUPPORTED: "unsupported", OPPOSITE: "opposite", MIXED: "mixed",
-    NOT_ASKED: "unasked", TOO_FEW: "unasked",
+    NOT_ASKED: "unasked", TOO_FEW: "few",
 }  # fmt: skip
 """How the page marks a verdict: a class of its style sheet."""
 

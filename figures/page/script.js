@@ -49,7 +49,8 @@ if (form) {
 
 // Tables that go on to the right say so.
 function measure() {
-  all(".scroll").forEach(box => { box.previousElementSibling.hidden = box.scrollWidth <= box.clientWidth + 1; });
+  const cut = all(".scroll").map(box => [box.previousElementSibling, box.scrollWidth > box.clientWidth + 1]);
+  cut.forEach(([note, more]) => { note.hidden = !more; });
 }
 addEventListener("resize", measure);
 document.addEventListener("toggle", measure, true);

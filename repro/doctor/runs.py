@@ -7,7 +7,7 @@ from repro.errors import InputError, StorageError
 from repro.store import foreign_runs, open_database
 from repro.store.address import named_address, naming
 from repro.store.connect import runs_folder
-from repro.store.delivery import spool_folder
+from repro.store.delivery import left_over, spool_folder
 from repro.store.foreign import OURS
 from repro.store.liveness import alive
 
@@ -32,8 +32,9 @@ def findings() -> Iterator[Finding]:
     except (InputError, StorageError) as error:
         yield failing(str(error), "")
         return
-    waiting = [folder for folder in spool_folder().glob("*") if not folder.name.startswith(".")]
-    if damaged := [folder.name for folder in waiting if folder.suffix == ".damaged"]:
+    if damaged := sorted(folder.name for folder in spool_folder().glob("*.damaged")):
         yield note(f"damaged records in {spool_folder()}: {', '.join(damaged)}", "Look at them, then delete them")
-    elif waiting:
-        yield note(f"{len(waiting)} records wait in {spool_folder()}", "The next command writes them to the database")
+    if waiting := left_over():
+        yield note(
+            f"records of {len(waiting)} ended runs wait in {spool_folder()}", "The next run writes them to the database"
+        )

@@ -193,6 +193,17 @@ def spool_folder() -> Path:
     return runs_folder() / "spool"
 
 
+def left_over() -> list[Path]:
+    """Return the journals that wait to be delivered: those that no living process owns."""
+    left = []
+    for folder in sorted(spool_folder().glob("*")):
+        if folder.suffix != ".damaged" and not folder.name.startswith(HIDDEN):
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):  # its run goes on; it is gone
+                Journal(folder).close(delete=False)
+                left.append(folder)
+    return left
+
+
 def deliver_left_over(database: Database) -> list[int]:
     """Deliver the journals that ended processes left for this database; return their run ids, ascending.
 

@@ -25,7 +25,9 @@ SELECTOR = {
 }  # fmt: skip
 OBJECTIVE = {
     "random_init": "none", "supervised": "supervised", "semixup": "semixup", "imagenet": "imagenet",
-    "simclr": "simclr", "dcl": "dcl", "nnclr": "nnclr",
+    "simclr": "simclr", "dcl": "dcl", "nnclr": "nnclr", "fixmatch": "fixmatch", "fixmatch_paths": "fixmatch",
+    "dcl_nn": "dcl_nn", "moco": "moco", "simsiam": "simsiam", "barlow_twins": "barlow_twins", "vicreg": "vicreg",
+    "swav": "swav", "dino": "dino", "restore": "restore",
 }  # fmt: skip
 CONTRASTIVE = ("simclr", "dcl", "nnclr")
 MEASURED = ("tracin_cosine", "tracin_dot", "cosine")

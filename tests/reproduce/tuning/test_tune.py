@@ -1,5 +1,6 @@
 """Recipes are chosen on validation images alone, the same ones whatever interrupts the trials."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_trials_and_the_study_share_no_seed():
         plan = PLANS[scale]
         tried = {seed for grid in how.grids.values() for seed in (*how.seeds, *grid.seeds)}
         seeds = [plan.seeds, *plan.more_seeds.values(), *(each.seeds for each in (*plan.datasets, *plan.ablations))]
-        assert tried.isdisjoint(*seeds)
+        assert tried.isdisjoint(itertools.chain(*seeds))
 
 
 def test_every_base_method_gets_as_many_candidates_and_those_with_partners_too():
