@@ -87,7 +87,7 @@ def test_a_file_of_weights_and_a_folder_of_images_give_the_features_that_the_run
 
 def test_what_is_no_file_of_weights_or_no_folder_of_images_is_told(tmp_path: Path):
     save_file({"a": torch.zeros(1)}, tmp_path / "plain.safetensors")
-    with pytest.raises(InputError, match="does not say which network it is of; write it anew"):
+    with pytest.raises(InputError, match="does not say which network it is of; write it again"):
         load_encoder(tmp_path / "plain.safetensors")
     with pytest.raises(InputError, match="is no file of weights"):
         load_encoder(tmp_path / "none.safetensors")

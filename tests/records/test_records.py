@@ -121,7 +121,7 @@ def test_deleting_takes_a_run_and_all_that_is_its_alone(
     assert at(db.main, "delete", "1") == 0
     assert "nothing was deleted" in capsys.readouterr().out
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert "nobody to ask" in refused(capsys, db.main, "delete", "1")
+    assert "nobody can confirm" in refused(capsys, db.main, "delete", "1")
     assert study.runs.count_documents({}) == 5
     study.runs.update_one({"_id": 4}, {"$set": {"config.evaluate.pretraining": 2}})
     assert "run 4 builds on run 2; delete both, or neither" in refused(capsys, db.main, "delete", "1", "2", "--yes")
