@@ -1,4 +1,4 @@
-"""Carry a journal into the database: in order, and each entry exactly once however often it is tried."""
+"""Delivery of a journal to the database: in order, and each entry exactly once."""
 
 import contextlib
 import logging
@@ -177,20 +177,31 @@ class Courier:
         if not self.outage:
             # Only the kind of error: a driver's text can quote the address it was given.
             log.warning(
-                "the run database does not take the record (%s); the run goes on, its record waits in %s",
+                "the run database does not answer (%s); the run continues, its record waits in %s",
                 type(error).__name__, self._journal.folder,
             )  # fmt: skip
         self.outage = True
 
     def _note_recovery(self) -> None:
         if self.outage:
-            log.warning("the run database takes the record again; what waited has been delivered")
+            log.warning("the run database answers again; waiting records have been written to it")
         self.outage = False
 
 
 def spool_folder() -> Path:
     """Return the folder that holds the journals of runs not yet delivered."""
     return runs_folder() / "spool"
+
+
+def left_over() -> list[Path]:
+    """Return the journals that wait to be delivered: those that no living process owns."""
+    left = []
+    for folder in sorted(spool_folder().glob("*")):
+        if folder.suffix != ".damaged" and not folder.name.startswith(HIDDEN):
+            with contextlib.suppress(BlockingIOError, FileNotFoundError):  # its run goes on; it is gone
+                Journal(folder).close(delete=False)
+                left.append(folder)
+    return left
 
 
 def deliver_left_over(database: Database) -> list[int]:

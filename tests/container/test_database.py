@@ -59,3 +59,17 @@ def test_offline_a_study_begun_online_goes_on_and_no_network_of_its_leads_out(pr
         assert docker("network", "inspect", "--format={{.Internal}}", network).strip() == "true", network
     docker("rm", "--force", name)
     project(*offline, "--profile", "dashboard", "down", "--volumes", "--timeout", "5")
+
+
+def test_many_checks_at_once_ask_the_database_once(project: Project):
+    """As on a machine so busy that each check outlives its timeout."""
+    project("up", "-d", "mongo")
+    name = project.container("mongo")
+    health = "--format={{.State.Health.Status}}"
+    until("a healthy database", 600, lambda: docker("inspect", health, name).strip() == "healthy")
+    # mongosh, slowed down, and counted; the port alone must not do.
+    slow = "mongosh() { echo x >>/tmp/asked; sleep 3; }; export -f mongosh; rm -f /tmp/answered /tmp/asked; "
+    checks = "for _ in 1 2 3 4 5; do bash /docker/healthy.sh & done; "
+    results = "for job in $(jobs -p); do wait $job || exit 1; done; wc -l </tmp/asked"
+    assert docker("exec", name, "bash", "-c", slow + checks + results).strip() == "1"
+    project.remove()

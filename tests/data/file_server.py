@@ -66,6 +66,7 @@ class FileServer:
         kind: Content-Type.
         length: whether the length is announced.
         pause: seconds after each 64 kB.
+        host: the address of this machine that it listens at.
     """
 
     files: dict[str, bytes]
@@ -78,19 +79,20 @@ class FileServer:
     length: bool = True
     pause: float = 0.0
     requests: list[Request] = field(default_factory=list)
+    host: str = "127.0.0.1"
     port: int = 0
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/mirror/of/it"
+        return f"http://{self.host}:{self.port}/mirror/of/it"
 
     def asked(self, name: str) -> list[Request]:
         return [request for request in self.requests if request.name == name]
 
 
 @contextmanager
-def serving(files: dict[str, bytes]) -> Iterator[FileServer]:
-    manners = FileServer(files)
+def serving(files: dict[str, bytes], host: str = "127.0.0.1") -> Iterator[FileServer]:
+    manners = FileServer(files, host=host)
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -137,7 +139,7 @@ def serving(files: dict[str, bytes]) -> Iterator[FileServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler)
     server.daemon_threads = True
     manners.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

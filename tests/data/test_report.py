@@ -243,3 +243,10 @@ def test_a_changed_byte_among_the_decoded_images_is_found(decoded: Path, capsys:
     assert at(data.main, *CHECK, "--json", str(tmp_path / "report.json")) == 1
     assert f"ALTERED since they were decoded: {array}" in capsys.readouterr().out
     assert json.loads((tmp_path / "report.json").read_text())["check"]["altered"] == [str(array)]
+
+
+def test_near_duplicates_are_told_by_the_names_of_their_files_where_there_are_files(tiny: ImageSet):
+    names = tuple(f"patient{index}/x.png" for index in range(96))
+    report = inspect(with_copies(tiny, {VAL + 3: 5}, names=names), "official")
+    assert "such as images patient5/x.png and patient67/x.png" in text_of(report)
+    assert "such as images 5 and 67" in text_of(inspect(with_copies(tiny, {VAL + 3: 5}), "official"))

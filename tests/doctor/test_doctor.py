@@ -13,11 +13,17 @@ import pytest
 
 import repro.doctor
 from repro import run
+from repro.data.sources.lesions import SPLIT_INFO
 from repro.doctor import CHEAP, __main__, before_work, folders, interpreter, load, memory, questions, runs, variables
+from repro.doctor import images as pictures
 from repro.doctor.finding import Finding
 from repro.errors import InputError
 from repro.ranks import VARIABLES
+from repro.store.delivery import spool_folder
+from repro.store.journal import Journal
 from tests.conftest import ROOT
+from tests.data.test_layout import as_published, kaggle
+from tests.data.test_medmnist import arrays, written
 from tests.storage import storage
 from tests.store.test_foreign import other_run
 from tests.test_front_doors import at, refused
@@ -51,9 +57,28 @@ def test_the_command_tells_each_finding_in_a_line_and_as_json(tmp_path: Path):
     found = json.loads((tmp_path / "found.json").read_text())
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(found) + 1
-    assert done.stdout.splitlines()[-1] == f"nothing will fail ({len(found)} findings)"
+    assert done.stdout.splitlines()[-1] == f"no problem found ({len(found)} findings)"
     assert {"Python", "memory", "folders", "GPU", "runs", "Docker"} <= {one["question"] for one in found}
     assert not any(one["level"] == "fails" for one in found)
+
+
+def test_a_data_set_is_found_in_whatever_layout_and_its_missing_images_are_told(folder: Path):
+    as_published(folder.parent, "isic2019")
+    images = as_published(folder.parent, "chestxray14")
+    kaggle(folder.parent, "isic2019")
+    (folder.parent / "chestxray14").rename(folder.parent / "archive")
+    for image in images[:7]:
+        (folder.parent / "archive" / image).unlink()
+    written(folder, arrays())
+    found = list(pictures.findings())
+    assert any(line.startswith("isic2019: ") and " train, " in line for line in lines(found, "fine"))
+    (told,) = lines(found, "note")
+    assert told.startswith(f"chestxray14: 7 of {len(images)} images are missing in {folder.parent / 'archive'}")
+    assert "data.allow_missing=True" in told
+    told = "\n".join(lines(found, "fine"))
+    assert "medmnist: dermamnist at 28 px" in told
+    assert f"{SPLIT_INFO}, pneumoniamnist.npz, breastmnist.npz, chestmnist.npz would be downloaded" in told
+    assert "kermany: not here; `python -m repro.data fetch kermany` gets it" in told
 
 
 def test_bad_usage_is_exit_code_2(capsys):
@@ -121,7 +146,7 @@ def test_variables_that_surprise_are_told_with_their_cure(monkeypatch, tmp_path:
         "OMP_WAIT_POLICY=ACTIVE",
         "OMP_PROC_BIND binds threads",
         "CUDA_VISIBLE_DEVICES hides every GPU",
-        "REPRO_RUN is set, which nothing here reads. Did you mean 'REPRO_RUNS'?",
+        "REPRO_RUN is set, which the kit does not read. Did you mean 'REPRO_RUNS'?",
     ):
         assert word in told
     assert lines(list(variables.findings()), "fails") == []
@@ -152,8 +177,8 @@ def test_a_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path: Path):
     ("kind", "level", "complaint"),
     [
         ("NO_LOCKS", "fails", "is on storage without file locks. Point REPRO_RUNS to a local disk"),
-        ("NO_LINKS", "note", "has no hard links; the record is kept all the same"),
-        ("NO_FOLDER_SYNC", "note", "has no fsync of folders; the record is kept all the same"),
+        ("NO_LINKS", "note", "has no hard links; records are safe anyway"),
+        ("NO_FOLDER_SYNC", "note", "has no fsync of folders; records are safe anyway"),
     ],
 )
 def test_what_storage_cannot_do_is_told(tmp_path: Path, kind: str, level: str, complaint: str):
@@ -206,6 +231,16 @@ def test_a_run_database_and_other_experiments_in_it_are_told(database):
         "the run database (that of REPRO_MONGO_URI) answers: 1 runs of this kit",
         "1 run is of other experiments (cifar_baseline: 1): never checked, drawn or exported",
     ]
+
+
+def test_records_that_wait_are_told_but_not_those_of_runs_at_work(database):
+    spool_folder().mkdir(parents=True)
+    at_work, ended = (Journal.begin(spool_folder() / name) for name in ("1-x", "2-x"))
+    ended.close(delete=False)
+    (told,) = lines(list(runs.findings()), "note")
+    assert told == f"records of 1 ended runs wait in {spool_folder()}. The next run writes them to the database"
+    at_work.close(delete=False)
+    assert "records of 2 ended runs wait" in lines(list(runs.findings()), "note")[0]
 
 
 def test_a_run_database_that_does_not_answer_is_told(monkeypatch):
