@@ -122,7 +122,7 @@ def test_every_link_leads_somewhere(browser, results: Path) -> None:
         if target.fragment:
             assert page.locator(f"[id='{unquote(target.fragment)}']").count() == 1, link
     page.locator("nav details summary").last.click()
-    page.click("nav a[href^='#']:has-text('What the runs say')")
+    page.click("nav a[href^='#']:has-text('Claims and verdicts')")
     assert page.evaluate("document.getElementById('overall-claims').getBoundingClientRect().top") < 800
 
 
