@@ -1,6 +1,7 @@
-"""How things look, the same everywhere: names, order, colours and markers of methods, widths, fonts, ink."""
+"""Visual style: names, order, colours and markers of methods, widths, fonts, ink."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,7 +162,18 @@ def look(name: str, known: dict[str, Look] = METHODS) -> Look:
         return known[name]
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     colour = _SPARE_COLOURS[number % len(_SPARE_COLOURS)]
-    return Look(name, colour, _SPARE_MARKERS[number // 7 % len(_SPARE_MARKERS)])
+    return Look(_label(name), colour, _SPARE_MARKERS[number // 7 % len(_SPARE_MARKERS)])
+
+
+def own(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the methods among `names` that are not the kit's, each once, by name: somebody added them."""
+    return tuple(sorted(set(names) - METHODS.keys()))
+
+
+def _label(name: str) -> str:
+    """Return the name in print of a method that is not the kit's: byol_mine is "BYOL + mine"."""
+    base, _, selector = name.partition("_")
+    return f"{METHODS[base].label} + {selector.replace('_', ' ')}" if base in METHODS and selector else name
 
 
 def class_look(number: int) -> tuple[str, str]:

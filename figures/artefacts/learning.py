@@ -1,4 +1,4 @@
-"""The figure of learning: what frozen networks know while they are pretrained, against random weights."""
+"""The figure of learning: quality of frozen features during pretraining, compared with random weights."""
 
 import functools
 
@@ -68,7 +68,7 @@ def _is_score(name: str) -> bool:
 
 def _caption(study: Study, curves: pd.DataFrame) -> str:
     sentences = [
-        "Looks at frozen networks while they are pretrained; epoch 0 is random weights. Readout: ridge regression on "
+        "Evaluation of the frozen network during pretraining; epoch 0 is random weights. Readout: ridge regression on "
         "at most 2,000 training images, tested on the validation split; kNN likewise. Effective rank: RankMe. "
         "Alignment: mean squared distance of two views of an image (lower is closer). Uniformity: log mean "
         "exp(−2 d²) over pairs of images (lower is more even), both of normalised projections. No test image is read."
@@ -82,7 +82,7 @@ def _caption(study: Study, curves: pd.DataFrame) -> str:
 
 
 def _alt(curves: pd.DataFrame, headings: dict[str, str]) -> str:
-    said = ["Line charts of what frozen networks know during pretraining."]
+    said = ["Line charts of the quality of frozen features during pretraining."]
     for name, rows in curves.groupby("metric", sort=False):
         factor = 100 if _is_score(str(name)) else 1
         told = [
@@ -93,4 +93,4 @@ def _alt(curves: pd.DataFrame, headings: dict[str, str]) -> str:
     return " ".join(said)
 
 
-ARTEFACT = Artefact("learning", "What is learned while pretraining", make)
+ARTEFACT = Artefact("learning", "What is learned during pretraining", make)

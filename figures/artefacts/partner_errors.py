@@ -169,12 +169,12 @@ def _of_weight(panel: Axes, rows: pd.DataFrame, stroke: Stroke, place: int, floo
         for edge in (low, high):
             panel.plot(x, edge, color=stroke.colour, linestyle=stroke.line, linewidth=0.4, zorder=2)
     panel.plot(x, mean, **{**_looks(stroke), "markersize": 4.5}, zorder=3)
-    for row in gains[gains["method"] != ORACLE].itertuples():
+    for row in _records(gains[gains["method"] != ORACLE]):
         mark = replace(_mark(str(row.method)), filled=stroke.filled)
         half = [[100 * (row.mean - row.low)], [100 * (row.high - row.mean)]] if math.isfinite(row.low) else None
         looks = {**_looks(mark), "markersize": 5.0, "elinewidth": 0.8, "zorder": 4}
         panel.errorbar(100 * row.share + DODGE * (2 * place - 1), 100 * row.mean, yerr=half, **looks)
-    for row in rows[rows["statistic"] == ZERO].itertuples():
+    for row in _records(rows[rows["statistic"] == ZERO]):
         _crossing(panel, row, stroke, place, floor)
 
 
@@ -250,7 +250,7 @@ def _beyond(gains: pd.DataFrame) -> bool:
 def _said(data: pd.DataFrame) -> Iterator[str]:
     """Yield, panel by panel, where the gain is zero, and which shares the selectors reach."""
     for (study, protocol), rows in data.groupby(["study", "protocol"], sort=False):
-        zeros = [f"{_percent(row)} (weight {row.weight:g})" for row in rows[rows["statistic"] == ZERO].itertuples()]
+        zeros = [f"{_percent(row)} (weight {row.weight:g})" for row in _records(rows[rows["statistic"] == ZERO])]
         yield f"{study}, {style.PROTOCOLS[str(protocol)].lower()}: zero at {titles.listing(zeros)}."
     finders = data[(data["statistic"] == GAIN) & (data["method"] != ORACLE)]
     for study, rows in finders.groupby("study", sort=False):
@@ -259,7 +259,11 @@ def _said(data: pd.DataFrame) -> Iterator[str]:
             f"({100 * found['share_macro'].mean():.0f} % as a mean over classes)"
             for method, found in rows.drop_duplicates(["method", "weight"]).groupby("method", sort=False)
         ]
-        yield f"Shares that selectors reach, {study}: {titles.listing(told)}."
+        yield f"Shares that selectors reach, {study!s}: {titles.listing(told)}."
+
+
+def _records(rows: pd.DataFrame) -> Iterator[Any]:
+    return iter(rows.itertuples())
 
 
 def _percent(row: Any) -> str:
@@ -275,7 +279,7 @@ def _percent(row: Any) -> str:
 def _alt(data: pd.DataFrame) -> str:
     said = ["Line charts of the gain over BYOL against the share of partners with the right label."]
     for (study, protocol), rows in data[data["statistic"] == GAIN].groupby(["study", "protocol"], sort=False):
-        told = [f"{row.label}: {100 * row.mean:+.1f} at {100 * row.share:.0f} %" for row in rows.itertuples()]
+        told = [f"{row.label}: {100 * row.mean:+.1f} at {100 * row.share:.0f} %" for row in _records(rows)]
         said.append(f"{study}, {style.PROTOCOLS[str(protocol)].lower()}: {'; '.join(told)}.")
     return " ".join(said)
 

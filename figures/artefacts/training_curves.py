@@ -92,7 +92,8 @@ def _caption(study: Study, curves: pd.DataFrame, metric: str) -> str:
         sentences.append(f"Pretraining by epoch: {titles.listing([_TOLD[n] for n in PRETRAINING if n in drawn])}.")
     if not pretrained.all():
         sentences.append(
-            f"Fine-tuning by optimiser step: {metric[0].lower()}{metric[1:]} on the validation split, per label share."
+            f"Fine-tuning by optimiser step: {metric[0].lower()}{metric[1:]} on the validation split, "
+            "per label fraction."
         )
     if curves["seeds"].max() > 1:
         over = captions.seeds_averaged(study.own_runs, curves["seeds"])

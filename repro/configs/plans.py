@@ -83,7 +83,7 @@ _UNKNOWNS: dict[str, tuple[Any, ...]] = {
     "selector.weight": (0.5, 1.0, 2.0),
     "pretrain.batch_size": (64, 128, 256, 512),
 }
-"""What the paper's abstract leaves open about its method."""
+"""Settings of the method that the paper's abstract does not give."""
 
 _MORE: dict[str, tuple[Any, ...]] = {
     "selector.warmup_epochs": (0, 5),
@@ -92,7 +92,7 @@ _MORE: dict[str, tuple[Any, ...]] = {
     "encoder.width": (16, 32),
     "augment.grey": (0.0, 0.2),
 }
-"""What else could keep the additional positive from helping: when, how and whom it pulls, capacity, views."""
+"""What else could keep the additional positive from helping: timing, weight and choice of partners, capacity, views."""
 
 _PNEUMONIA = Images("pneumoniamnist")
 
@@ -133,15 +133,15 @@ _HOW_GOOD = tuple(
     for images in (Images("dermamnist", BY_LESION), _PNEUMONIA)
 )
 """How good must partners be? Gain over BYOL against the share of right partners: of an oracle that errs at a given rate,
-at two weights, and of the selectors at the same weights, with the shares that they have;
-all without warm-up, whatever recipe each has."""
+at two weights, and of the selectors at the same weights, with the shares that they have. All without warm-up, whatever
+recipe each has."""
 
 
 _COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")
 
 PLANS = {
     "smoke": Plan(
-        "The comparison, small: DermaMNIST, seven methods, two seeds. Minutes on two CPU cores.",
+        "A small comparison: DermaMNIST, seven methods, two seeds. Minutes on two CPU cores.",
         datasets=(Images("dermamnist"),),
         methods=("random_init", "supervised", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle"),
         seeds=(0, 1),
@@ -157,7 +157,7 @@ PLANS = {
     "medmnist": Plan(
         "The study on MedMNIST: DermaMNIST by lesion and PneumoniaMNIST, every method, five seeds, transfer between them "
         "and to BreastMNIST; DermaMNIST as published for BYOL with and without partners, three seeds; how good partners "
-        "must be; what changes if the unknowns of the method change. Then five more seeds of BYOL with and without "
+        "must be; sensitivity to settings that the abstract does not give. Then five more seeds of BYOL with and without "
         "partners. `python -m repro.reproduce plan --scale medmnist` says how long it takes.",
         datasets=(
             Images("dermamnist", BY_LESION, transfer=(_PNEUMONIA, _BREAST)),
@@ -175,7 +175,7 @@ PLANS = {
         more_seeds=dict.fromkeys(_MAIN, (5, 6, 7, 8, 9)),
     ),
     "medmnist_protocol": Plan(
-        "MedMNIST's supervised experiment, to hold the kit against published numbers: three data sets, three seeds. Half "
+        "MedMNIST's supervised experiment, to compare the kit with published numbers: three data sets, three seeds. Half "
         "a day on two CPU cores, most of it DermaMNIST.",
         datasets=(
             Images("breastmnist", {"evaluate.finetune.steps": 400}),
@@ -202,7 +202,7 @@ PLANS = {
         ),
     ),
     "subset": Plan(
-        "The paper's data sets where only a part of their images is at hand: the main comparison, three seeds. Ten "
+        "The paper's data sets where only a part of their images is available: the main comparison, three seeds. Ten "
         "minutes on one data-centre GPU with sixteen cores.",
         datasets=(
             Images("isic2019", {"data.size": 112, "data.allow_missing": True}),
@@ -214,7 +214,7 @@ PLANS = {
     "paper": Plan(
         "The study on the paper's data sets: ISIC 2019 and ChestX-ray14, every method, five seeds, transfer to "
         "Kermany's X-rays, and what "
-        "changes if the unknowns of the method change. It needs GPUs, and days of them.",
+        "changes if the unknowns of the method change. Days on GPUs.",
         datasets=(Images("isic2019"), Images("chestxray14", transfer=(Images("kermany"),))),
         methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),

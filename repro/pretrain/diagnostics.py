@@ -1,4 +1,4 @@
-"""What partners are like, measured while training: labels are used to measure, never to select."""
+"""Statistics of partners during training: labels are used to measure, never to select."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pairwise TracIn inside a batch (Pruthi et al. 2020): which images' gradients point the same way?
+"""Pairwise TracIn inside a batch (Pruthi et al. 2020): dot products or cosines of per-image loss gradients.
 
 K_ij = grad l_i . grad l_j over a set of parameters, the tier: `last`, the final layer of the predictor (without one, of
 the projector); `heads`, every Linear layer of projector and predictor; `full`, these and the encoder's Linear layers

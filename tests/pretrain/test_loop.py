@@ -347,9 +347,11 @@ def test_processor_time_goes_on_over_a_cut_and_an_older_checkpoint_has_none(tiny
         tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
         about = json.loads(archive.metadata()["about"])
     assert about.pop("processor_seconds") == resumed.history.processor_seconds
+    assert about.pop("other_seconds") == resumed.history.other_seconds >= first.history.other_seconds >= 0
     save_file(tensors, file, {"about": json.dumps(about)})
     older, _ = train(tiny, tmp_path, pretrain__epochs=3)
     assert math.isnan(older.history.processor_seconds)
+    assert math.isnan(older.history.other_seconds)
     assert older.history.seconds > resumed.history.seconds
 
 
@@ -407,7 +409,7 @@ def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_rec
     caplog.clear()
     with caplog.at_level("INFO"):
         run.main(words)
-    assert "continuing from the checkpoint after epoch" in caplog.text
+    assert "resuming from the checkpoint after epoch" in caplog.text
     assert "is stored whole" in caplog.text
 
     runs, weights, points, files = [], [], [], []

@@ -1,4 +1,4 @@
-"""What every objective is to the training loop."""
+"""Interface of an objective to the training loop."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager

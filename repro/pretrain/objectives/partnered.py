@@ -1,4 +1,4 @@
-"""What base methods with an additional positive share: partners, their measurement and the weight of their loss."""
+"""Base of methods with an additional positive: partners, their measurement and the weight of their loss."""
 
 import contextlib
 from dataclasses import replace

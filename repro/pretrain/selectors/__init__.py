@@ -1,4 +1,4 @@
-"""Who is the additional positive? A selector scores every pair of a batch; the best other image is chosen.
+"""Selectors of the additional positive: each scores every pair of a batch; the best other image is chosen.
 
 A selector is a file here with a function `scores(batch) -> [B, B]`; its name is the file's. One that chooses among
 other images than the batch's also has `candidates(batch) -> Candidates`, and its scores are `[B, N]`.

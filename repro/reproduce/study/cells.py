@@ -1,5 +1,6 @@
 """The cells of a study: which runs, and which of them needs another's encoder."""
 
+import dataclasses
 import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from repro.configs import METHODS, WITHOUT_PRETRAINING
+from repro.configs import DATASETS, METHODS, WITHOUT_PRETRAINING
 from repro.configs.identity import identity
 from repro.configs.plans import PLANS, Images
 from repro.configs.resolve import resolve
@@ -74,6 +75,7 @@ def cells(
     seeds: Sequence[int] = (),
     stand_ins: Mapping[str, str] | None = None,
     updates: Mapping[str, Any] | None = None,
+    dataset: str | None = None,
 ) -> list[Cell]:
     """Return a study's cells, each once, in an order in which they can run.
 
@@ -85,13 +87,22 @@ def cells(
         methods, seeds: these in place of the plan's; empty for the plan's.
         stand_ins: data set of the plan -> the named config that stands in for it.
         updates: settings for every cell.
+        dataset: one data set in place of the plan's, without its transfers and changed settings.
 
     Raises:
-        InputError: an unknown method, or the seed among the settings.
+        InputError: an unknown method or data set, or the seed or the data set among the settings.
     """
     updates, plan = updates or {}, PLANS[scale]
+    if "data.name" in updates:
+        raise InputError(f"--set data.name: choose the data set with --data {updates['data.name']}")
+    if dataset is not None:
+        if dataset not in DATASETS:
+            raise InputError(
+                f"--data: no data set '{dataset}'.{did_you_mean(dataset, DATASETS)} Known: {', '.join(DATASETS)}"
+            )
+        plan = dataclasses.replace(plan, datasets=(Images(dataset),), ablations=())
     if "seed" in updates:
-        raise InputError("--set seed=N would make all seeds one; say --seeds N")
+        raise InputError("--set seed=N would give all cells the same seed; use --seeds N")
     for method in methods:
         if method not in METHODS:
             raise InputError(

@@ -1,4 +1,4 @@
-"""Which recipe each method gets, chosen in the open: by validation images alone, with seeds that no study has."""
+"""Choice of each method's recipe: by validation images alone, with seeds that no study uses."""
 
 import json
 import logging

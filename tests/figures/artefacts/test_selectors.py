@@ -145,7 +145,7 @@ def test_caption_tells_epoch_seeds_and_that_labels_only_measure(database) -> Non
     caption = drawn(database).caption
     assert "in the last epoch of each run (4)" in caption
     assert "2 seeds (0, 1)" in caption
-    assert "Labels measure here, they never select (but for an oracle)." in caption
+    assert "Labels are used to measure, never to select (except by the oracle)." in caption
 
 
 def test_long_headings_are_stacked_in_latex(database, draw) -> None:

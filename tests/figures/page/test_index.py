@@ -162,7 +162,7 @@ def test_everything_is_drawn_of_a_database_with_holes_and_the_damaged_run_is_nam
     assert drawn == {artefact.name for artefact in ARTEFACTS} - nothing
     text = (folder / "index.html").read_text()
     assert f"Run {damaged}, train byol_tracin dermamnist seed 1: metric pretrain/loss is altered" in text
-    assert "<h3>Sensitivity to what the paper leaves open</h3>" in text
+    assert "<h3>How results change with settings that the abstract does not give</h3>" in text
     linear = (study / "semi_supervised.md").read_text().split("**Linear probe**")[1].split("**")[0]
     assert "| BYOL + cosine | – | – | – | – | – |" in linear
     assert "| a_method_of_mine |" in linear

@@ -164,3 +164,14 @@ def test_a_transfer_of_a_plan_with_encoders_takes_the_encoder_along(monkeypatch:
     for cell in study:
         if cell.origin is not None:
             assert cell.config["encoder"] == cell.origin.config["encoder"]
+
+
+def test_one_data_set_may_stand_in_place_of_the_plans():
+    found = cells("medmnist", methods=["byol"], seeds=[0], updates={"data.csv": "mine"}, dataset="folder")
+    (cell,) = found
+    assert cell.named == ("byol", "folder", "medmnist")
+    assert cell.config["data"]["split"] == "seeded"
+    with pytest.raises(InputError, match=r"--data: no data set 'foldre'\. Did you mean 'folder'"):
+        cells("smoke", dataset="foldre")
+    with pytest.raises(InputError, match="choose the data set with --data folder"):
+        cells("smoke", updates={"data.name": "folder"})
