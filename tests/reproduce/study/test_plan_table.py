@@ -20,7 +20,7 @@ def test_done_cells_are_marked_and_cost_nothing_more():
     *_, counted, time = table(study, done, left, jobs=2).splitlines()
     assert counted.startswith("4 cells: 2 done, 2 to run. Of these 2 pretrain and 0 evaluate")
     # 60 s by a probe: 30 to 120; 120 s by a stored run: 96 to 150; on two jobs half of the sums
-    assert "2 at once: 63 s to 2.2 min (estimated: 1 by stored runs of this machine, 1 by a probe" in time
+    assert "2 at once: 63 s to 2.3 min (estimated: 1 by stored runs of this machine, 1 by a probe" in time
 
 
 def test_a_finished_study_has_no_time_left():
