@@ -67,7 +67,7 @@ def test_of_two_machines_that_begin_a_cell_at_once_the_later_leaves_it_without_a
 ):
     cell = study[0]
     elsewhere(database, cell, datetime.now(UTC))
-    with pytest.raises(BusyError, match="run 1 does exactly this now"):
+    with pytest.raises(BusyError, match="run 1 has the same config and is running elsewhere"):
         execute(database, cell.task, cell.config, list(cell.named))
     assert [run["_id"] for run in find_runs(database)] == [1]
     assert list(spool_folder().glob("*")) == []
