@@ -5,14 +5,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.synced
-FILES  := repro figures tests docker
+FILES  := repro figures tests docker docs
 # One thread: networks of tests are small, and as many processes as cores work.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest
 
 DOCKERFILES := Dockerfile docker/dev.Dockerfile docker/cluster/Dockerfile
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo partners test test-quick thorough test-container bench lint format clean
+.PHONY: help setup demo partners test test-quick thorough test-container docs bench lint format clean
 
 help:            ## these lines
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 16
@@ -31,7 +31,7 @@ demo: setup      ## a small study, end to end: results/index.html
 	$(BIN)/python -m repro.reproduce run --scale smoke --fallback phantom $(DEMO)
 	$(BIN)/python -m figures
 
-partners: setup  ## who finds the best partners? five seeds on procedural images, one table
+partners: setup  ## which selector finds the best partners? five seeds on procedural images, one table
 	$(BIN)/python -m repro.reproduce run --scale partners
 	$(BIN)/python -m figures selectors
 
@@ -41,13 +41,17 @@ test: setup      ## the whole test suite
 test-quick: setup ## the unit tests of every part, under a minute; no server, nothing slow
 	$(PYTEST) --numprocesses auto --dist worksteal -m 'not slow and not server'
 
-thorough: setup  ## the tests at the size of a claim, which `make test` skips: half an hour
+thorough: setup  ## tests that take minutes each, which `make test` skips: half an hour
 	$(PYTEST) --thorough -m thorough
 
 test-container: setup  ## the image and the compose file, for real; needs a Docker engine; 25 minutes
 	$(BIN)/python -m pytest --container -m container --durations=0 tests/container
 
-bench: setup     ## what the kit takes, beside a peer or a limit
+docs: setup      ## README and docs as a site without scripts from elsewhere: site/index.html
+	PATH="$(abspath $(BIN)):$$PATH" VIRTUAL_ENV=$(abspath $(VENV)) docker/locked.sh --only-group docs
+	$(BIN)/python docs/build.py
+
+bench: setup     ## benchmarks against other libraries and theoretical limits
 	$(BIN)/python -m repro.bench
 
 lint: setup      ## ruff (lint and format), mypy, hadolint and shellcheck

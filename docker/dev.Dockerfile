@@ -1,5 +1,5 @@
 # For work on the kit (.devcontainer): its image, with all of its tools, git and make.
-FROM additional-positive:0.1.0
+FROM additional-positive:0.2.0
 USER 0
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends "git=1:2.39.*" "make=4.3-*" \

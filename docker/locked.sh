@@ -7,7 +7,7 @@ export UV_PYTHON="$VIRTUAL_ENV/bin/python"
 # Does the lock fit pyproject.toml? That asks no index, and the address of another one would count as a difference.
 if ! env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL UV_NO_CONFIG=1 \
   uv lock --check --offline --quiet; then
-  echo "error: uv.lock does not fit pyproject.toml; write it anew with \`uv lock\`" >&2
+  echo "error: uv.lock does not fit pyproject.toml; write it again with \`uv lock\`" >&2
   exit 2
 fi
 

@@ -33,12 +33,15 @@ def main(arguments: list[str]) -> None:
     """Run the command line."""
     options = _parser().parse_args(arguments)
     artefacts = _chosen(options.names)
-    folder, show = results_folder(options.out), bool(options.names)
+    folder, show = results_folder(options.out or _usual_folder(options.archive)), bool(options.names)
     with _stored(options.archive) as stored, renderers(registry.__name__) as processes:
         found, desk = reading.read(stored), _Desk(artefacts, folder, processes, show)
         gc.freeze()  # the runs stay; statsmodels looks for garbage at every call
         for run in found.left_out:
-            print(f"left out: {run}", file=sys.stderr)
+            if run.replaced_by is None:
+                print(f"left out: {run}", file=sys.stderr)
+        if repeated := [run.run for run in found.left_out if run.replaced_by is not None]:
+            print(f"left out: {len(repeated)} runs that a whole run repeats (index.html lists them)", file=sys.stderr)
         chapters, points = [], []
         for study in found.studies:
             evidence = Evidence((study,), found.points.of(study.all_series), stored)
@@ -51,6 +54,12 @@ def main(arguments: list[str]) -> None:
     if not options.names:
         write(folder, {PAGE: page(overall, chapters, found.left_out)})
         print(folder / PAGE)
+
+
+def _usual_folder(archive: str | None) -> str:
+    """Return where results go: those of an archive into a folder of their own, so that yours stay as they are."""
+    results = os.environ.get("REPRO_RESULTS") or "results"
+    return results if archive is None else str(Path(results) / "archives" / Path(archive).stem)
 
 
 @contextlib.contextmanager
@@ -96,7 +105,7 @@ class _Desk:
             if begun[artefact.title] is None:
                 remove(self.folder / below, artefact.name)
                 what = Path(below) / artefact.name
-                print(f"nothing to draw: {what}: no stored run gives its numbers", file=sys.stderr)
+                print(f"not drawn: {what}: no stored run has its numbers", file=sys.stderr)
         return Chapter(evidence, made, [title for title, pending in begun.items() if pending is None])
 
 
@@ -115,7 +124,7 @@ def _parser() -> Parser:
         prog="python -m figures",
         description="Draw every table and figure from the stored runs, and the page that shows them all.",
         epilog=f"tables and figures:\n{listed}\n\nRuns are read from --archive, $REPRO_MONGO_URI, or else from "
-        "$REPRO_RUNS/db. Runs that are\nnot whole are left out and named. The same runs give the same bytes.",
+        "$REPRO_RUNS/db. Damaged or\nunfinished runs are left out and named. The same runs give the same bytes.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -128,8 +137,8 @@ def _parser() -> Parser:
     parser.add_argument(
         "--out",
         metavar="FOLDER",
-        default=os.environ.get("REPRO_RESULTS") or "results",
-        help="where to write (default: $REPRO_RESULTS, or results); a folder per study, and index.html",
+        help="where to write (default: $REPRO_RESULTS, or results; for an archive the folder archives/NAME in it): a "
+        "folder per study, and index.html",
     )
     parser.add_argument(
         "--archive",

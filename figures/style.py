@@ -1,6 +1,7 @@
-"""How things look, the same everywhere: names, order, colours and markers of methods, widths, fonts, ink."""
+"""Visual style: names, order, colours and markers of methods, widths, fonts, ink."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +48,7 @@ METHODS = {
     "byol_cosine": Look("BYOL + cosine", "#009e73", "D"),
     "byol_queue": Look("BYOL + queue", "#882255", "h"),
     "byol_tracin": Look("BYOL + TracIn", "#d55e00", "^"),
+    "byol_tracin_refined": Look("BYOL + TracIn, refined", "#a34700", (4, 0, 0)),
     "byol_oracle": Look("BYOL + oracle (uses labels)", "#cc79a7", "P"),
     "simsiam_tracin": Look("SimSiam + TracIn", "#095a5c", (3, 1, 90)),
     "simclr_tracin": Look("SimCLR + TracIn", "#7a5c00", (3, 1, 270)),
@@ -58,6 +60,7 @@ SELECTORS = {
     "tracin_dot": Look("TracIn (dot)", "#e69f00", "<"),
     "cosine": Look("Nearest by cosine", METHODS["byol_cosine"].colour, "D"),
     "queue": Look("Nearest in queue", METHODS["byol_queue"].colour, "h"),
+    "tracin_bank": Look("TracIn in queue", "#8f4e00", ">"),
     "random": Look("Random", METHODS["byol_random"].colour, "v"),
     "oracle": Look("Oracle (uses labels)", METHODS["byol_oracle"].colour, "P"),
 }
@@ -159,7 +162,18 @@ def look(name: str, known: dict[str, Look] = METHODS) -> Look:
         return known[name]
     number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
     colour = _SPARE_COLOURS[number % len(_SPARE_COLOURS)]
-    return Look(name, colour, _SPARE_MARKERS[number // 7 % len(_SPARE_MARKERS)])
+    return Look(_label(name), colour, _SPARE_MARKERS[number // 7 % len(_SPARE_MARKERS)])
+
+
+def own(names: Iterable[str]) -> tuple[str, ...]:
+    """Return the methods among `names` that are not the kit's, each once, by name: somebody added them."""
+    return tuple(sorted(set(names) - METHODS.keys()))
+
+
+def _label(name: str) -> str:
+    """Return the name in print of a method that is not the kit's: byol_mine is "BYOL + mine"."""
+    base, _, selector = name.partition("_")
+    return f"{METHODS[base].label} + {selector.replace('_', ' ')}" if base in METHODS and selector else name
 
 
 def class_look(number: int) -> tuple[str, str]:

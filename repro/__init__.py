@@ -4,7 +4,11 @@ import os
 import warnings
 from typing import Any
 
-__version__ = "0.1.0"
+from repro.installed import require
+
+__version__ = "0.2.0"
+
+require()
 
 # A thread of OpenMP that waits for others sleeps; spinning, it takes the core that they need. OpenMP reads this once,
 # when torch loads it, and whoever imports the kit comes here first.
@@ -15,9 +19,13 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated", categor
 
 
 def __getattr__(name: str) -> Any:
-    """Give `from repro import runs` what it asks for: the stored runs, imported when somebody does."""
+    """Give `from repro import runs, load_encoder` what it asks for, imported when somebody does."""
     if name == "runs":
         from repro.records.access import runs
 
         return runs
+    if name == "load_encoder":
+        from repro.records.encoders import load_encoder
+
+        return load_encoder
     raise AttributeError(f"module 'repro' has no attribute '{name}'")

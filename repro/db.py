@@ -1,13 +1,15 @@
 """python -m repro.db list|show RUN|diff RUN RUN|table FILE|watch|delete RUN...
-python -m repro.db ping|serve|check|weights RUN FILE|export FILE [RUN...]|import FILE
+python -m repro.db ping|serve|check|weights RUN FILE|features RUN FOLDER FILE|export FILE [RUN...]|import FILE
 
 `list`, `show`, `diff` and `table` tell what is stored; `watch` shows what is running; `delete` deletes.
 `ping` says whether the run database answers, and what it is; exit code 2 if not.
 `serve` keeps the run database open and prints its address, for Omniboard or mongosh.
-`check` holds every stored run against what was hashed while it ran.
-`weights` writes a run's encoder to a safetensors file that plain torchvision or timm loads.
+`check` verifies the checksums of every stored run.
+`weights` writes a run's encoder to a safetensors file: `repro.load_encoder(FILE)` loads it, and so does plain
+torchvision or timm where the network is one of theirs (a ResNet of width 64, stem imagenet).
+`features` writes what a run's encoder computes for the images in a folder.
 `export` writes runs as one zip file; the same runs always give the same bytes.
-`import` takes the runs of such a file into a run database, under the ids that they have.
+`import` adds the runs of such a file to a run database, with their ids.
 """
 
 import argparse
@@ -52,7 +54,7 @@ def main(arguments: list[str]) -> None:
         archive = stack.enter_context(open_archive(options.file)) if options.verb == "import" else None
         database = stack.enter_context(open_database(writes=options.verb in ("import", "delete")))
         for run_id in [] if options.verb == "ping" else deliver_left_over(database):
-            print(f"run {run_id}: what was left of its record has been delivered")
+            print(f"run {run_id}: the rest of its record has been written to the database")
         match options.verb:
             case "ping":
                 print(f"{_place(database)} answers")
@@ -93,14 +95,14 @@ def _parser() -> Parser:
         type=run_id,
         nargs="*",
         metavar="RUN",
-        help="run ids (default: all that have ended, also those that failed or are damaged, which is said of them)",
+        help="run ids (default: all that have ended, also failed and damaged ones, which are marked)",
     )
     exporting.add_argument(
         "--first-id",
         type=run_id,
         metavar="ID",
-        help="number the runs from here on (default: they keep their ids), so that an import finds the ids free where "
-        "other runs have theirs",
+        help="number the runs from here on (default: they keep their ids), so that an import does not meet ids that "
+        "other runs have",
     )
     exporting.add_argument(
         "--nameless",
@@ -125,7 +127,7 @@ def _parser() -> Parser:
         )
     for verb in VERBS.values():
         verb.add(verbs)
-    importing = verbs.add_parser("import", help="take runs in from such a file")
+    importing = verbs.add_parser("import", help="import the runs of such a file")
     importing.add_argument("file", type=Path, help="file to read, e.g. runs.zip")
     return parser
 
@@ -156,7 +158,7 @@ def _check(database: Database) -> None:
         lacks = f"{word}, without {', '.join(finding.left_out)}: left out when it was archived"
         print(f"{_title(run)}: {'; '.join(problems) or (lacks if finding.left_out else word)}")
     if older:
-        print(f"note: {older} runs are older: their {', '.join(RECORDED)} and sources carry no hash to check")
+        print(f"note: {older} runs are older: their {', '.join(RECORDED)} and sources have no checksum")
     for note in (*repeated(whole), *strays(source)):
         print(f"note: {note}")
     if damaged:
@@ -180,7 +182,7 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     if ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
         raise InputError(f"run {run_id} ({found[0]['command']}, {found[0]['status']}) stored no encoder")
     if altered := [problem for problem in problems_of(database, found[0]) if ENCODER in problem]:
-        raise StorageError(f"run {run_id}: {altered[0]}, so it is not handed out; import the run from an archive of it")
+        raise StorageError(f"run {run_id}: {altered[0]}, so it is not written; import the run from an archive of it")
     weights = load(read_artifact(database, found[0], ENCODER))
     write_whole(file, weights_file(weights, {**about_encoder(found[0]["config"]), "run": run_id}))
     print(f"{file}: {_loaded_by(found[0])}")
@@ -192,8 +194,11 @@ def _loaded_by(run: Run) -> str:
     if about.get("library") == "timm":
         made_with = "".join(f", {name}={value!r}" for name, value in about["made_with"].items())
         return f"keys as in timm.create_model({encoder['arch'].removeprefix('timm/')!r}{made_with})"
-    shape = f", stem {encoder['stem']}, width {encoder['width']}" if encoder["arch"].startswith("resnet") else ""
-    return f"{encoder['arch']}{shape}; keys as in torchvision, no classifier"
+    resnet = encoder["arch"].startswith("resnet")
+    shape = f", stem {encoder['stem']}, width {encoder['width']}" if resnet else ""
+    plain = not resnet or (encoder["stem"], encoder["width"]) == ("imagenet", 64)
+    loads = "keys as in torchvision, no classifier" if plain else "torchvision has no such network"
+    return f"{encoder['arch']}{shape}; {loads}. `from repro import load_encoder` loads it"
 
 
 def _export(database: Database, options: argparse.Namespace) -> None:
@@ -206,13 +211,13 @@ def _export(database: Database, options: argparse.Namespace) -> None:
     left_out = export(
         source, options.file, runs, options.without, options.first_id, options.nameless, options.scores_of
     )
-    lighter = f"; {len(left_out)} artifacts left out, as it says of them" if left_out else ""
+    lighter = f"; {len(left_out)} artifacts left out, which the archive records" if left_out else ""
     print(f"{options.file}: {len(runs)} runs, {options.file.stat().st_size / 1e6:.1f} MB{lighter}")
 
 
 def _import(database: Database, archive: Archive) -> None:
     done = import_runs(database, archive)
-    completed = f", {len(done.completed)} given what they lacked" if done.completed else ""
+    completed = f", {len(done.completed)} completed with files that they lacked" if done.completed else ""
     lighter = f"; {len(archive.left_out)} artifacts were left out of the archive" if archive.left_out else ""
     print(f"{len(done.new)} runs imported{completed}, {len(done.there)} already there{lighter}")
 

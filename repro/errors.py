@@ -1,4 +1,4 @@
-"""What the kit tells a person who gave it something it cannot work with."""
+"""Errors for users: one line each."""
 
 import argparse
 import difflib

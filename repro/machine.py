@@ -1,6 +1,7 @@
 """What of this machine is free to us: cores and memory, also inside a container."""
 
 import ctypes
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,16 @@ def gpu() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+def busy(root: Path = ROOT) -> float:
+    """Return how many seconds all cores have worked since the machine began; NaN where the system does not tell."""
+    try:
+        first = (root / "proc/stat").read_text().splitlines()[0].split()
+    except (OSError, IndexError):
+        return math.nan
+    user, nice, system, _idle, _waiting, *interrupts = map(int, first[1:9])
+    return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
 
 
 def private(process: int, root: Path = ROOT) -> int:

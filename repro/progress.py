@@ -1,5 +1,6 @@
 """Progress of long work: a bar with rate and time left on a terminal, plain lines elsewhere."""
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -108,7 +109,15 @@ class Progress:
         left = (self._total - self._done) / rate if rate else float("inf")
         if self._unit == "B":
             done, total, per_s = (f"{tqdm.format_sizeof(n)}B" for n in (self._done, self._total, rate))
-            text = f"{self._title}: {done}/{total}, {per_s}/s, {left:.0f} s left"
+            text = f"{self._title}: {done}/{total}, {per_s}/s, {time_left(left)} left"
         else:
-            text = f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.3g}/s, {left:.0f} s left"
+            text = f"{self._title}: {self._done}/{self._total} {self._unit}s, {rate:.3g}/s, {time_left(left)} left"
         print(f"{text}  {note}".rstrip(), file=self._stream, flush=True)
+
+
+def time_left(seconds: float) -> str:
+    """Return a duration: seconds up to two minutes, then minutes up to two hours, then hours and days."""
+    for unit, length in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if math.isfinite(seconds) and seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,4 +1,4 @@
-"""Which of several processes of one run this is: what torchrun, or a cluster, says in the environment."""
+"""Rank of this process among those of one run, from the environment of torchrun or a cluster."""
 
 import os
 from dataclasses import dataclass

@@ -22,8 +22,8 @@ from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_st
 COMMANDS = {
     "train": "pretrain, then evaluate (the default)",
     "pretrain": "only pretrain; the encoder is stored with the run",
-    "evaluate": "only evaluate a stored encoder, evaluate.pretraining=RUN_ID, on the data set named or its usual ones",
-    "print_config": "print every setting, its value, where that comes from, and what it means",
+    "evaluate": "only evaluate the encoder of evaluate.pretraining=RUN_ID, on the named data set or its usual targets",
+    "print_config": "print every setting with value, source and meaning",
 }
 
 
@@ -66,17 +66,19 @@ def main(arguments: list[str]) -> None:
 def _understood(words: list[str]) -> tuple[str, dict, list[str]]:
     """Return (command, nested updates, named configs) of `[COMMAND] [with NAME... KEY=VALUE...]`."""
     if not words:
-        raise InputError("say what to run: `with byol_tracin dermamnist smoke`; `--help` lists what there is")
+        raise InputError(
+            "name what to run: `python -m repro.run with byol_tracin dermamnist smoke`; `--help` lists the names"
+        )
     if "=" in words:
         raise InputError("write settings without blanks: `seed=3`, not `seed = 3`")
     command = "train" if words[0] == "with" else words[0]
     rest = words if words[:1] == ["with"] else words[1:]
     if command in NAMED or "=" in command:
-        raise InputError(f"say `with` before named configs and settings: `with {' '.join(words)}`")
+        raise InputError(f"put `with` before named configs and settings: `python -m repro.run with {' '.join(words)}`")
     if command not in COMMANDS:
         raise InputError(f"no command '{command}'.{did_you_mean(command, COMMANDS)} Commands: {', '.join(COMMANDS)}")
     if rest and rest[0] != "with":
-        raise InputError(f"'{rest[0]}' after '{command}': say `{command} with {' '.join(rest)}`")
+        raise InputError(f"'{rest[0]}' after '{command}': write `{command} with {' '.join(rest)}`")
     updates, named = get_config_updates(rest[1:])
     for name in named:
         check_name(name)

@@ -13,10 +13,11 @@ import torch
 from pymongo import MongoClient
 from torch.nn import functional as F
 
+from figures import style
 from repro.store import find_runs, metric_points
 from tests.conftest import ROOT
 
-PAGE = (ROOT / "docs" / "extend.md").read_text().partition("# Add a selector of your own")[0]
+PAGE, _, SELECTOR_PAGE = (ROOT / "docs" / "extend.md").read_text().partition("# Add a selector of your own")
 (CODE,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 QUICK = ["data.limit=64", "encoder.width=4", "pretrain.epochs=1", "pretrain.batch_size=32"]
 
@@ -46,19 +47,21 @@ def test_the_rival_that_it_shows_is_one_file_that_trains(kit: Path, server: str)
     assert {"pretrain/loss", "pretrain/feature_std", "pretrain/collapsed"} <= set(points["name"])
 
 
-def test_the_one_registration_makes_it_a_method_of_a_plan(kit: Path):
-    (named,) = re.findall(r"```text\n(.*?)```", PAGE, re.DOTALL)
+@pytest.mark.parametrize(("page", "name"), [(PAGE, "align"), (SELECTOR_PAGE, "byol_predicted")])
+def test_the_one_registration_makes_it_a_method_of_a_plan_that_methods_accepts(kit: Path, page: str, name: str):
+    (named,) = re.findall(r"```text\n(.*?)```", page, re.DOTALL)
     methods = kit / "repro" / "configs" / "methods.py"
     text = methods.read_text()
     methods.write_text(text.rstrip().removesuffix("}") + named + "}\n")
-    ask = (
-        "from repro.reproduce.study.cells import cells;"
-        "print([c.pretrains for c in cells('smoke') if c.named[0] == 'align'])"
-    )
-    plan = kit / "repro" / "configs" / "plans.py"
-    plan.write_text(plan.read_text().replace('methods=("random_init", ', 'methods=("align", "random_init", ', 1))
+    ask = f"from repro.reproduce.study.cells import cells; print([c.pretrains for c in cells('smoke', ['{name}'])])"
     said = subprocess.run([sys.executable, "-c", ask], cwd=kit, check=True, capture_output=True, text=True).stdout
     assert said.strip() == "[True, True]"
+
+
+def test_a_method_of_your_own_has_a_name_in_print_and_is_known_as_your_own():
+    assert style.look("byol_predicted").label == "BYOL + predicted"
+    assert style.look("align").label == "align"
+    assert style.own(["byol", "byol_predicted", "byol_predicted", "align"]) == ("align", "byol_predicted")
 
 
 def test_the_loss_that_it_shows_equals_a_loop_over_pairs():

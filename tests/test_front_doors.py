@@ -65,12 +65,15 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         (["with", "byol", "evaluate.fractions=[0]"], "evaluate.fractions=0 must be above 0"),
         (["with", "byol", "evaluate.fractions=[2]"], "evaluate.fractions=2 must be above 0"),
         (["trian", "with", "byol"], "no command 'trian'. Did you mean 'train'?"),
-        (["train", "byol"], "say `train with byol`"),
+        (["train", "byol"], "write `train with byol`"),
         (["with", "data.name=dermamist"], "no data set 'dermamist'. Did you mean 'dermamnist'?"),
         (["with", "phantom", "data.size=9"], "data.size=9"),
-        ([], "say what to run"),
+        ([], "name what to run"),
         (["with", "byol", "seed", "=", "3"], "write settings without blanks"),
-        (["byol", "dermamnist"], "say `with` before named configs and settings: `with byol dermamnist`"),
+        (
+            ["byol", "dermamnist"],
+            "put `with` before named configs and settings: `python -m repro.run with byol dermamnist`",
+        ),
         (["with", "phantom", "byol", "pretrain.epochs=2", "pretrain.warmup_epochs=3"], "warmup_epochs=3 is more than"),
         (["with", "phantom", "byol", "augment.crop=[1.0,0.2]"], "must be [smallest, largest] area"),
         (["evaluate", "with", "phantom", "evaluate.pretraining=99", *QUICK], "no completed run 99"),
@@ -140,7 +143,7 @@ def test_networks_kept_at_other_epochs_are_another_source(database: Database):
 
 
 def test_a_study_has_its_seeds_from_seeds_alone(capsys):
-    assert "say --seeds N" in refused(capsys, reproduce.main, "plan", "--scale", "smoke", "--set", "seed=5")
+    assert "use --seeds N" in refused(capsys, reproduce.main, "plan", "--scale", "smoke", "--set", "seed=5")
     assert at(reproduce.main, "plan", "--scale", "smoke", "--seeds", "3", "3") == 0
     assert "7 cells" in capsys.readouterr().out
 
@@ -274,10 +277,10 @@ def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: 
     assert "2 cells: 2 done" in capsys.readouterr().out
     assert at(reproduce.main, "status", *study, "--set", *QUICK, "--check") == 0
     assert "2 cells: 1 done, 1 damaged" in capsys.readouterr().out
-    too_big = [*QUICK, "pretrain.batch_size=65"]
+    too_big = [*QUICK, "pretrain.warmup_epochs=99"]
     assert at(reproduce.main, "run", *study, "--set", *too_big) == 1
     printed = capsys.readouterr()
-    assert "training images; take a smaller batch" in printed.err
+    assert "is more than pretrain.epochs" in printed.err
     assert "1 of 2 cells failed" in printed.err
     assert find_runs(database)[-1]["status"] == "FAILED"
 
@@ -299,7 +302,7 @@ def test_a_stored_encoder_is_written_for_plain_torchvision(database: Database, c
     database.fs.chunks.update_one({"files_id": encoder, "n": 0}, {"$set": {"data": b"other"}})
     capsys.readouterr()
     assert at(db.main, "weights", "1", str(tmp_path / "altered")) == 1
-    assert "so it is not handed out" in capsys.readouterr().err
+    assert "so it is not written" in capsys.readouterr().err
     assert not (tmp_path / "altered").exists()
     assert [file.name for file in tmp_path.glob("*encoder*")] == ["encoder.safetensors"]
 

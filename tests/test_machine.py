@@ -1,5 +1,6 @@
 """What of the machine is free to us, as files of the system tell it: control groups of both versions."""
 
+import math
 import os
 import subprocess
 import sys
@@ -88,3 +89,11 @@ def test_threads_that_wait_sleep_unless_the_user_wants_otherwise(room: str, told
         [sys.executable, "-W", "ignore", "-c", script], cwd=ROOT, env=environment, text=True
     )
     assert printed.split()[-1] == (told or "PASSIVE")
+
+
+def test_the_work_of_all_cores_is_counted_without_idle_time_and_waiting(tmp_path: Path):
+    ticks = os.sysconf("SC_CLK_TCK")
+    numbers = " ".join(str(ticks * seconds) for seconds in (10, 2, 3, 5000, 700, 1, 1, 4, 9, 0))
+    system(tmp_path, {"proc/stat": f"cpu  {numbers}\ncpu0 {numbers}\n"})
+    assert machine.busy(tmp_path) == 10 + 2 + 3 + 1 + 1 + 4  # guests are part of user
+    assert math.isnan(machine.busy(tmp_path / "nothing"))

@@ -81,8 +81,8 @@ def test_a_database_killed_in_the_middle_of_a_run_and_brought_back_lacks_nothing
     assert process.poll() is None, "the run trains without its database"
     server.start()
     said = ends_well(process)
-    assert "the run goes on" in said
-    assert "what waited has been delivered" in said
+    assert "the run continues" in said
+    assert "waiting records have been written to it" in said
     assert_whole(epochs)
 
 
@@ -119,7 +119,7 @@ def test_a_database_that_is_gone_at_the_very_last_flush_leaves_no_run_completed_
     check = subprocess.run(
         [sys.executable, "-m", "repro.db", "check"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    assert "what was left of its record has been delivered" in check.stdout
+    assert "the rest of its record has been written to the database" in check.stdout
     assert ": whole" in check.stdout
     assert_whole(100)
 

@@ -82,7 +82,7 @@ def test_after_a_process_is_killed_the_same_command_completes(database: Database
 
     code, told = ended(torchrun(*words))
     assert code == 0, told
-    assert "continuing from the checkpoint after epoch" in told
+    assert "resuming from the checkpoint after epoch" in told
     _, whole = find_runs(database)
     assert whole["status"] == "COMPLETED"
     assert problems_of(database, whole) == []

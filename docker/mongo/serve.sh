@@ -49,7 +49,7 @@ while kill -0 "$server" 2>/dev/null; do
   rm --force "$MARK"
   if used; then idle=0; else idle=$((idle + POLL_SECONDS)); fi
   if [ "$limit" != never ] && [ "$idle" -ge "$limit" ]; then
-    echo "nobody has used the run database for $limit s: it stops; docker compose starts it again with whoever needs it"
+    echo "no connection to the run database for $limit s: it stops; docker compose starts it again when needed"
     kill -TERM "$server"
     while kill -0 "$server" 2>/dev/null; do wait "$server" || true; done
     exit 0

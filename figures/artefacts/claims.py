@@ -23,7 +23,7 @@ def make(evidence: Evidence) -> Table | None:
         lines = [(str(row.study) or "Any study", _row(row)) for row in rows.itertuples()]
         groups.append(Group(f"{claim['text']} {claim['source']}", lines))
     grid = Grid(
-        "Claim, and the runs it is asked of",
+        "Claim, and the studies that test it",
         ["Verdict", "Effect", "By macro AUC", "Against", "p", "Pairs"],
         groups,
         align="l",
@@ -54,17 +54,17 @@ def _caption(ledger: dict[str, Any]) -> str:
     return (
         "[A]: the paper's abstract, in our words; [us]: our own question. "
         "Effect: mean difference between runs of the same seed ± half-width of its 95 % t-interval, in points of the "
-        "main test metric or of the same-label rate, or a ratio of times (×); of several rivals that of the one which "
-        "speaks least for the claim. Intervals are over seeds: other test images or another division would give other "
+        "main test metric or of the same-label rate, or a ratio of times (×); against several methods, the "
+        "smallest margin is shown. Intervals are over seeds: other test images or another split would give other "
         "numbers, too. "
         f"Supported: the effect is in the claim's favour and p < {ledger['level']:g}, by a two-sided paired t-test "
-        "adjusted after Holm for the claims of the same source judged in the same study; opposite: the same, but "
-        "against the claim. Several rivals all have to be beaten. "
-        "By macro AUC: the same, judged by the second metric; its verdict is told where it is another. "
-        "Not asked: BYOL, on which the claim builds, has learned nothing there that random weights do not give. "
-        f"Too few runs: fewer than {ledger['pairs']} pairs, or a method without runs. What runs do not support they do "
-        "not refute."
+        "Holm-adjusted for the claims of the same source tested in the same study; opposite: the same, but "
+        "against the claim. Against several methods, all have to be beaten. "
+        "By macro AUC: the same test with the second metric; its verdict is given where it differs. "
+        "Not asked: BYOL, on which the claim builds, learned nothing there over random weights. "
+        f'Too few runs: fewer than {ledger["pairs"]} pairs, or a method without runs. "Not supported" does not mean '
+        '"refuted".'
     )
 
 
-ARTEFACT = Artefact("claims", "What these runs say of each claim", make, overall=True)
+ARTEFACT = Artefact("claims", "Claims and verdicts", make, overall=True)

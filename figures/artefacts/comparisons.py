@@ -48,16 +48,18 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     baseline = style.look(BASELINE).label
     runs = [run for series in study.references if series.tested for run in series.runs]
     sentences = [
-        f"How much higher the {metric} on the test split is than that of {baseline} of the same seed, in points;",
-        "by share of training labels, and of the mean over the shares.",
+        f"Difference of the {metric} on the test split to {baseline} with the same seed, in points,",
+        "by label fraction, and for the mean over label fractions.",
     ]
     over = captions.seeds_averaged(runs, data["seeds"])
-    if data["seeds"].max() > 1:
+    if data["seeds"].max() > 2:
         sentences += [
             f"Mean ± half-width of the 95 % t-interval over pairs of runs, {over}.",
-            "p: paired t-test of the mean, two-sided, adjusted after Holm for the number of methods compared under the "
+            "p: paired t-test of the mean, two-sided, Holm-adjusted for the number of methods compared under the "
             "same protocol; the columns before it are not tested.",
         ]  # fmt: skip
+    elif data["seeds"].max() == 2:
+        sentences.append(f"Both pairs of runs ({captions.seeds(runs)}): two make no interval and no test.")
     else:
         sentences.append(f"One pair of runs each ({titles.seeds(runs)}), so there is no interval and no test.")
     return " ".join(filter(None, [*sentences, captions.references(study)]))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from figures import style
 from figures.artefacts.artefact import Artefact, Table
-from figures.drawing.cells import intervals, most_seeds, seeds_cell
+from figures.drawing.cells import both, intervals, most_seeds, seeds_cell
 from figures.drawing.tables import MISSING, Cell, Grid, Group
 from figures.evidence.evidence import Evidence
 from figures.evidence.series import Run, Series
@@ -27,6 +27,9 @@ STATISTICS = {
     "device_hours": "Device-hours of a run",
 }
 """Heading of each column."""
+
+DISTURBED = 0.25
+"""Cores of other work, on average, from which on a run's times are marked. [us]"""
 
 COLUMNS = ("device", "method", "label", "series", "statistic", "seeds", "undefined", "mean", "low", "high", "runs")
 
@@ -94,19 +97,28 @@ def _cell(mean: Any, seeds: int) -> Cell:
     if not mean.seeds:
         return Cell(MISSING)
     digits = 2 if mean.mean < 10 else 1 if mean.mean < 100 else 0
+    if mean.seeds == 2:
+        return Cell(both(mean.low, mean.high, f",.{digits}f"), "", "n = 2" if seeds != 2 else "")
     spread = f"{mean.high - mean.mean:.{digits}f}" if mean.seeds > 1 else ""
     return Cell(f"{mean.mean:,.{digits}f}", spread, f"n = {mean.seeds}" if mean.seeds != seeds else "")
 
 
 def _caption(study: Study, data: pd.DataFrame) -> str:
     sentences = [
-        "What a run took, as it timed itself on a machine that may have had other work: a record, not a benchmark.",
+        "Time and memory as each run recorded them, on a machine that may have had other work: no benchmark.",
         f"Over {style.look(BASELINE).label}: an epoch against the mean epoch of {style.look(BASELINE).label} on the "
-        "same device; on a CPU by the processor's time, which other work does not stretch.",
+        "same device; on a CPU by processor time, which other work on the machine changes too.",
     ]
+    other = [run["info"].get("timings", {}).get("other_work_cores") for run in study.own_runs]
+    known = [cores for cores in other if cores is not None]
+    if disturbed := sum(cores > DISTURBED for cores in known):
+        sentences.append(
+            f"DISTURBED: other work took more than {DISTURBED:g} of a core beside {disturbed} of {len(known)} runs, so "
+            "compare their times with care; `python -m repro.bench` measures ratios side by side."
+        )
     if any("process_peak_memory_mb" in run["info"].get("timings", {}) for run in study.own_runs):
         sentences.append("On a CPU, peak memory is that of the process, earlier runs in it included.")
     return " ".join([*sentences, *intervals(data, study.own_runs), f"{MISSING}: does not apply, or was not stored."])
 
 
-ARTEFACT = Artefact("cost", "What it costs", make)
+ARTEFACT = Artefact("cost", "Training cost", make)

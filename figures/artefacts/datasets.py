@@ -70,7 +70,9 @@ def _cell(count: int | None) -> Cell:
 
 def _caption(evidence: Evidence) -> str:
     labels = any(study.data["task"] == "multi-label" for study in evidence.studies)
-    sentences = ["Images in each split, in all and by class, as the runs found them; the CSV has the splits' hashes."]
+    sentences = [
+        "Images in each split, in total and by class, as the runs read them; the CSV has the hashes of the splits."
+    ]
     if labels:
         sentences.append("Of several labels an image counts for each that it has, and for none if it has none.")
     return " ".join(sentences)

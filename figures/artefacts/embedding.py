@@ -18,7 +18,7 @@ from figures.evidence.series import Run, Series
 ARTIFACT = "features"
 
 SHOWN = ("random_init", "byol", "byol_tracin")
-"""Methods that are drawn; what the map is to show is what the additional positive changes."""
+"""Methods that are drawn; the map shows what the additional positive changes. Methods of your own follow."""
 
 PERPLEXITY, IMAGES, FEWEST = 30, 300, 10
 
@@ -28,7 +28,7 @@ def make(evidence: Evidence) -> Drawing | None:
     study = evidence.study
     found = [
         (one, *stored)
-        for method in SHOWN
+        for method in (*SHOWN, *style.own(one.method for one in study.references))
         if (one := study.reference(method)) and (stored := evidence.first_with(one, ARTIFACT)) and _mappable(stored[1])
     ]
     if not found:

@@ -97,8 +97,8 @@ def _caption(label: str, run: Run, arrays: dict[str, np.ndarray]) -> str:
     return (
         f"Images of the last batch of pretraining and the partner that each selector chooses for them in it ({label}, "
         f"seed {run['config']['seed']}); random: drawn from the same batch. {borders} The images are spread over the "
-        "labels of the batch, in its order, so this is no measure of how often labels agree. Labels colour, they did "
-        "not choose (but for an oracle)."
+        "labels of the batch, in its order, so this does not measure how often labels agree. Only the oracle uses "
+        "labels to choose."
     )
 
 

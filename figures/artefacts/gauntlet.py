@@ -1,4 +1,4 @@
-"""The gauntlet: encoders beside each other, frozen and fine-tuned, with what they cost; as a table and as a figure."""
+"""The gauntlet: comparison of encoders, frozen and fine-tuned, with what they cost; as a table and as a figure."""
 
 import functools
 import math
@@ -135,7 +135,7 @@ def _metrics(data: pd.DataFrame) -> str:
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     runs = _runs(evidence, data)
     sentences = [
-        f"{_metrics(data)} (%) on the test split, by protocol and share of training labels; all encoders with one "
+        f"{_metrics(data)} (%) on the test split, by protocol and label fraction; all encoders with one "
         "schedule and budget.",
         "Parameters and multiply-accumulate operations (MACs, of one image) of the encoder without heads; images per "
         "second as the run timed itself on frozen features: a record, not a benchmark.",
@@ -165,5 +165,5 @@ def _alt(scores: pd.DataFrame) -> str:
     return " ".join(said)
 
 
-TABLE = Artefact("gauntlet", "Encoders beside each other", make_table, overall=True)
+TABLE = Artefact("gauntlet", "Comparison of encoders", make_table, overall=True)
 FIGURE = Artefact("gauntlet_cost", "Encoders: score against operations", make_figure, overall=True)

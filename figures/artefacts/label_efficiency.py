@@ -32,7 +32,7 @@ def make(evidence: Evidence) -> Drawing | None:
 def _caption(study: Study, shown: pd.DataFrame) -> str:
     metric = metrics.METRICS[metrics.main_metric(study)]
     runs = [run for series in study.references if series.tested for run in series.runs]
-    sentences = [f"{metric} on the test split against the share of training labels used (log scale)."]
+    sentences = [f"{metric} on the test split against the label fraction (log scale)."]
     if shown["seeds"].max() > 1:
         over = captions.seeds_averaged(runs, shown["seeds"])
         sentences.append(f"Points: mean over {over}; bars: 95 % t-interval, drawn side by side.")

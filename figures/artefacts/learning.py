@@ -1,4 +1,4 @@
-"""The figure of learning: what frozen networks know while they are pretrained, against random weights."""
+"""The figure of learning: quality of frozen features during pretraining, compared with random weights."""
 
 import functools
 
@@ -23,7 +23,7 @@ def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study; None where no run was looked at while it trained."""
     study = evidence.study
     metric = metrics.main_metric(study)
-    titles = {
+    headings = {
         f"probe/linear/{metric}": f"Linear readout, {metrics.in_sentence(metric)} (%)",
         f"probe/knn/{metric}": f"kNN, {metrics.in_sentence(metric)} (%)",
         "probe/rank_features": "Effective rank, features",
@@ -31,17 +31,17 @@ def make(evidence: Evidence) -> Drawing | None:
         "probe/alignment": "Alignment of views",
         "probe/uniformity": "Uniformity",
     }
-    curves = over_seeds(evidence.points, study.trainers, titles)
+    curves = over_seeds(evidence.points, study.trainers, headings)
     if curves.empty:
         return None
     drawn = set(curves["series"])
     strokes = {one.key: stroke_of(one) for one in study.trainers if one.key in drawn}
-    action = functools.partial(_draw, curves, strokes, titles)
-    return Drawing(_caption(study, curves), curves, [*titles], action, _alt(curves, titles))
+    action = functools.partial(_draw, curves, strokes, headings)
+    return Drawing(_caption(study, curves), curves, [*headings], action, _alt(curves, headings))
 
 
-def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], titles: dict[str, str], width: float) -> Figure:
-    shown = [name for name in titles if name in set(curves["metric"])]
+def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], headings: dict[str, str], width: float) -> Figure:
+    shown = [name for name in headings if name in set(curves["metric"])]
     columns = 3 if width == style.TWO_COLUMNS else 2
     figure, (axes,) = panels([len(shown)], columns, width, [RANDOM, *strokes.values()], [False])
     for position, (name, panel) in enumerate(zip(shown, axes, strict=True)):
@@ -49,7 +49,7 @@ def _draw(curves: pd.DataFrame, strokes: dict[str, Stroke], titles: dict[str, st
         factor = 100 if _is_score(name) else 1
         _random(panel, rows, factor)
         draw(panel, rows, strokes, "series", factor)
-        panel.set_title(titles[name] if width == style.TWO_COLUMNS else titles[name].partition(",")[0])
+        panel.set_title(headings[name] if width == style.TWO_COLUMNS else headings[name].partition(",")[0])
         ticks(panel, epochs=True)
         if position >= len(shown) - columns:
             panel.set_xlabel("Epoch")
@@ -68,7 +68,7 @@ def _is_score(name: str) -> bool:
 
 def _caption(study: Study, curves: pd.DataFrame) -> str:
     sentences = [
-        "Looks at frozen networks while they are pretrained; epoch 0 is random weights. Readout: ridge regression on "
+        "Evaluation of the frozen network during pretraining; epoch 0 is random weights. Readout: ridge regression on "
         "at most 2,000 training images, tested on the validation split; kNN likewise. Effective rank: RankMe. "
         "Alignment: mean squared distance of two views of an image (lower is closer). Uniformity: log mean "
         "exp(−2 d²) over pairs of images (lower is more even), both of normalised projections. No test image is read."
@@ -81,16 +81,16 @@ def _caption(study: Study, curves: pd.DataFrame) -> str:
     return " ".join(filter(None, [*sentences, captions.references(study)]))
 
 
-def _alt(curves: pd.DataFrame, titles: dict[str, str]) -> str:
-    said = ["Line charts of what frozen networks know during pretraining."]
+def _alt(curves: pd.DataFrame, headings: dict[str, str]) -> str:
+    said = ["Line charts of the quality of frozen features during pretraining."]
     for name, rows in curves.groupby("metric", sort=False):
         factor = 100 if _is_score(str(name)) else 1
         told = [
             f"{label} from {factor * found['mean'].iloc[0]:.3g} to {factor * found['mean'].iloc[-1]:.3g}"
             for label, found in rows.groupby("label", sort=False)
         ]
-        said.append(f"{titles[str(name)]}: {'; '.join(told)}.")
+        said.append(f"{headings[str(name)]}: {'; '.join(told)}.")
     return " ".join(said)
 
 
-ARTEFACT = Artefact("learning", "What is learned while pretraining", make)
+ARTEFACT = Artefact("learning", "What is learned during pretraining", make)

@@ -58,7 +58,7 @@ def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
     runs = [run for one in study.references if one.key in set(shown["series"]) for run in one.runs]
     sentences = [
         f"How much higher the {metric} on the test split is than with an encoder of random weights, in percent of the "
-        "latter, seed by seed, against the share of training labels used (log scale)."
+        "latter, seed by seed, against the label fraction (log scale)."
     ]
     if shown["seeds"].max() > 1:
         over = captions.seeds_averaged(runs, shown["seeds"])

@@ -77,8 +77,8 @@ def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
     study, metric = evidence.study, metrics.METRICS[metrics.main_metric(evidence.study)]
     runs = [run for one in study.references if one.key in set(shown["series"]) for run in one.runs]
     sentences = [
-        f"{metric} on the test split, mean over the label shares, less that of {style.look(BASELINE).label} of the "
-        "same seed. Strokes: pairs of runs; marks: their mean."
+        f"{metric} on the test split, mean over the label fractions, less that of {style.look(BASELINE).label} of the "
+        "same seed. Ticks: single seeds; marker: mean."
     ]
     if shown["seeds"].max() > 1:
         sentences.append(

@@ -84,4 +84,4 @@ def _alt(curves: pd.DataFrame, strokes: dict[str, Stroke]) -> str:
     return " ".join(said)
 
 
-ARTEFACT = Artefact("partner_quality", "Quality of partners", make)
+ARTEFACT = Artefact("partner_quality", "Partner quality", make)

@@ -1,4 +1,4 @@
-"""The table of published numbers: what others print, beside our runs of the same experiment."""
+"""The table of published numbers: published numbers and our runs of the same experiment."""
 
 import tomllib
 from collections.abc import Iterator
@@ -79,4 +79,4 @@ def _caption() -> str:
     )
 
 
-ARTEFACT = Artefact("published", "Beside published numbers", make, overall=True)
+ARTEFACT = Artefact("published", "Comparison with published numbers", make, overall=True)

@@ -22,7 +22,7 @@ from figures.statistics.estimates import estimate
 ARTIFACT = "test_scores"
 
 SHOWN = ("supervised", "byol", "byol_tracin")
-"""Methods that are drawn: more would hide each other."""
+"""Methods that are drawn: more would hide each other. Methods of your own follow."""
 
 PROTOCOL = "finetune"
 
@@ -40,7 +40,11 @@ def make(evidence: Evidence) -> Drawing | None:
     """Return the figure of a study."""
     study = evidence.study
     names = [str(name) for name in study.data["class_names"]]
-    series = [one for method in SHOWN if (one := study.reference(method))]
+    series = [
+        one
+        for method in (*SHOWN, *style.own(one.method for one in study.references))
+        if (one := study.reference(method))
+    ]
     percents = {round(100 * f, 6) for one in series for run in one.runs for f in run["config"]["evaluate"]["fractions"]}
     if not percents:
         return None

@@ -114,7 +114,9 @@ def _caption(study: Study, data: pd.DataFrame, last: pd.DataFrame) -> str:
         f"{MISSING}: does not apply, or no stored run gives it.",
     ]
     if data["undefined"].any():
-        sentences.append(f"{UNDEFINED}, or fewer seeds (n): stored but undefined, as where no image had a partner.")
+        sentences.append(
+            f"{UNDEFINED}, or fewer seeds (n): stored but undefined, for example where no image had a partner."
+        )
     return " ".join(sentences)
 
 

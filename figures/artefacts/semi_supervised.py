@@ -64,7 +64,7 @@ def _row(rows: pd.DataFrame) -> list[Cell]:
 def _caption(study: Study, scores: pd.DataFrame) -> str:
     tested = [run for series in study.series if series.tested for run in series.runs]
     sentences = [
-        f"{metrics.METRICS[metrics.main_metric(study)]} (%) on the test split by share of training labels.",
+        f"{metrics.METRICS[metrics.main_metric(study)]} (%) on the test split by label fraction.",
         captions.label_counts(study),
         captions.variants(study),
         *intervals(scores, tested),
@@ -80,7 +80,9 @@ def _caption(study: Study, scores: pd.DataFrame) -> str:
     if (scores["seeds"] + scores["undefined"]).eq(0).any():
         sentences.append(f"{MISSING}: no stored run gives this number.")
     if scores["undefined"].any():
-        sentences.append(f"{UNDEFINED}, or fewer seeds (n): stored but undefined, as where a label has no positives.")
+        sentences.append(
+            f"{UNDEFINED}, or fewer seeds (n): stored but undefined, for example where a label has no positives."
+        )
     return " ".join(filter(None, sentences))
 
 

@@ -22,7 +22,7 @@ from figures.statistics.differences import BASELINE, MEAN, gains
 from figures.statistics.estimates import difference, estimate
 
 METHODS = (PAPERS_METHOD, "byol_oracle")
-"""Whose settings: the paper's method, and beside it partners that are right, to tell what being wrong costs."""
+"""Whose settings: the paper's method, and beside it partners with the same label, to show the cost of wrong ones."""
 
 OVER_CHANCE, OVER_REFERENCE, OVER_BYOL = SIGNED = (
     "partners_over_chance", "finetune_over_reference", "finetune_over_byol",
@@ -159,8 +159,8 @@ def _told_of(row: Any, seeds: int) -> Cell:
 
 def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
     used = set(data["statistic"])
-    metrics = {metrics.main_metric(study) for study in evidence.studies}
-    names = {f"test/{protocol}/{metric}" for protocol in style.PROTOCOLS for metric in metrics if protocol in used}
+    compared = {metrics.main_metric(study) for study in evidence.studies}
+    names = {f"test/{protocol}/{metric}" for protocol in style.PROTOCOLS for metric in compared if protocol in used}
     return sorted(names | ({"partners/chance", "partners/tracin_cosine/same_label", "partners/tracin_dot/same_label"}))
 
 
@@ -172,10 +172,12 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
         "shares; over BYOL or the reference: mean difference over the seeds that both have; partners: how much more "
         "often than chance they share the image's label in the last epoch.",
         *intervals(data, runs),
-        "Nothing is tested here: there are many rows.",
+        "No tests here: there are many rows.",
         f"{MISSING}: does not apply, or no stored run gives it.",
     ]
     return " ".join(sentences)
 
 
-ARTEFACT = Artefact("sensitivity", "Sensitivity to what the paper leaves open", make, overall=True)
+ARTEFACT = Artefact(
+    "sensitivity", "How results change with settings that the abstract does not give", make, overall=True
+)

@@ -19,7 +19,7 @@ SOURCES = {
     "[SimCLR]": "Chen et al. 2020",
     "[Semixup]": "the code of Nguyen et al. 2020",
     "[us]": "our default",
-    "[set]": "not the default: set by a named config, or by whoever ran it",
+    "[set]": "not the default: set by a named config, or on the command line",
 }
 
 

@@ -50,18 +50,18 @@ def make(evidence: Evidence) -> Drawing | None:
         return None
     drawn = set(curves["series"])
     strokes = {series.key: stroke_of(series) for series in drawn_series if series.key in drawn}
-    titles = {**PRETRAINING, **{name: f"Fine-tuning, {percent:g} %" for name, percent in percents.items()}}
+    headings = {**PRETRAINING, **{name: f"Fine-tuning, {percent:g} %" for name, percent in percents.items()}}
     groups = [group for group in (losses, names[len(losses) :]) if group]
     metric = metrics.METRICS[metrics.main_metric(study)]
-    action = functools.partial(_draw, curves, strokes, groups, titles, metric)
-    return Drawing(_caption(study, curves, metric), curves, names, action, _alt(study, curves, titles))
+    action = functools.partial(_draw, curves, strokes, groups, headings, metric)
+    return Drawing(_caption(study, curves, metric), curves, names, action, _alt(study, curves, headings))
 
 
 def _draw(
     curves: pd.DataFrame,
     strokes: dict[str, Stroke],
     groups: list[list[str]],
-    titles: dict[str, str],
+    headings: dict[str, str],
     metric: str,
     width: float,
 ) -> Figure:
@@ -74,7 +74,7 @@ def _draw(
         for position, (name, panel) in enumerate(zip(group, axes, strict=True)):
             fine_tuning = name not in PRETRAINING
             draw(panel, curves[curves["metric"] == name], strokes, "series", 100 if fine_tuning else 1)
-            panel.set_title(titles[name])
+            panel.set_title(headings[name])
             if fine_tuning:
                 panel.tick_params(labelleft=position % columns == 0)
                 panel.set_ylabel(f"{metric} (%)" if position % columns == 0 else "")
@@ -92,7 +92,8 @@ def _caption(study: Study, curves: pd.DataFrame, metric: str) -> str:
         sentences.append(f"Pretraining by epoch: {titles.listing([_TOLD[n] for n in PRETRAINING if n in drawn])}.")
     if not pretrained.all():
         sentences.append(
-            f"Fine-tuning by optimiser step: {metric[0].lower()}{metric[1:]} on the validation split, per label share."
+            f"Fine-tuning by optimiser step: {metric[0].lower()}{metric[1:]} on the validation split, "
+            "per label fraction."
         )
     if curves["seeds"].max() > 1:
         over = captions.seeds_averaged(study.own_runs, curves["seeds"])
@@ -105,11 +106,11 @@ def _caption(study: Study, curves: pd.DataFrame, metric: str) -> str:
     return " ".join(filter(None, [*sentences, captions.references(study)]))
 
 
-def _alt(study: Study, curves: pd.DataFrame, titles: dict[str, str]) -> str:
+def _alt(study: Study, curves: pd.DataFrame, headings: dict[str, str]) -> str:
     said = ["Line charts of training."]
     for name, rows in curves.groupby("metric", sort=False):
         lasts = [f"{label} {last['mean'].iloc[-1]:.3g}" for label, last in rows.groupby("label", sort=False)]
-        said.append(f"{titles[str(name)]}, last value: {'; '.join(lasts)}.")
+        said.append(f"{headings[str(name)]}, last value: {'; '.join(lasts)}.")
     return " ".join(said)
 
 

@@ -1,4 +1,4 @@
-"""The transfer table: encoders pretrained on other images, beside what the images they are judged on give alone."""
+"""The transfer table: encoders pretrained on other images, compared with training on the target images alone."""
 
 from collections.abc import Sequence
 
@@ -71,11 +71,11 @@ def _row(rows: pd.DataFrame, percents: Sequence[float]) -> list[Cell]:
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     studies = [study for study in evidence.studies if study.transfers]
-    metrics = list(dict.fromkeys(metrics.METRICS[metrics.main_metric(study)] for study in studies))
+    names = list(dict.fromkeys(metrics.METRICS[metrics.main_metric(study)] for study in studies))
     runs = [run for study in studies for one in study.transfers for run in one.runs]
     sentences = [
-        f"{titles.listing(metrics)} (%) on the test split of images that the encoder was not pretrained on, by share "
-        "of their training labels; pretrained on → judged on.",
+        f"{titles.listing(names)} (%) on the test split of images that the encoder was not pretrained on, by "
+        "label fraction; pretrained on → evaluated on.",
         *intervals(data, runs),
     ]
     if any(one.origin is not None and one.origin.phantom for study in studies for one in study.transfers):
@@ -83,7 +83,7 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     if (data["seeds"] + data["undefined"]).eq(0).any():
         sentences.append(f"{MISSING}: no stored run gives this number.")
     if data["undefined"].any():
-        sentences.append(f"{UNDEFINED}: stored but undefined, as where a label has no positives.")
+        sentences.append(f"{UNDEFINED}: stored but undefined, for example where a label has no positives.")
     return " ".join(sentences)
 
 

@@ -105,7 +105,7 @@ def _grid(data: pd.DataFrame) -> Grid:
 
 def _caption() -> str:
     return (
-        "AUC (%) on the validation split by share of training labels, mean over data sets and seeds; no seed is one of "
+        "AUC (%) on the validation split by label fraction, mean over data sets and seeds; no seed is one of "
         "the study, and no test image is read. Methods: macro AUC of the linear probe, and * the candidate with the "
         f"highest mean. {style.look(BASELINE).label}: fine-tuned with different numbers of steps, and * at each share "
         f"the fewest after which more are not better by {100 * AS_GOOD:g} points."

@@ -1,6 +1,5 @@
-"""Does it work? The answer of the claims ledger in a few sentences, with intervals."""
+"""The answer of the claims ledger in a few sentences, with intervals."""
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pandas as pd
 from figures import style
 from figures.claims.judging import NOT_ASKED, OPPOSITE, SUPPORTED, TOO_FEW
 from figures.drawing.tables import Cell
+from figures.statistics.estimates import FEWEST
 
 TOLD = 3
 """Studies whose effects are told one by one; of more, the least and the greatest."""
@@ -44,12 +44,12 @@ def effect(row: Any) -> Cell:
     digits, sign, unit = (2, "", " ×") if row.unit == "ratio" else (1, "+", "")
     text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−")
     text = text.removeprefix("+") if float(f"{row.effect:.{digits}f}") == 0 else text
-    return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if math.isfinite(row.high) else "")
+    return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if row.pairs >= FEWEST else "")
 
 
 def _said(rows: pd.DataFrame) -> str:
     if rows.empty:
-        return "Not judged, for want of runs"
+        return "Too few runs to test"
     supported, many = (rows["verdict"] == SUPPORTED).sum(), "study" if len(rows) == 1 else "studies"
     if len(rows) <= TOLD:
         effects = "; ".join(_one(row) for row in rows.itertuples())

@@ -20,7 +20,7 @@ from figures.evidence.series import Origin, Series
 from figures.evidence.study import Study
 from figures.evidence.timings import comparable_epoch_seconds, device_of
 from figures.statistics.differences import MEAN, gains, one_by_one
-from figures.statistics.estimates import Difference, difference, estimate, holm
+from figures.statistics.estimates import FEWEST, Difference, difference, estimate, holm
 from figures.statistics.learning import gains as gains_over_random
 from figures.statistics.learning import learned
 
@@ -167,7 +167,7 @@ def _not_learned(evidence: Evidence, base: str, place: Place) -> str | None:
     if learned(gain) is not False:
         return None
     found = difference(gain)
-    half = f" ± {100 * (found.high - found.mean):.1f}" if math.isfinite(found.high) else ""
+    half = f" ± {100 * (found.high - found.mean):.1f}" if found.pairs >= FEWEST else ""
     readout = f"{100 * found.mean:+.1f}{half} points".replace("-", "−")
     return f"linear readout of {style.look(base).label} against random weights, on validation images: {readout}"
 

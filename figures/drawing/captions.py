@@ -9,13 +9,13 @@ from figures import style
 from figures.evidence.evidence import Evidence
 from figures.evidence.series import MARK, Run, unlearned
 from figures.evidence.study import Study
-from figures.evidence.titles import count, listing, seeds, title
+from figures.evidence.titles import count, data_name, listing, seeds, title
 
 SPLIT_NOTES = {
     ("dermamnist", "official"): "This split leaks: 641 of its 1,868 test lesions also occur in training.",
 }
 
-LABELS_MEASURE = "Labels measure here, they never select (but for an oracle)."
+LABELS_MEASURE = "Labels are used to measure, never to select (except by the oracle)."
 
 COLLAPSED = "pretrain/collapsed"
 """The metric that is 1 in every epoch at whose end the network counts as collapsed, else 0."""
@@ -118,7 +118,7 @@ def label_counts(study: Study) -> str:
 def _images(study: Study) -> str:
     data, config = study.data, study.config["data"]
     height, width = data["shape"][:2]
-    parts = [style.DATA.get(config["name"], config["name"])]
+    parts = [data_name(config)]
     if "official" in data:
         parts.append("the official file" if data["official"] else "NOT the official file")
     parts += [f"{config['split']} split", f"{height} × {width} px"]

@@ -30,9 +30,17 @@ def cell(mean: Any, seeds: int, factor: float = 100) -> Cell:
     """
     if not mean.seeds:
         return Cell(UNDEFINED if mean.undefined else MISSING)
+    remark = f"n = {mean.seeds}" if mean.seeds != seeds else ""
+    if mean.seeds == 2:
+        return Cell(both(factor * mean.low, factor * mean.high, "z.1f"), "", remark)
     spread = f"{factor * (mean.high - mean.mean):.1f}" if mean.seeds > 1 else ""
     text = f"{factor * mean.mean:z.1f}".replace("-", "−")
-    return Cell(text, spread, f"n = {mean.seeds}" if mean.seeds != seeds else "")
+    return Cell(text, spread, remark)
+
+
+def both(low: float, high: float, form: str) -> str:
+    """Return two seeds' values as text: two make no interval."""
+    return f"{low:{form}}, {high:{form}}".replace("-", "−")
 
 
 def seeds_cell(rows: pd.DataFrame) -> Cell:
@@ -46,7 +54,11 @@ def intervals(rows: pd.DataFrame, runs: Sequence[Run]) -> list[str]:
     counts = set(rows["seeds"]) - {0}
     if max(counts, default=0) < 2:
         return [f"One seed per cell ({titles.seeds(runs)}), so there is no interval."]
-    told = [f"Mean ± half-width of the 95 % t-interval over {captions.seeds_averaged(runs, counts)}."]
+    if max(counts) == 2:
+        told = [f"Both seeds of each cell ({titles.seeds(runs)}): two make no interval."]
+    else:
+        told = [f"Mean ± half-width of the 95 % t-interval over {captions.seeds_averaged(runs, counts)}."]
+        told += ["Cells of two seeds show both."] if 2 in counts else []
     return [*told, "Cells of one seed have no interval."] if 1 in counts else told
 
 
@@ -54,11 +66,13 @@ def signed(row: Any, factor: float = 100) -> Cell:
     """Return a difference as a cell, with its sign.
 
     Args:
-        row: with mean and high.
+        row: with mean, low, high, and pairs or seeds: how many values are behind it.
         factor: what the difference is multiplied with.
     """
     if not np.isfinite(row.mean):
         return Cell(UNDEFINED)
+    if getattr(row, "pairs", getattr(row, "seeds", None)) == 2:
+        return Cell(both(factor * row.low, factor * row.high, "+z.1f"))
     spread = f"{factor * (row.high - row.mean):.1f}" if np.isfinite(row.high) else ""
     return Cell(f"{factor * row.mean:+z.1f}".replace("-", "−"), spread)
 

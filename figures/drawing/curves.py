@@ -18,12 +18,13 @@ MARKS = 6
 
 @dataclass(frozen=True)
 class Stroke:
-    """How one curve is drawn."""
+    """How one curve is drawn; its markers can be hollow."""
 
     label: str
     colour: str
     marker: style.Marker
     line: Any = "-"
+    filled: bool = True
 
 
 def stroke_of(series: Series) -> Stroke:

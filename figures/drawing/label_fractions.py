@@ -35,7 +35,7 @@ def draw(shown: pd.DataFrame, strokes: dict[str, Stroke], label: str, line_at: f
         if columns == 1 or panel is axes[0]:
             panel.set_ylabel(label)
         if columns > 1 or panel is axes[-1]:
-            panel.set_xlabel("Training labels used (%)")
+            panel.set_xlabel("Label fraction (%)")
     return figure
 
 

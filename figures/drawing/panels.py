@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -67,7 +68,11 @@ def _legend_columns(legend: Iterable[Stroke], width: float) -> int:
 
 
 def _handles(legend: Iterable[Stroke]) -> list[Line2D]:
+    hollow: dict[str, Any] = {"markerfacecolor": "none", "markeredgewidth": 0.9}
     return [
-        Line2D([], [], color=stroke.colour, marker=stroke.marker, linestyle=stroke.line, label=stroke.label)
+        Line2D(
+            [], [], color=stroke.colour, marker=stroke.marker, linestyle=stroke.line, label=stroke.label,
+            **({} if stroke.filled else hollow),
+        )
         for stroke in legend
-    ]
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Several studies beside each other: their order, their folders, and what tells those of the same images apart."""
+"""Arrangement of several studies: their order, their folders, and what tells those of the same images apart."""
 
 import dataclasses
 import re

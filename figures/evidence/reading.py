@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pymongo.database import Database
 
 from figures import style
+from figures.evidence import titles
 from figures.evidence.metric_points import Points
 from figures.evidence.ordering import in_order
 from figures.evidence.series import Origin, Run, Series, series_of
@@ -118,7 +119,7 @@ def _origin(run: Run, by_id: Mapping[int, Run]) -> Origin:
     if source is None or source["config"]["data"]["name"] != name:
         return Origin(style.DATA.get(name, name), name.startswith("phantom"))
     data = source["config"]["data"]
-    label = f"{style.DATA.get(name, name)} ({data['split']} split, {data['size']} px)"
+    label = f"{titles.data_name(data)} ({data['split']} split, {data['size']} px)"
     return Origin(label, bool(data["stands_in_for"]) or name.startswith("phantom"))
 
 

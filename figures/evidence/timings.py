@@ -1,4 +1,4 @@
-"""What a run says of its own time and device."""
+"""Time and device of a run."""
 
 import math
 
@@ -14,7 +14,7 @@ def epoch_seconds(run: Run) -> float:
 def comparable_epoch_seconds(run: Run) -> float:
     """Return the seconds of an epoch that can be held against another run's; NaN where they are not stored.
 
-    On a CPU they are those of the processor, since other work on the machine, or a pause, stretches all others.
+    On a CPU they are processor time: other work on the machine, or a pause, stretches it less than time on the clock.
     """
     if run["info"].get("provenance", {}).get("device_type") == "cuda":
         return epoch_seconds(run)

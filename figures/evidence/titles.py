@@ -1,16 +1,21 @@
 """What studies, images and seeds are called in a heading or a sentence."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from figures import style
 from figures.evidence.series import Run
 from figures.evidence.study import Study
 
 
+def data_name(data: Mapping[str, Any]) -> str:
+    """Return the name in print of the data set that a config group `data` names; its title, where it has one."""
+    return str(data.get("title") or style.DATA.get(data["name"], data["name"]))
+
+
 def name_of_images(study: Study) -> str:
     """Return what the images of a study are called at the beginning of a line."""
-    data = study.config["data"]
-    name = style.DATA.get(data["name"], data["name"])
+    name = data_name(study.config["data"])
     stand_in = study.data.get("stands_in_for")
     return f"Phantom images for {style.DATA.get(stand_in, stand_in)}" if stand_in else name[0].upper() + name[1:]
 

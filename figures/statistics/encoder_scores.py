@@ -1,4 +1,4 @@
-"""Encoders beside each other: the studies of the gauntlet, one for each encoder, with what an encoder costs."""
+"""Comparison of encoders: the studies of the gauntlet, one for each encoder, with what an encoder costs."""
 
 from collections.abc import Iterator
 from typing import Any

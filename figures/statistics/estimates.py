@@ -10,6 +10,9 @@ from scipy import stats
 LEVEL = 0.95
 """Confidence level of every interval."""
 
+FEWEST = 3
+"""Seeds that an interval takes: of two, Student's t makes 6 times their distance, which says nothing of a method."""
+
 ROUNDING = 1e-12
 """Below this, values of the order of 1 are equal."""
 
@@ -22,7 +25,8 @@ class Estimate:
         seeds: number of finite values.
         undefined: number of values that were stored as NaN or infinite, and are not in the mean.
         mean: their mean; NaN if there is none.
-        half_width: half the width of the confidence interval; NaN below two values.
+        half_width: half the width of the confidence interval; of two values half their distance, so that `low` and
+            `high` are these two; NaN below two values.
     """
 
     seeds: int
@@ -42,7 +46,7 @@ class Estimate:
 
 
 def estimate(values: Iterable[float], level: float = LEVEL) -> Estimate:
-    """Return the mean of `values` and its Student t interval: mean -+ t_(n-1) s / sqrt(n).
+    """Return the mean of `values` and, from three on, its Student t interval: mean -+ t_(n-1) s / sqrt(n).
 
     Args:
         values: one number per seed.
@@ -54,7 +58,9 @@ def estimate(values: Iterable[float], level: float = LEVEL) -> Estimate:
     if n == 0:
         return Estimate(0, len(given), math.nan, math.nan)
     half_width = math.nan
-    if n > 1:
+    if n == 2:
+        half_width = float(np.ptp(finite)) / 2
+    elif n >= FEWEST:
         half_width = float(stats.t.ppf((1 + level) / 2, n - 1) * stats.sem(finite))
     return Estimate(n, len(given) - n, float(finite.mean()), half_width)
 
@@ -66,8 +72,8 @@ class Difference:
     Args:
         pairs: number of pairs, of finite values.
         mean: mean difference; NaN without pairs.
-        low, high: ends of its confidence interval; NaN below two pairs.
-        p: two-sided p-value of the paired t-test; NaN below two pairs, and where all differences are equal.
+        low, high: ends of its confidence interval; of two pairs the two differences; NaN below two pairs.
+        p: two-sided p-value of the paired t-test; NaN below three pairs, and where all differences are equal.
     """
 
     pairs: int
@@ -78,7 +84,7 @@ class Difference:
 
 
 def difference(differences: Iterable[float], level: float = LEVEL) -> Difference:
-    """Return the mean of paired differences with its Student t interval and the paired t-test (scipy).
+    """Return the mean of paired differences with, from three on, its t-interval and the paired t-test (scipy).
 
     Args:
         differences: one per pair, such as a seed.
@@ -87,7 +93,7 @@ def difference(differences: Iterable[float], level: float = LEVEL) -> Difference
     given = np.asarray(list(differences), dtype=float)
     mean = estimate(given, level)
     p = math.nan
-    if mean.seeds > 1 and mean.half_width > ROUNDING:
+    if mean.seeds >= FEWEST and mean.half_width > ROUNDING:
         p = float(stats.ttest_1samp(given[np.isfinite(given)], 0.0).pvalue)
     return Difference(mean.seeds, mean.mean, mean.low, mean.high, p)
 

@@ -1,4 +1,4 @@
-"""Has a method learned anything that random weights do not give? Told by linear readouts on validation images."""
+"""Whether a method learned more than random weights give, by linear readouts on validation images."""
 
 import numpy as np
 import pandas as pd
@@ -38,7 +38,7 @@ def gains(study: Study, points: pd.DataFrame, method: str, origin: Origin | None
 
 
 def learned(gain: pd.Series) -> bool | None:
-    """Return whether a gain is above chance over seeds (the 95 % t-interval; of one seed its sign); None if unknown."""
+    """Return whether a gain is above 0: by its 95 % t-interval, of one or two seeds by their signs; None if unknown."""
     if gain.empty:
         return None
     if len(gain) == 1:

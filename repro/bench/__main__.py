@@ -1,6 +1,6 @@
-"""python -m repro.bench [NAME...] [--repeats N] [--asked] [--json FILE]
+"""python -m repro.bench [NAME...] [--repeats N] [--targets] [--json FILE]
 
-Time and memory beside a peer or a limit, measured in turn in one run; without names, every benchmark.
+Time and memory compared with other libraries and theoretical limits, measured in turn, in one run. Without names: all.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main(arguments: list[str]) -> None:
     for name in options.names or known:
         print(f"{name}: {_asks(known[name])}", file=sys.stderr)
         found[name] = list(known[name].measure(options.repeats or known[name].REPEATS))
-    rows = [one for each in found.values() for one in each if one.asked is not None or not options.asked]
+    rows = [one for each in found.values() for one in each if one.asked is not None or not options.targets]
     print(table(rows))
     print(f"\nMedians over repeats, on {machine['device']}, {machine['cores']} cores.")
     if options.json is not None:
@@ -68,7 +68,7 @@ def _parser(known: dict[str, ModuleType]) -> Parser:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
     parser.add_argument("--repeats", type=int, metavar="N", help="times each is measured (default: its own)")
-    parser.add_argument("--asked", action="store_true", help="only rows for which a ratio is asked")
+    parser.add_argument("--targets", action="store_true", help="only rows that have a target")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there as well")
     return parser
 

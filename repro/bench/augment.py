@@ -1,4 +1,4 @@
-"""How fast are the two views of a batch beside torchvision's of one image at a time, and beside kornia's own?
+"""How fast are the two views of a batch, compared with torchvision (one image at a time) and kornia?
 
 torchvision v2 runs in a DataLoader with as many workers as there are cores, kornia and ours on the device. All have the
 probabilities and strengths of the kit's defaults.

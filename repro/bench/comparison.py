@@ -1,4 +1,4 @@
-"""What a benchmark finds: ours beside a peer's or a limit, repeat by repeat."""
+"""The result of a benchmark: ours compared with a peer or a limit, repeat by repeat."""
 
 import statistics
 from collections.abc import Sequence
@@ -49,7 +49,7 @@ class Comparison:
 
 def table(comparisons: Sequence[Comparison]) -> str:
     """Return the comparisons as Markdown: medians, the ratio with its spread over repeats, and what was asked."""
-    head = ("what", "ours", "against", "there", "ratio (least to most)", "asked")
+    head = ("what", "ours", "baseline", "baseline's speed", "ratio (least to most)", "target")
     rows = [
         (
             one.what,

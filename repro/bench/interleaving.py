@@ -1,4 +1,4 @@
-"""Time several ways of doing one thing in turn: what drifts with the machine hits all of them alike."""
+"""Interleaved timing: several ways of doing one thing are timed in turn, so that drift affects all alike."""
 
 import time
 from collections.abc import Callable, Mapping

@@ -51,7 +51,7 @@ def measure(repeats: int) -> Iterator[Comparison]:
             seconds = in_turn(problem.ways, repeats)
             for peer in peers:
                 yield Comparison(
-                    f"K of {tier}, {batch:,} images",
+                    f"pairwise kernel, tier {tier}, batch {batch:,}",
                     rates(batch, seconds[ours]),
                     peer,
                     rates(batch, seconds[peer]),

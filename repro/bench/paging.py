@@ -1,4 +1,4 @@
-"""What does a step cost whose images are read from disk, where they are as many and as large as ChestX-ray14's?"""
+"""What does a step cost if its images are read from disk, with as many and as large images as ChestX-ray14's?"""
 
 import os
 import tempfile

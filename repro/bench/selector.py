@@ -1,4 +1,4 @@
-"""What does a training step cost with each selector, over a step of BYOL that does nothing else?
+"""What does a training step cost with each selector, relative to a BYOL step?
 
 A step begins with two views on the device and ends when the networks have moved. With a selector it is the one that
 training takes: scores, partners, their loss, and the partners of three selectors measured beside. These are measured in

@@ -1,4 +1,4 @@
-"""What does the record cost a run that records every term of its loss at every step?
+"""What does it cost to record every term of the loss at every step?
 
 With the record: a Sacred run, each step's values read from the device, hashed and logged, then journal, delivery to
 the run database, and reading back. Without: the same steps. What else the store does has benchmarks of its own:

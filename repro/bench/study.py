@@ -1,4 +1,4 @@
-"""What does a study take beside its cells, what do all cores gain, and how soon is it said where 5,000 runs stand?"""
+"""What is the overhead of a study, the gain of all cores, and the time to print the status of 5,000 runs?"""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""How many images does pretraining take in a second, end to end, beside lightly's recipe and beside its own limit?
+"""How many images per second does pretraining process, compared with lightly's recipe and with an upper bound?
 
 End to end: from stored pixels over two views and the update of all networks to the epoch's metrics, with TracIn
 choosing partners. The limit is the same step over and over on two views of noise that lie on the device. The recipe
@@ -40,10 +40,10 @@ def measure(repeats: int) -> Iterator[Comparison]:
             for number in range(STEPS):
                 limit.step(number)
 
-        ways: dict[str, Way] = {"ours": work.epoch, "limit: no views to make": steps}
+        ways: dict[str, Way] = {"ours": work.epoch, "upper bound: no augmentation": steps}
         ways |= {name: recipe.epoch for name, recipe in recipes.items()}
         found = {name: rates(BATCH * STEPS, seconds) for name, seconds in in_turn(ways, repeats).items()}
-        asked = {"lightly's recipe": OVER_RECIPE, "limit: no views to make": OF_LIMIT}
+        asked = {"lightly's recipe": OVER_RECIPE, "upper bound: no augmentation": OF_LIMIT}
         ours = found.pop("ours")
         for peer, theirs in found.items():
             yield Comparison(f"pretraining, {size} px", ours, peer, theirs, "images/s", LEAST, asked.get(peer))

@@ -47,7 +47,7 @@ DATASETS = {
         "a|b) or 0/1 columns, and if known group (or patient_id, lesion_id, ...) and split. data.split=seeded divides "
         "them 70/10/20 by group, which without such a column is the patient that every path names (patient01/x.png), or "
         "each image alone, so that images of one patient can be in two splits; "
-        "data.split=official takes the column split. The licence is yours. 49 kB per image prepared at 128 px. [us]",
+        "data.split=official takes the column split. The licence is your own. 49 kB per image prepared at 128 px. [us]",
         {"data": {"name": "folder", "size": 128, "split": "seeded"}},
     ),
     "phantom": Named(

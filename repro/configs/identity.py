@@ -10,7 +10,7 @@ from typing import Any
 from repro.configs.resolve import flat, plain, settings
 from repro.configs.setting import ALWAYS
 
-VOLATILE = ("scale", "device", "data.residency", "pretrain.checkpoint_every", "selector.measure_every")
+VOLATILE = ("scale", "device", "data.title", "data.residency", "pretrain.checkpoint_every", "selector.measure_every")
 """Keys that do not change what a run computes, or only in how many batches it measures partners; they are left out of
 its hash."""
 

@@ -1,4 +1,4 @@
-"""Methods: what is learned before the labels are seen, and who the additional positive is."""
+"""Methods: how the encoder is pretrained, and how the additional positive is selected."""
 
 from repro.configs.setting import Named
 
@@ -7,12 +7,12 @@ WITHOUT_PRETRAINING = ("none", "imagenet", "supervised", "semixup", "fixmatch")
 
 METHODS = {
     "random_init": Named(
-        "No pretraining: the floor under every other row. Costs nothing before evaluation. [us]",
+        "No pretraining: random weights, the lower baseline. Costs nothing before evaluation. [us]",
         {"method": {"name": "random_init", "objective": "none"}},
     ),
     "supervised": Named(
         "No pretraining: the network learns from the labelled fraction alone, for as many batches as hold the images "
-        "of pretraining and fine-tuning together, so that nobody can call it starved. Fine-tune protocol only. [us]",
+        "of pretraining and fine-tuning together, so that the comparison is fair. Fine-tune protocol only. [us]",
         {
             "method": {"name": "supervised", "objective": "supervised"},
             "evaluate": {"protocols": ["finetune"]},
@@ -20,7 +20,7 @@ METHODS = {
     ),
     "semixup": Named(
         "No pretraining: the network learns from the labelled fraction and, by mixtures and consistency, from all "
-        "training images without their labels (Nguyen et al. 2020). It stands where fine-tuning does, with as many "
+        "training images without their labels (Nguyen et al. 2020). It takes the place of fine-tuning, with as many "
         "batches, labelled and unlabelled, as hold the images of pretraining and fine-tuning together; a step costs four "
         "passes of the network. Weights and ratios are those of its public code [Semixup]; several labels per "
         "image, optimiser and augmentation are [us].",
@@ -31,13 +31,13 @@ METHODS = {
     ),
     "fixmatch": Named(
         "No pretraining: the network learns from the labelled fraction and from its own confident answers to weakly "
-        "augmented training images, which it must give to a strongly augmented view too [FixMatch]. It stands where "
-        "fine-tuning does, with as many batches, labelled and unlabelled, as hold the images of pretraining and "
+        "augmented training images, which must hold for a strongly augmented view too [FixMatch]. It takes the place of "
+        "fine-tuning, with as many batches, labelled and unlabelled, as hold the images of pretraining and "
         "fine-tuning together. Strong views are those of pretraining; no average of weights [us].",
         {"method": {"name": "fixmatch", "objective": "fixmatch"}, "evaluate": {"protocols": ["finetune"]}},
     ),
     "fixmatch_paths": Named(
-        "FixMatch with three strong views of every image, all of which must get the answer of the weak one: the idea of "
+        "FixMatch with three strong views of every image, all of which must agree with the weak one: the idea of "
         "multi-path consistency, with one network. A step costs half as much again as fixmatch's. [us]",
         {
             "method": {"name": "fixmatch_paths", "objective": "fixmatch"},
@@ -116,12 +116,11 @@ METHODS = {
         {"method": {"name": "byol"}, "selector": {"name": "none"}},
     ),
     "byol_random": Named(
-        "BYOL and a random other image of the batch: what an additional positive does when it is not chosen. "
-        "Costs as much as byol. [us]",
+        "BYOL and a random other image of the batch: a control for the choice of partner. Costs as much as byol. [us]",
         {"method": {"name": "byol_random"}, "selector": {"name": "random"}},
     ),
     "byol_cosine": Named(
-        "BYOL and the other image whose target projection is nearest: the obvious rival of TracIn. "
+        "BYOL and the other image whose target projection is nearest: the simplest alternative to TracIn. "
         "Costs as much as byol. [us]",
         {"method": {"name": "byol_cosine"}, "selector": {"name": "cosine"}},
     ),
@@ -136,12 +135,18 @@ METHODS = {
         "With tracin.layers=last no extra backward pass.",
         {"method": {"name": "byol_tracin"}, "selector": {"name": "tracin"}},
     ),
+    "byol_tracin_refined": Named(
+        "BYOL and TracIn's partners in the variant that is best on validation images: mutual or confident ones only, from "
+        "a bank of gradients, other layers, a later start; or none at all, if plain BYOL is best. Candidates: "
+        "repro/configs/grids.py; before `python -m repro.reproduce tune` has chosen it is byol_tracin. [us]",
+        {"method": {"name": "byol_tracin_refined"}, "selector": {"name": "tracin"}},
+    ),
     "byol_oracle": Named(
-        "BYOL and a random other image of the same label. It uses the labels: an upper bound, not a method. [us]",
+        "BYOL and a random other image of the same label. It uses labels: an upper bound, no fair competitor. [us]",
         {"method": {"name": "byol_oracle"}, "selector": {"name": "oracle"}},
     ),
     "simsiam_tracin": Named(
-        "SimSiam and the other image with the highest pairwise TracIn score, as in byol_tracin: is the idea BYOL's alone? "
+        "SimSiam and the other image with the highest pairwise TracIn score, as in byol_tracin: does the idea help another base? "
         "Costs as much as simsiam. [us]",
         {"method": {"name": "simsiam_tracin", "objective": "simsiam"}, "selector": {"name": "tracin"}},
     ),

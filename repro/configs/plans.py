@@ -13,11 +13,14 @@ class Images:
         named: its named config.
         updates: dotted key -> value, over it.
         transfer: the data sets that encoders pretrained on it are also judged on.
+        methods, seeds: these alone, in place of the plan's; empty for the plan's.
     """
 
     named: str
     updates: Mapping[str, Any] = field(default_factory=dict)
     transfer: "tuple[Images, ...]" = ()
+    methods: tuple[str, ...] = ()
+    seeds: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Ablation:
         axes: dotted key -> values tried; the methods' own value may be among them and costs nothing.
         seeds: one run each.
         images: the data set; None for the plan's first.
+        settings: what all these runs share, dotted key -> value.
     """
 
     methods: tuple[str, ...]
     axes: Mapping[str, tuple[Any, ...]]
     seeds: tuple[int, ...]
     images: Images | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Plan:
         command: train, or pretrain where only that is of interest.
         ablations: what is changed about some of the methods.
         encoders: the settings of each, dotted key -> value, over the scale's.
+        more_seeds: method -> further seeds, which run last; not on data sets that have seeds of their own.
     """
 
     doc: str
@@ -58,6 +64,7 @@ class Plan:
     command: str = "train"
     ablations: tuple[Ablation, ...] = ()
     encoders: tuple[Mapping[str, Any], ...] = ({},)
+    more_seeds: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 BY_LESION = {"data.split": "lesion"}
@@ -76,7 +83,7 @@ _UNKNOWNS: dict[str, tuple[Any, ...]] = {
     "selector.weight": (0.5, 1.0, 2.0),
     "pretrain.batch_size": (64, 128, 256, 512),
 }
-"""What the paper's abstract leaves open about its method."""
+"""Settings of the method that the paper's abstract does not give."""
 
 _MORE: dict[str, tuple[Any, ...]] = {
     "selector.warmup_epochs": (0, 5),
@@ -85,7 +92,7 @@ _MORE: dict[str, tuple[Any, ...]] = {
     "encoder.width": (16, 32),
     "augment.grey": (0.0, 0.2),
 }
-"""What else could keep the additional positive from helping: when, how and whom it pulls, capacity, views."""
+"""What else could keep the additional positive from helping: timing, weight and choice of partners, capacity, views."""
 
 _PNEUMONIA = Images("pneumoniamnist")
 
@@ -103,11 +110,38 @@ _FLOOR: dict[str, tuple[Any, ...]] = {
 """What could keep BYOL itself, with or without an additional positive, near random weights on skin images: too short a
 training, views that hide the colour, too slow a target."""
 
+_MAIN = ("byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
+"""The comparison that the paper's claim is about: which partner, if any."""
+
+
+_WEIGHTS_OF_PARTNERS = (0.5, 1.0)
+_AT_ONCE = {"selector.warmup_epochs": 0}
+_ERRORS = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+_HOW_GOOD = tuple(
+    Ablation(("byol_oracle",), {"selector.error": _ERRORS}, (0, 1, 2), images, {**_AT_ONCE, "selector.weight": weight})
+    for images in (Images("dermamnist", BY_LESION), _PNEUMONIA)
+    for weight in _WEIGHTS_OF_PARTNERS
+) + tuple(
+    Ablation(
+        ("byol_random", "byol_cosine", "byol_tracin"),
+        {"selector.weight": _WEIGHTS_OF_PARTNERS},
+        (0, 1, 2),
+        images,
+        _AT_ONCE,
+    )
+    for images in (Images("dermamnist", BY_LESION), _PNEUMONIA)
+)
+"""How good must partners be? Gain over BYOL against the share of right partners: of an oracle that errs at a given rate,
+at two weights, and of the selectors at the same weights, with the shares that they have. All without warm-up, whatever
+recipe each has."""
+
+
 _COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")
 
 PLANS = {
     "smoke": Plan(
-        "The comparison, small: DermaMNIST, seven methods, two seeds. Minutes on two CPU cores.",
+        "A small comparison: DermaMNIST, seven methods, two seeds. Minutes on two CPU cores.",
         datasets=(Images("dermamnist"),),
         methods=("random_init", "supervised", "byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle"),
         seeds=(0, 1),
@@ -121,23 +155,27 @@ PLANS = {
         command="pretrain",
     ),
     "medmnist": Plan(
-        "The study on MedMNIST: DermaMNIST by lesion and as published, PneumoniaMNIST, every method, five seeds, "
-        "transfer between them, and what changes if the unknowns of the method change. Half a day on two CPU cores.",
+        "The study on MedMNIST: DermaMNIST by lesion and PneumoniaMNIST, every method, five seeds, transfer between them "
+        "and to BreastMNIST; DermaMNIST as published for BYOL with and without partners, three seeds; how good partners "
+        "must be; sensitivity to settings that the abstract does not give. Then five more seeds of BYOL with and without "
+        "partners. `python -m repro.reproduce plan --scale medmnist` says how long it takes.",
         datasets=(
             Images("dermamnist", BY_LESION, transfer=(_PNEUMONIA, _BREAST)),
             Images("pneumoniamnist", transfer=(Images("dermamnist", BY_LESION), _BREAST)),
-            Images("dermamnist"),
+            Images("dermamnist", methods=_MAIN, seeds=(0, 1, 2)),
         ),
         methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),
         ablations=(
+            *_HOW_GOOD,
             Ablation(("byol_tracin",), {**_UNKNOWNS, **_MORE}, seeds=(0, 1, 2)),
             Ablation(_COMPARED, _FLOOR, seeds=(0, 1, 2)),
             _WEIGHTS,
         ),
+        more_seeds=dict.fromkeys(_MAIN, (5, 6, 7, 8, 9)),
     ),
     "medmnist_protocol": Plan(
-        "MedMNIST's supervised experiment, to hold the kit against published numbers: three data sets, three seeds. Half "
+        "MedMNIST's supervised experiment, to compare the kit with published numbers: three data sets, three seeds. Half "
         "a day on two CPU cores, most of it DermaMNIST.",
         datasets=(
             Images("breastmnist", {"evaluate.finetune.steps": 400}),
@@ -164,7 +202,7 @@ PLANS = {
         ),
     ),
     "subset": Plan(
-        "The paper's data sets where only a part of their images is at hand: the main comparison, three seeds. Ten "
+        "The paper's data sets where only a part of their images is available: the main comparison, three seeds. Ten "
         "minutes on one data-centre GPU with sixteen cores.",
         datasets=(
             Images("isic2019", {"data.size": 112, "data.allow_missing": True}),
@@ -176,7 +214,7 @@ PLANS = {
     "paper": Plan(
         "The study on the paper's data sets: ISIC 2019 and ChestX-ray14, every method, five seeds, transfer to "
         "Kermany's X-rays, and what "
-        "changes if the unknowns of the method change. It needs GPUs, and days of them.",
+        "changes if the unknowns of the method change. Days on GPUs.",
         datasets=(Images("isic2019"), Images("chestxray14", transfer=(Images("kermany"),))),
         methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),

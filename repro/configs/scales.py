@@ -19,7 +19,7 @@ SCALES = {
         },
     ),
     "partners": Named(
-        "Who finds the best partners? The narrow ResNet-18 of smoke, pretrained for ten epochs while every selector's "
+        "Which selector finds the best partners? The narrow ResNet-18 of smoke, pretrained for ten epochs while every selector's "
         "partners are measured [us]. Half a minute a run on two CPU cores.",
         {
             "scale": "partners",
@@ -57,7 +57,7 @@ SCALES = {
         },
     ),
     "medmnist_protocol": Named(
-        "MedMNIST's own supervised experiment, to hold the kit against published numbers: ResNet-18 with a 3x3 stem at "
+        "MedMNIST's own supervised experiment, to compare the kit with published numbers: ResNet-18 with a 3x3 stem at "
         "28 px from random weights, Adam at 0.001 divided by 10 at half and three quarters of 100 epochs, batches of 128, "
         "no augmentation, no class weights, the best epoch by validation AUC (Yang et al. 2023 and their code). Steps "
         "suit PneumoniaMNIST; the plan sets them for each data set. An hour or more on a CPU, 12 minutes on BreastMNIST. "
@@ -84,7 +84,7 @@ SCALES = {
         },
     ),
     "gauntlet": Named(
-        "Encoders of any kind beside each other at 28 px: five epochs on at most 2,000 images, and AdamW for all, since "
+        "A comparison of encoders of any kind at 28 px: five epochs on at most 2,000 images, and AdamW for all, since "
         "ViTs and ConvNeXts learn little with SGD. The narrow ResNet-18 stands for small networks; encoder.arch names "
         "others. Too short to rank methods [us].",
         {

@@ -1,8 +1,9 @@
 """A config for people to read: every value with where it comes from and what it means."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from repro.configs import DATASETS, METHODS, SCALES, WITHOUT_PRETRAINING
 from repro.configs.resolve import flat, put, settings
 from repro.configs.setting import Setting
 
@@ -41,8 +42,38 @@ def source_of(value: Any, setting: Setting) -> str:
     return setting.source if value == setting.value else SET
 
 
+def in_short(config: Mapping[str, Any], named: Iterable[str]) -> str:
+    """Return what will run in one line: method, images, seed and length, and which of these nobody chose.
+
+    Args:
+        config: the resolved config.
+        named: the named configs in it.
+    """
+    data, epochs, default = config["data"], config["pretrain"]["epochs"], flat_defaults()
+    pretrains = config["method"]["objective"] not in WITHOUT_PRETRAINING
+    length = f"{epochs} epoch{'s' if epochs > 1 else ''} of pretraining" if pretrains else "no pretraining"
+    chosen = set(named)
+    unchosen = [
+        f"{what} {value}"
+        for what, table, value, usual in (
+            ("method", METHODS, config["method"]["name"], default["method.name"]),
+            ("data set", DATASETS, data["name"], default["data.name"]),
+            ("scale", SCALES, config["scale"], default["scale"]),
+        )
+        if not chosen & set(table) and value == usual
+    ]
+    more = f"; not named, so the default: {', '.join(unchosen)}" if unchosen else ""
+    images = f"{data['name']} ({data['size']} px, {data['split']} split)"
+    return f"{config['method']['name']} on {images}, seed {config['seed']}: {length}{more}"
+
+
+def flat_defaults() -> dict[str, Any]:
+    """Return dotted key -> default of every setting."""
+    return {key: setting.value for key, setting in settings()}
+
+
 def markdown() -> str:
-    """Return the table of every setting whose value the paper's abstract does not give: our defaults."""
+    """Return the table of every setting, as Markdown: its default, where that comes from, and what it is."""
     head = "| setting | default | source | what it is |\n|---|---|---|---|\n"
-    rows = (f"| `{key}` | `{s.value}` | {s.source} | {s.help} |\n" for key, s in settings() if s.source != "[A]")
+    rows = (f"| `{key}` | `{s.value}` | {s.source} | {s.help} |\n" for key, s in settings())
     return head + "".join(rows)

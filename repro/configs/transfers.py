@@ -1,4 +1,4 @@
-"""Where encoders are taken to: the data sets that `evaluate` tries when none is named. [us]"""
+"""Transfer targets: the data sets that `evaluate` uses when none is named. [us]"""
 
 TRANSFERS = {
     "isic2019": ("folder",),

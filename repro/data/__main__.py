@@ -39,7 +39,7 @@ def main(arguments: list[str]) -> None:
     get.add_argument("name", help="a data set of `list`")
     get.add_argument("--mirror", metavar="URL", help="folder with the official files (default: $REPRO_MIRROR)")
     get.add_argument("--yes", action="store_true", help="do not ask before a large download")
-    get.add_argument("--verify", action="store_true", help="hash again what is there already")
+    get.add_argument("--verify", action="store_true", help="hash again the files that are there")
     get.add_argument("--remove-archives", action="store_true", help="delete each archive once it is unpacked")
     prepare = verbs.add_parser("prepare", help="decode the images of a data set once, into one array on disk")
     check = verbs.add_parser(
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> None:
         default=DISTANCE,
         metavar="BITS",
         help="most bits of 64 in which the hashes of near duplicates differ, 0 to 16 (default: %(default)s); "
-        "raise it to look further, at the price of time",
+        "higher finds more and takes longer",
     )
     check.add_argument("--strict", action="store_true", help="near duplicates across splits are a leak, too")
     check.add_argument("--json", type=Path, metavar="FILE", help="write the report there as well")
@@ -85,7 +85,7 @@ def main(arguments: list[str]) -> None:
         hint = did_you_mean(options.name, DATASETS)
         raise InputError(f"no data set '{options.name}'.{hint} Known: {', '.join(DATASETS)}")
     if options.verb == "check" and not 0 <= options.near <= FARTHEST:
-        raise InputError(f"--near {options.near}: give 0 to {FARTHEST} bits; further apart, hashes say nothing")
+        raise InputError(f"--near {options.near}: give 0 to {FARTHEST} bits; above that, unlike images match too")
     data = resolve([options.name], _updates(options))["data"]
     images = load(data, prepared_folder())
     match options.verb:

@@ -1,4 +1,4 @@
-"""Where data sets lie."""
+"""Folders of data sets."""
 
 import os
 from pathlib import Path

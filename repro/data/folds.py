@@ -1,4 +1,4 @@
-"""Folds that no group straddles, and that are the same on every machine.
+"""Stratified folds that keep groups together, the same on every machine.
 
 The rule is that of scikit-learn's StratifiedGroupKFold from release 1.8 on. Earlier releases shuffle otherwise, so that
 a seed names other folds there, and a later one may. A published split must not depend on that, so the rule is written

@@ -1,4 +1,4 @@
-"""The one form every data set takes: uint8 images with labels, groups and splits."""
+"""The common form of all data sets: uint8 images with labels, groups and splits."""
 
 import hashlib
 from collections.abc import Iterable

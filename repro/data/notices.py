@@ -1,4 +1,4 @@
-"""What is said once: a command reads its data several times, and a person many commands."""
+"""Messages that are logged once per process, or once per runs folder."""
 
 import functools
 import hashlib

@@ -1,6 +1,6 @@
-"""python -m repro.doctor [--json FILE]: what this machine offers, and what will fail on it, in half a minute.
+"""python -m repro.doctor [--json FILE]: check this machine: what it offers, and what will fail, in half a minute.
 
-One line for each finding, with its cure. Exit code 1 if something will fail.
+One line for each finding, with what to do. Exit code 1 if something will fail.
 """
 
 import argparse
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         found.append({"question": title, **dataclasses.asdict(finding)})
         print(f"{MARKS[finding.level]}  {title:<10}  {' '.join(finding.line.split())}", flush=True)
     failing = sum(one["level"] == "fails" for one in found)
-    print(f"{failing} of {len(found)} findings will fail" if failing else f"nothing will fail ({len(found)} findings)")
+    print(f"{failing} of {len(found)} problems found" if failing else f"no problem found ({len(found)} findings)")
     if options.json is not None:
         write_whole(options.json, (json.dumps(found, indent=2) + "\n").encode())
     if failing:

@@ -40,8 +40,8 @@ def _images() -> Finding:
     if not folder.exists():
         return note(f"REPRO_DATA {folder} is not there", "`python -m repro.data fetch NAME` makes it")
     if not os.access(folder, os.R_OK | os.X_OK):
-        return failing(f"REPRO_DATA {folder} may not be read", "Let yourself in, or point REPRO_DATA elsewhere",
-                       ("run", "reproduce"))  # fmt: skip
+        cure = "Change its permissions, or set REPRO_DATA to another folder"
+        return failing(f"REPRO_DATA {folder} may not be read", cure, ("run", "reproduce"))
     return Finding(f"REPRO_DATA {folder} can be read{'' if os.access(folder, os.W_OK) else ', not written to'}")
 
 
@@ -77,10 +77,10 @@ def _written(variable: str, folder: Path, stops: tuple[str, ...]) -> Iterator[Fi
     else:
         yield Finding(f"{what}; locks, links and fsync of folders" if not lacking else what)
     if lacking and variable == "REPRO_RUNS":
-        yield note(f"{variable} {folder} has {' and '.join(lacking)}; the record is kept all the same",
+        yield note(f"{variable} {folder} has {' and '.join(lacking)}; records are safe anyway",
                    "After a power cut the last seconds may be missing")  # fmt: skip
     if variable == "REPRO_RUNS" and kind.startswith(REMOTE):
-        yield note(f"{variable} {folder} is on {kind}, where a database is slow", "A local disk is better")
+        yield note(f"{variable} {folder} is on {kind}, where a database is slow", "Use a local disk")
 
 
 def _lacking(folder: Path) -> list[str]:

@@ -25,7 +25,7 @@ COMPILED = ("torch", "secantusdb")
 """Packages that come ready-made for some Pythons and platforms only; all else follows them."""
 
 SYSTEMS = {"manylinux": "Linux", "macosx": "macOS"}
-"""Where the kit runs: its locks are POSIX's."""
+"""Systems with POSIX locks, where the kit runs."""
 
 
 def findings() -> Iterator[Finding]:
@@ -99,4 +99,4 @@ def _versions(locked: dict[str, list[dict[str, Any]]]) -> Iterator[Finding]:
     if missing:
         yield failing(f"not installed: {', '.join(missing)}", "Run `make setup`, and use .venv/bin/python")
     if other:
-        yield note(f"other versions than the lock's: {', '.join(other)}", "Numbers may differ; `make setup` cures it")
+        yield note(f"other versions than the lock's: {', '.join(other)}", "Numbers may differ; run `make setup`")

@@ -17,7 +17,7 @@ def findings() -> Iterator[Finding]:
     if busy > 0.5 * seen:
         yield note(
             f"{what}; over the last minute {busy:.1f} threads wanted them",
-            "Runs take longer beside others, and benchmarks mislead; the numbers of runs stay the same",
+            "Runs take longer and benchmarks are unreliable; scores stay the same",
         )
     else:
         yield Finding(f"{what}, {busy:.1f} of {seen} busy over the last minute")

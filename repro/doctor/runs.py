@@ -28,11 +28,13 @@ def findings() -> Iterator[Finding]:
             running = list(database.runs.find({"$and": [OURS, {"status": "RUNNING"}]}, NEEDED))
             if dead := sorted(run["_id"] for run in running if "heartbeat" in run and not alive(database, run)):
                 listed = ", ".join(map(str, dead[:10]))
-                yield note(f"runs that were cut off: {listed}", "The same command goes on from their checkpoints")
+                yield note(f"runs that were cut off: {listed}", "The same command resumes from their checkpoints")
     except (InputError, StorageError) as error:
         yield failing(str(error), "")
         return
     if damaged := sorted(folder.name for folder in spool_folder().glob("*.damaged")):
-        yield note(f"damaged records in {spool_folder()}: {', '.join(damaged)}", "Delete them once you have looked")
+        yield note(f"damaged records in {spool_folder()}: {', '.join(damaged)}", "Look at them, then delete them")
     if waiting := left_over():
-        yield note(f"records of {len(waiting)} ended runs wait in {spool_folder()}", "The next run delivers them")
+        yield note(
+            f"records of {len(waiting)} ended runs wait in {spool_folder()}", "The next run writes them to the database"
+        )

@@ -34,7 +34,7 @@ def findings() -> Iterator[Finding]:
     yield from _address()
     for name in sorted(os.environ):
         if name.startswith("REPRO_") and name not in OWN and (meant := did_you_mean(name, OWN)):
-            yield note(f"{name} is set, which nothing here reads.{meant}", "Rename it or unset it")
+            yield note(f"{name} is set, which the kit does not read.{meant}", "Rename it or unset it")
     yield from _places()
     yield from _threads()
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0") in ("", "-1", "NoDevFiles"):

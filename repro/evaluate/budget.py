@@ -64,5 +64,5 @@ def allowed_protocols(config: dict[str, Any]) -> None:
     if objective in FROM_THE_START and set(protocols) != {"finetune"}:
         raise InputError(
             f"evaluate.protocols={protocols}: {config['method']['name']} has no pretrained encoder that knn or "
-            "linear could judge; leave evaluate.protocols out"
+            "linear could evaluate; leave evaluate.protocols out"
         )

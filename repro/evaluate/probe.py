@@ -14,7 +14,8 @@ from repro.evaluate import geometry, knn, readout
 from repro.evaluate.features import extract
 from repro.evaluate.metrics import main_metric, measure
 from repro.pretrain.augment import TwoViews
-from repro.pretrain.encoder import Encoder, to_input
+from repro.pretrain.encoder import Encoder, encoder_of, to_input
+from repro.pretrain.loop import LEARNED
 from repro.pretrain.objectives import Objective
 
 SAMPLE, VIEWED, SEED = 2000, 512, 0
@@ -81,7 +82,7 @@ class Probe:
         Returns:
             probe/linear/METRIC and probe/knn/METRIC on the validation split, the effective ranks probe/rank_features
             and probe/rank_projections, probe/alignment and probe/uniformity of projections, and the encoder's
-            probe/weight_norm.
+            probe/weight_norm; for selector.start=learned also probe/learned, as `Gain.learned`.
         """
         images, training = self._images, objective.training
         objective.eval()
@@ -104,6 +105,8 @@ class Probe:
             "probe/uniformity": geometry.uniformity(first),
             "probe/weight_norm": float(torch.nn.utils.get_total_norm([*encoder.parameters()])),
         }
+        if self._config["selector"]["start"] == "learned":
+            found[LEARNED] = float(self._gain_so_far(encoder).learned)
         objective.train(training)
         return found
 
@@ -121,6 +124,11 @@ class Probe:
         differences = [_score(scores[1][s], truth[s]) - _score(scores[0][s], truth[s]) for s in drawn]
         low, high = np.nanpercentile(differences, [2.5, 97.5])
         return Gain(main_metric(images.multi_label), after, before, float(low), float(high))
+
+    def _gain_so_far(self, encoder: Encoder) -> Gain:
+        devices = [self._device] if self._device.type == "cuda" else []
+        with torch.random.fork_rng(devices):
+            return self.gain(encoder_of(self._config), encoder)
 
     def _features(self, encoder: Encoder) -> np.ndarray:
         return extract(encoder, self._images, self._device, np.concatenate([self._train, self._val]))

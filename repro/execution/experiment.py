@@ -9,10 +9,10 @@ from sacred import SETTINGS, Experiment
 from sacred.host_info import HostInfoGetter
 from sacred.run import Run
 
-from repro.configs import NAMED, WITHOUT_PRETRAINING
+from repro.configs import NAMED, SCALES, WITHOUT_PRETRAINING
 from repro.configs.identity import identity
 from repro.configs.resolve import defaults, flat
-from repro.configs.show import changed
+from repro.configs.show import changed, in_short
 from repro.errors import InputError, StorageError
 from repro.evaluate.budget import allowed_protocols, check_steps
 from repro.execution.lineage import source_of_tracin, stored_pretraining
@@ -21,13 +21,16 @@ from repro.execution.procedure import (
     Procedure,
     device_of,
     needs_pretraining,
+    pretrains,
 )
 from repro.execution.resources import checkpoint_folder, content_of, images_of
 from repro.pretrain import processes
 from repro.pretrain.checkpoint import Checkpoint
+from repro.pretrain.duration import seconds_of_pretraining
 from repro.pretrain.encoder_description import described
 from repro.pretrain.objectives import used_objective
 from repro.pretrain.selectors import used_selector
+from repro.progress import time_left
 from repro.provenance import ROOT, code, processor, versions
 from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
@@ -44,6 +47,12 @@ SETTINGS.CAPTURE_MODE = "no"  # we capture ourselves (`repro.execution.output_ca
 SETTINGS.DISCOVER_SOURCES = "none"  # every file of the kit is named below; Sacred would guess
 SETTINGS.DISCOVER_DEPENDENCIES = "none"  # the provenance has the versions and the hash of the lock
 SETTINGS.HOST_INFO.INCLUDE_CPU_INFO = False
+
+
+STOPPED = {
+    True: "the same command resumes from the last checkpoint",
+    False: "there was no checkpoint yet, so nothing was saved; the same command begins again",
+}
 
 
 def build(database: Database, facts: dict[str, Any]) -> Experiment:
@@ -117,10 +126,10 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
     if not processes.is_first():
         raise InputError("torchrun starts several processes of one run: `torchrun ... -m repro.run`; start this as one")
     for run_id in deliver_left_over(database):
-        log.info("delivered what was left of the record of run %d", run_id)
+        log.info("wrote the rest of the record of run %d to the database", run_id)
     # Bad input is found before a run is on record.
     use_threads(config["threads"])
-    device_of(config)
+    device = device_of(config)
     if command == "pretrain":
         needs_pretraining(config)
     allowed_protocols(config)
@@ -130,9 +139,12 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
         used_objective(config)
     about = described(config, command)
     origins = _origins(database, command, config)
-    log.info("reading %s, %d px, %s split", *(config["data"][key] for key in ("name", "size", "split")))
+    log.info("%s", in_short(config, named))
     facts = {**identity(config, command, origins), "runs_folder": runs_folder_id()}
     facts["images"] = content_of(images_of(config))
+    if command != "evaluate" and pretrains(config, command) and not set(named) & set(SCALES):
+        seconds = seconds_of_pretraining(config, len(images_of(config).indices("train")), device)
+        log.info("no scale was named: pretraining takes about %s here; name a scale, such as smoke", time_left(seconds))
     if "evaluate.pretraining" in origins:
         facts["pretrained_on"] = origins["evaluate.pretraining"]["data"]
     for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
@@ -147,8 +159,8 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
             told = {"config_updates": changed(config)}
             run = experiment.run(command, dict(flat(config)), named, meta_info=told)
         except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and checkpoint.exists:
-                log.warning("stopped; the same command continues from the last checkpoint")
+            if isinstance(error, KeyboardInterrupt):
+                log.warning("stopped: %s", STOPPED[checkpoint.exists])
             _last_heartbeat(experiment)
             observer.output(captured.text())  # Sacred keeps nothing of what came after its last beat
             try:
@@ -161,7 +173,8 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
         checkpoint.delete()
     assert observer.run_id is not None
     close_earlier(database, observer.run_id)
-    log.info("run %d is stored whole: %s", observer.run_id, _summary(run.result))
+    log.info("run %d is stored whole%s", observer.run_id, _summary(config, run.result))
+    log.info("next: `python -m repro.db show %d`, or `python -m figures` for tables and figures", observer.run_id)
     return observer.run_id
 
 
@@ -189,5 +202,21 @@ def _last_heartbeat(experiment: Experiment) -> None:
         run._heartbeat.join()
 
 
-def _summary(result: dict[str, float] | None) -> str:
-    return "encoder stored" if not result else ", ".join(f"{name} % {value:.3f}" for name, value in result.items())
+def _summary(config: dict[str, Any], result: dict[str, float] | None) -> str:
+    """Return the main test scores as a small table, protocols below each other; or that there is an encoder."""
+    if not result:
+        return ": its encoder is stored"
+    protocols = list(dict.fromkeys(name.split("/")[0] for name in result))
+    percents = list(dict.fromkeys(name.split("/")[1] for name in result))
+    metric = "mean AUC" if images_of(config).multi_label else "balanced accuracy"
+    head = f"{'labels':10}" + "".join(f"{f'{percent} %':>8}" for percent in percents)
+    rows = [
+        f"{protocol:10}" + "".join(_score(result.get(f"{protocol}/{percent}")) for percent in percents)
+        for protocol in protocols
+    ]
+    split = "test" if config["evaluate"]["test"] else "validation"
+    return "\n  ".join([f"; {metric} on the {split} split, in percent:", head, *rows])
+
+
+def _score(value: float | None) -> str:
+    return f"{'-' if value is None else f'{100 * value:.1f}':>8}"

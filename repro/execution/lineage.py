@@ -1,4 +1,4 @@
-"""What a run takes from earlier ones: an encoder to judge, networks whose gradients choose partners."""
+"""Inputs from earlier runs: an encoder to evaluate, networks whose gradients choose partners."""
 
 import logging
 from typing import Any
@@ -39,7 +39,7 @@ def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, 
     theirs = run["config"]
     if (theirs["method"]["name"], theirs["seed"]) != (own["method"]["name"], own["seed"]):
         says = f"{theirs['method']['name']} seed={theirs['seed']}"
-        raise InputError(f"{where}: run {run_id} is {says}; say `evaluate with {says} ...`, so that the record is true")
+        raise InputError(f"{where}: run {run_id} is {says}; write `evaluate with {says} ...`")
     before = {**defaults()["encoder"], **theirs["encoder"]}  # an older run lacks the newer settings
     if before != own["encoder"]:
         raise InputError(f"{where}: its encoder is {before}, not {own['encoder']}; give the same encoder.* settings")

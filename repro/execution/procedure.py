@@ -1,4 +1,4 @@
-"""What one run does: get the images, pretrain, judge, and say all that its numbers rest on."""
+"""What one run does: read the images, pretrain, evaluate, and record what the numbers depend on."""
 
 import logging
 import math
@@ -26,7 +26,7 @@ from repro.execution.resources import checkpoint_folder, images_of
 from repro.pretrain import example_images, processes
 from repro.pretrain.checkpoint import Checkpoint, Followed
 from repro.pretrain.encoder import Encoder, encoder_of
-from repro.pretrain.loop import fits, pretrain
+from repro.pretrain.loop import fits, fitting, pretrain
 from repro.pretrain.objectives import OBJECTIVES
 from repro.pretrain.trainer import new_encoder
 from repro.provenance import provenance
@@ -54,9 +54,12 @@ class Procedure:
         self.device = device_of(self.config)
         self.recorder = Recorder(run)
         self.checkpoint = Checkpoint(checkpoint_folder(self.config))
+        sources_of_settings = sources(self.config)
+        self.config = fitting(self.config, self.images)
         self.recorder.info(
             **facts,
-            sources=sources(self.config),
+            sources=sources_of_settings,
+            batch_size=self.config["pretrain"]["batch_size"],
             provenance=provenance(self.device),
             data={**self.images.describe(), "stands_in_for": self.config["data"]["stands_in_for"]},
         )
@@ -112,6 +115,8 @@ class Procedure:
         }
         if math.isfinite(result.history.processor_seconds):
             self.timings["pretrain_processor_s"] = round(result.history.processor_seconds, 3)
+        if math.isfinite(result.history.other_seconds) and result.history.seconds > 0:
+            self.timings["other_work_cores"] = round(result.history.other_seconds / result.history.seconds, 2)
         return result.encoder
 
     def _evaluated(self, encoder: Encoder) -> dict[str, float]:
@@ -143,14 +148,16 @@ def assist(config: dict[str, Any]) -> None:
     use_threads(config["threads"])
     device = device_of(config)
     with processes.together(device):  # the first comes when it has prepared the images
-        pretrain(images_of(config), config, device, Followed(checkpoint_folder(config)), lambda *_: None)
+        images = images_of(config)
+        followed = Followed(checkpoint_folder(config))
+        pretrain(images, fitting(config, images), device, followed, lambda *_: None)
 
 
 def _say_unscored(images: ImageSet) -> None:
     """Say before any training which labels cannot be scored, and what that does to the means."""
     for split, consequence in (
         ("test", "means over labels leave it out"),
-        ("val", "it has no say in which model is best"),
+        ("val", "it is not used to choose the model"),
     ):
         if len(images.indices(split)) and (names := images.unscored(split)):
             log.warning(

@@ -1,4 +1,4 @@
-"""What a run records, hashed where it is made: the stored record is later held against these hashes."""
+"""What a run records, hashed where it is made: the stored record is later compared with these hashes."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""What a config names on this machine: its images, and the folder of its checkpoint. Nothing here imports torch."""
+"""Resources of a config on this machine: its images, and the folder of its checkpoint. Nothing here imports torch."""
 
 import functools
 import json

@@ -2,8 +2,10 @@
 
 import torch
 from lightly.models.modules import NNMemoryBankModule
+from lightly.models.modules.memory_bank import MemoryBankModule
 from torch import nn
 
+from repro.pretrain.last_layer import LastLayer
 from repro.pretrain.selectors import Batch, Candidates, Members
 
 
@@ -28,22 +30,30 @@ class PartnerBank(nn.Module):
         size: images kept.
         out: size of a projection.
         labels: columns of labels; 0 for one class per image.
+        gradients: views, inputs and outputs of the last layer, if each image's gradient there is kept too.
     """
 
-    def __init__(self, size: int, out: int, labels: int) -> None:
+    def __init__(self, size: int, out: int, labels: int, gradients: tuple[int, int, int] = (0, 0, 0)) -> None:
         super().__init__()
-        self._out, self._labels = out, labels
-        self._bank = NeighbourBank(size, 2 * out + 2 + max(1, labels))
+        self._out, self._labels, self._gradients = out, labels, gradients
+        views, inputs, outputs = gradients
+        self._parts = [2 * out, 2 + max(1, labels), views * inputs, views * outputs]
+        self._bank = NeighbourBank(size, sum(self._parts))
         self._bank.bank.zero_()
+
+    @property
+    def keeps_gradients(self) -> bool:
+        """Whether each image's gradient at the last layer is kept."""
+        return self._gradients[0] > 0
 
     def candidates(self, grouped: bool) -> Candidates:
         """Return the images kept; `grouped`: whether their groups are known."""
-        t, who = self._bank.bank.split([2 * self._out, self._bank.bank.shape[1] - 2 * self._out], dim=1)
+        t, who, a, d = self._bank.bank.split(self._parts, dim=1)
         position, group, labels = who[:, 0].long() - 1, who[:, 1].long(), who[:, 2:].long()
-        views = t.reshape(len(t), 2, self._out).transpose(0, 1)
-        return Candidates(
-            views, Members(position, labels if self._labels else labels[:, 0], group if grouped else None)
-        )
+        members = Members(position, labels if self._labels else labels[:, 0], group if grouped else None)
+        views = self._gradients[0]
+        last = LastLayer(_by_view(a, views), _by_view(d, views)) if self.keeps_gradients else None
+        return Candidates(_by_view(t, 2), members, last)
 
     @torch.no_grad()
     def add(self, batch: Batch) -> None:
@@ -54,4 +64,14 @@ class PartnerBank(nn.Module):
         # One row per image, so that lightly's bank moves everything together; position 0 means an empty row.
         t = batch.out.t.transpose(0, 1).flatten(1)
         who = torch.cat([torch.stack([members.position + 1, group], dim=1), labels], dim=1)
-        self._bank(torch.cat([t, who.to(t.dtype)], dim=1), update=True)
+        rows = [t, who.to(t.dtype)]
+        if self.keeps_gradients:
+            assert batch.last is not None
+            rows += [each.transpose(0, 1).flatten(1) for each in (batch.last.a, batch.last.d)]
+        # Not NeighbourBank's: nobody asks for neighbours of whole rows.
+        MemoryBankModule.forward(self._bank, torch.cat(rows, dim=1), update=True)
+
+
+def _by_view(rows: torch.Tensor, views: int) -> torch.Tensor:
+    """Return `[views, N, ...]` of rows `[N, views ...]`."""
+    return rows.reshape(len(rows), views, -1).transpose(0, 1)

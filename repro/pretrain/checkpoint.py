@@ -28,8 +28,9 @@ class History:
         batches: name -> float32 `[epochs, batches]`.
         probes: name -> one value per look at the networks (see `loop.looks`).
         seconds: time spent training, over all the processes that took part.
-        processor_seconds: what of their processors' time that took, which other work on the machine does not stretch;
-            NaN where a checkpoint of an older version did not tell.
+        processor_seconds: what of their processors' time that took; other work on the machine stretches it less than
+            `seconds`, but does (caches, memory, clock rate). NaN where a checkpoint of an older version did not tell.
+        other_seconds: what other work took of the machine's cores meanwhile, in seconds of a core; NaN if unknown.
         interruptions: how often it was resumed.
         choices: who was whose partner in the very last batch (see `Choices.read`); empty until then.
     """
@@ -38,12 +39,18 @@ class History:
     batches: dict[str, torch.Tensor] = field(default_factory=dict)
     seconds: float = 0.0
     processor_seconds: float = 0.0
+    other_seconds: float = 0.0
     interruptions: int = 0
     choices: dict[str, torch.Tensor] = field(default_factory=dict)
     probes: dict[str, list[float]] = field(default_factory=dict)
 
     def add(
-        self, metrics: dict[str, float], batches: dict[str, torch.Tensor], seconds: float, processor_seconds: float
+        self,
+        metrics: dict[str, float],
+        batches: dict[str, torch.Tensor],
+        seconds: float,
+        processor_seconds: float,
+        other_seconds: float = math.nan,
     ) -> None:
         """Add an epoch: its metrics, its batch-by-batch statistics `[batches]`, and how long it took."""
         for name, value in metrics.items():
@@ -52,6 +59,7 @@ class History:
             self.batches[name] = torch.cat([self.batches[name], row[None]]) if name in self.batches else row[None]
         self.seconds += seconds
         self.processor_seconds += processor_seconds
+        self.other_seconds += other_seconds
 
 
 class Checkpoint:
@@ -75,7 +83,7 @@ class Checkpoint:
                 lock(owner, path, wait=False)
             except BlockingIOError:
                 raise BusyError(
-                    f"another process trains exactly this now ({self._folder}); wait for it or stop it"
+                    f"another process is training the same config now ({self._folder}); wait for it or stop it"
                 ) from None
             try:
                 yield self
@@ -107,6 +115,7 @@ class Checkpoint:
             "epoch": epoch,
             "seconds": history.seconds,
             "processor_seconds": history.processor_seconds,
+            "other_seconds": history.other_seconds,
             "interruptions": history.interruptions,
         }
         _write(self._file, tensors, {"about": json.dumps(about)})
@@ -149,8 +158,9 @@ class Checkpoint:
         metrics = {name: values.tolist() for name, values in below(tensors, "metrics/").items()}
         probes = {name: values.tolist() for name, values in below(tensors, "probes/").items()}
         batches, choices = below(tensors, "batches/"), below(tensors, "choices/")
-        times = about["seconds"], about.get("processor_seconds", math.nan)
-        return about["epoch"], History(metrics, batches, *times, about["interruptions"] + 1, choices, probes)
+        processor, other = (about.get(name, math.nan) for name in ("processor_seconds", "other_seconds"))
+        again = about["interruptions"] + 1
+        return about["epoch"], History(metrics, batches, about["seconds"], processor, other, again, choices, probes)
 
     def delete(self) -> None:
         """Remove the checkpoint: what it led to is stored."""

@@ -1,4 +1,4 @@
-"""What images are spoilt with so that a network can restore them: boxes, shuffled pixels, noise, other images.
+"""Corruptions of images for restoration: boxes, shuffled pixels, noise, other images.
 
 Everything is drawn for the whole batch, so each image gets the same however many processes share it.
 """

@@ -1,4 +1,4 @@
-"""What partners are like, measured while training: labels are used to measure, never to select."""
+"""Statistics of partners during training: labels are used to measure, never to select."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ import torch
 
 from repro.errors import InputError
 from repro.pretrain.byol import Partners
+from repro.pretrain.filtering import Filter, mutual
 from repro.pretrain.partner_choices import Choices
 from repro.pretrain.selectors import SELECTORS, Batch, Members, choose
 
@@ -26,6 +27,7 @@ class PartnerStatistics:
         every: the selector that trains is measured in every batch, the others in every so manieth, counted back from
             the epoch's last.
         batches: in the epoch.
+        filtered: which partners of the selector that trains do train.
 
     `latest` are the choices of the selectors within the latest batch in which all were measured.
     """
@@ -41,8 +43,9 @@ class PartnerStatistics:
         k: int = 1,
         every: int = 1,
         batches: int = 1,
+        filtered: Filter = Filter(),  # noqa: B008  it is frozen
     ) -> None:
-        self._used, self._k = used, k
+        self._used, self._k, self._filter = used, k, filtered
         self._names = list(dict.fromkeys([*([used] if used else []), *measured]))
         self._classes, self._exclude_group = classes, exclude_group
         self._every, self._coming, self._number = every, batches, 0
@@ -88,7 +91,7 @@ class PartnerStatistics:
             if selector.in_batch and everything:
                 self.latest.first[name] = partners.index[:, 0]
             if name == self._used:
-                chosen = partners
+                chosen = partners if self._filter.idle else self._filtered(name, partners, scores, same, members)
         norm = batch.kernel.diagonal().clamp_min(0).sqrt()
         self._note("gradient_norm_spread", norm.std(unbiased=False) / norm.mean())
         return chosen
@@ -149,20 +152,26 @@ class PartnerStatistics:
     ) -> None:
         count = partners.valid.sum(dim=1)
         has_partner, some = count > 0, count.clamp_min(1)
-        hits = (same.gather(1, partners.index) & partners.valid).sum(dim=1) / some
-        self._count(f"{name}/same_label", hits, members, has_partner)
+        self._count(f"{name}/same_label", _hits(partners, same), members, has_partner)
         in_degree = torch.zeros(same.shape[1], device=same.device)
         in_degree.scatter_add_(0, partners.index.flatten(), partners.valid.flatten().float())
         self._note(f"{name}/hub_max", in_degree.max())
         if not in_batch:
             return
-        own = torch.arange(len(same), device=same.device)[:, None, None]
-        # [B, k, k]: whether the image is among its partners' partners.
-        back = (partners.index[partners.index] == own) & partners.valid[partners.index]
-        self._mean(f"{name}/mutual", (back.any(dim=2) & partners.valid).sum(dim=1) / some, has_partner)
+        self._mean(f"{name}/mutual", mutual(partners).sum(dim=1) / some, has_partner)
         if nearest is not None:
             agrees = (partners.index == nearest[:, None]) & partners.valid
             self._mean(f"{name}/agrees_with_cosine", agrees.any(dim=1).float(), has_partner)
+
+    def _filtered(
+        self, name: str, partners: Partners, scores: torch.Tensor, same: torch.Tensor, members: torch.Tensor
+    ) -> Partners:
+        """Return the partners that train; note how many images have some, and how often these share the label."""
+        kept = self._filter.kept(partners, scores)
+        trains = kept.valid.any(dim=1)
+        self._mean(f"{name}/trained", trains.float(), partners.valid.any(dim=1))
+        self._count(f"{name}/trained_same_label", _hits(kept, same), members, trains)
+        return kept
 
     def _columns(self, labels: torch.Tensor) -> torch.Tensor:
         """Return float64 `[B, classes]`: which classes an image counts for."""
@@ -181,6 +190,12 @@ class PartnerStatistics:
 
     def _note(self, name: str, value: torch.Tensor) -> None:
         self._batches[name].append((self._number, value))
+
+
+def _hits(partners: Partners, same: torch.Tensor) -> torch.Tensor:
+    """Return which share of each image's partners has its label `[B]`; 0 without a partner."""
+    right = same.gather(1, partners.index) & partners.valid
+    return right.sum(dim=1) / partners.valid.sum(dim=1).clamp_min(1)
 
 
 def feature_std(projections: torch.Tensor) -> torch.Tensor:

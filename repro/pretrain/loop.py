@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from repro import machine
 from repro.data import ImageSet
 from repro.errors import InputError
 from repro.pretrain import processes
@@ -23,7 +24,7 @@ from repro.progress import Progress
 log = logging.getLogger("repro.pretrain")
 
 COLLAPSE = (
-    "COLLAPSE: different images have nearly the same projection, so what is being learned is worthless; "
+    "COLLAPSE: different images have nearly the same projection, so nothing useful is learned; "
     "lower pretrain.lr, raise pretrain.tau, and keep heads.predictor"
 )
 
@@ -31,7 +32,11 @@ Report = Callable[[str, float, float], None]
 """Takes (metric name, value, step)."""
 
 Look = Callable[[Objective, Encoder], dict[str, float]]
-"""Takes the networks in training, and returns metrics of what they have learned."""
+"""Takes the networks in training, and returns metrics of what they have learned; for selector.start=learned also
+`LEARNED`."""
+
+LEARNED = "probe/learned"
+"""Metric of a look: 1 where the linear readout is above that of random weights, else 0."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def pretrain(
             "the processes see different checkpoints; give them one folder REPRO_RUNS, shared by all machines"
         )
     if done:
-        log.info("continuing from the checkpoint after epoch %d of %d", done, settings["epochs"])
+        log.info("resuming from the checkpoint after epoch %d of %d", done, settings["epochs"])
     for name, logged in history.metrics.items():
         for epoch, value in enumerate(logged, start=1):
             report(name, value, epoch)
@@ -98,12 +103,20 @@ def pretrain(
         for epoch, value in zip(planned, probed, strict=False):
             report(name, value, epoch)
 
+    def tell_if_learned() -> None:
+        found = zip(planned, history.probes.get(LEARNED, []), strict=False)
+        first = next((epoch for epoch, learned in found if learned), None)
+        if first is not None:
+            trainer.objective.learned(first)
+
     def take_a_look(epoch: int) -> None:
         if look is not None and epoch in planned:
             for name, value in look(trainer.objective, trainer.encoder).items():
                 history.probes.setdefault(name, []).append(value)
                 report(name, value, epoch)
+            tell_if_learned()
 
+    tell_if_learned()
     if not done:
         take_a_look(0)
     began = time.monotonic()
@@ -111,7 +124,7 @@ def pretrain(
     shown, batch = processes.is_first(), settings["batch_size"]
     with Progress(title, settings["epochs"] * batches, done=done * batches, shown=shown, images=batch) as progress:
         for epoch in range(done, settings["epochs"]):
-            start, used = time.monotonic(), time.process_time()
+            start, used, busy = time.monotonic(), time.process_time(), machine.busy()
             values, by_batch = trainer.train_epoch(epoch, progress)
             if not math.isfinite(values["pretrain/loss"]):
                 raise InputError(
@@ -119,7 +132,8 @@ def pretrain(
                 )
             if values["pretrain/collapsed"]:
                 log.warning("epoch %d: %s", epoch + 1, COLLAPSE)
-            history.add(values, by_batch, time.monotonic() - start, time.process_time() - used)
+            own = time.process_time() - used
+            history.add(values, by_batch, time.monotonic() - start, own, max(machine.busy() - busy - own, 0.0))
             for name, value in values.items():
                 report(name, value, epoch + 1)
             take_a_look(epoch + 1)
@@ -151,11 +165,34 @@ def fits(config: dict[str, Any], number: int) -> None:
         )
     if number > 1 and settings["compile"]:
         raise InputError("pretrain.compile=True is for one process; start one, or set pretrain.compile=False")
+    if number > 1 and config["selector"]["start"] == "learned":
+        raise InputError(
+            "selector.start=learned waits for a probe, which only one process takes; start one process, or set "
+            "selector.start=epochs"
+        )
     if number > 1 and config["tracin"]["source"] != "online":
         raise InputError(
             f"tracin.source={config['tracin']['source']} takes networks from the run database, which only one process "
             "opens; start one process, or set tracin.source=online"
         )
+
+
+def fitting(config: dict[str, Any], images: ImageSet) -> dict[str, Any]:
+    """Return the config with batches that the training split can fill.
+
+    A batch of more images than there are for training becomes half of them, so that an epoch has two steps: the same
+    for every method. [us]
+    """
+    settings, training = config["pretrain"], len(images.indices("train"))
+    if training >= settings["batch_size"]:
+        return config
+    number = processes.started()  # each process takes its share
+    smaller = max(2, training // 2 // number * number)
+    log.warning(
+        "pretrain.batch_size=%d, but %s has only %d training images: batches of %d are used",
+        *(settings["batch_size"], images.name, training, smaller),
+    )
+    return {**config, "pretrain": {**settings, "batch_size": smaller}}
 
 
 def _check(images: ImageSet, config: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Who was whose partner in one batch: for pictures of them."""
+"""The partners in one batch, for figures."""
 
 from dataclasses import dataclass, field
 

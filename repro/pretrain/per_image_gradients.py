@@ -1,4 +1,4 @@
-"""What goes into layers, and each image's own gradient at what comes out of them, for a whole batch at once.
+"""Inputs of layers and per-image gradients at their outputs, for a whole batch at once.
 
 In train mode BatchNorm makes every image's loss depend on all the others, so "the gradient of one image" needs a
 definition. Ours: the batch's statistics are constants [us]. A backward pass through BatchNorm then only scales, images

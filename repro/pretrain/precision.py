@@ -1,4 +1,4 @@
-"""Where half precision is used, and where it must not be."""
+"""Mixed precision: where half precision is used."""
 
 import contextlib
 from typing import Any

@@ -50,7 +50,7 @@ def on_this_device(device: torch.device) -> None:
     if wanted > torch.cuda.device_count():
         raise InputError(
             f"{wanted} processes, but torch sees {torch.cuda.device_count()} CUDA devices here; "
-            "start as many processes as there are devices, or say device=cpu"
+            "start as many processes as there are devices, or set device=cpu"
         )
     torch.cuda.set_device(own)
 

@@ -1,4 +1,4 @@
-"""Where the processes of one run find each other, before any of them begins long work.
+"""Rendezvous of the processes of one run, before any of them begins long work.
 
 torch's own rendezvous waits inside a library: half an hour for a process that never comes, and deaf to SIGTERM.
 """

@@ -1,4 +1,4 @@
-"""Pairwise TracIn inside a batch (Pruthi et al. 2020): which images' gradients point the same way?
+"""Pairwise TracIn inside a batch (Pruthi et al. 2020): dot products or cosines of per-image loss gradients.
 
 K_ij = grad l_i . grad l_j over a set of parameters, the tier: `last`, the final layer of the predictor (without one, of
 the projector); `heads`, every Linear layer of projector and predictor; `full`, these and the encoder's Linear layers
@@ -19,6 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from repro.pretrain import processes
 from repro.pretrain.byol import Byol, Outputs, image_losses
 from repro.pretrain.gram import gram_products, layer_kernel
+from repro.pretrain.last_layer import LastLayer
 from repro.pretrain.per_image_gradients import Tape
 from repro.pretrain.tiers import coverage
 
@@ -55,6 +56,11 @@ class OnlineTracin:
     def watching(self) -> AbstractContextManager[Any]:
         """Return the context that the forward pass must run in."""
         return contextlib.nullcontext() if self._tape is None else self._tape
+
+    @torch.no_grad()
+    def last_layer(self, out: Outputs) -> LastLayer:
+        """Return the gradients of the whole batch at the last layer."""
+        return last_layer(out, self._settings["views"], self._losses)
 
     def kernel(self, out: Outputs, first: torch.Tensor, second: torch.Tensor, see: See) -> torch.Tensor:
         """Return K `[B, B]` of the forward pass that made these outputs of two views, of the whole batch.
@@ -126,9 +132,15 @@ def last_layer_kernel(out: Outputs, views: int = 2, losses: ImageLosses = image_
         views: 2, or 1 for the loss of the first view's prediction alone.
         losses: what the gradients are of.
     """
-    d = output_gradients(out) if losses is image_losses else _gradients_at_output(losses, out, views)
+    gradients = last_layer(out, views, losses)
     with torch.autocast(out.p.device.type, enabled=False):  # Gram products in float32
-        return gram_products(out.a[:views], d[:views], bias=True)
+        return gram_products(gradients.a, gradients.d, bias=True)
+
+
+def last_layer(out: Outputs, views: int = 2, losses: ImageLosses = image_losses) -> LastLayer:
+    """Return each image's gradient at the Linear layer that makes p; arguments as of `last_layer_kernel`."""
+    d = output_gradients(out) if losses is image_losses else _gradients_at_output(losses, out, views)
+    return LastLayer(out.a[:views], d[:views])
 
 
 def output_gradients(out: Outputs) -> torch.Tensor:

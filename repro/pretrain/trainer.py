@@ -1,4 +1,4 @@
-"""One epoch of pretraining, and one step of it: views, a loss, an update."""
+"""One epoch and one step of pretraining: views, loss, update."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Where the images of training lie: on the device if they fit there, else on the disk, read one batch ahead."""
+"""Storage of the training images: on the device if they fit there, else on disk, read one batch ahead."""
 
 import logging
 import warnings

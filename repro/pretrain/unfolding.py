@@ -1,4 +1,4 @@
-"""What a convolution sees at each of its positions."""
+"""Unfolded inputs of a convolution (patches per position)."""
 
 import functools
 import itertools

@@ -49,7 +49,7 @@ def started(config: dict[str, Any]) -> tuple[Encoder, Source | None]:
     if objective == "none" and settings["weights"] is not None:
         raise InputError(
             f"encoder.weights={settings['weights']}: {config['method']['name']} is the row of random weights; for "
-            "weights from elsewhere say `with imagenet`, which takes files too"
+            "weights from elsewhere write `with imagenet`, which takes files too"
         )
     encoder = encoder_of(config)
     return encoder, load_into(encoder, settings)
@@ -99,7 +99,7 @@ def read(file: Path) -> dict[str, torch.Tensor]:
     except UnpicklingError as error:
         raise InputError(
             f"{file} holds more than tensors, or is no file of weights ({_first_sentence(error)}); it is not opened: "
-            "whoever made it can save the state_dict alone, as safetensors"
+            "ask its author to save the state_dict as safetensors"
         ) from None
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError) as error:
         raise InputError(f"{file} cannot be read as weights ({_first_sentence(error)}); get it again") from None

@@ -61,20 +61,8 @@ class Runs:
             InputError: there is no such run, or it stored no encoder.
             StorageError: the encoder was left out of the archive.
         """
-        import torch
-        from safetensors.torch import load
-
-        from repro.pretrain.encoder import encoder_of
-
         with self._opened() as stored:
-            run = _run(stored, run_id)
-            if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
-                raise InputError(f"run {run_id} ({run['command']}, {run['status']}) stored no encoder")
-            state = load(read_artifact(stored, run, ENCODER))
-        with torch.random.fork_rng():  # the caller's random numbers are left alone
-            encoder = encoder_of(run["config"])
-        encoder.load_state_dict(state)
-        return encoder.eval()
+            return encoder_of_run(stored, run_id)
 
     def arrays(self, run_id: int, name: str) -> dict[str, Any]:
         """Return the NumPy arrays of a run's artifact, e.g. "test_scores.npz"."""
@@ -95,6 +83,23 @@ class Runs:
         else:
             with open_archive(self._archive) as archive:
                 yield archive
+
+
+def encoder_of_run(stored: Database | RunSource, run_id: int) -> "Encoder":
+    """Return a run's pretrained encoder, as `Runs.encoder` does."""
+    import torch
+    from safetensors.torch import load
+
+    from repro.pretrain.encoder import encoder_of
+
+    run = _run(stored, run_id)
+    if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
+        raise InputError(f"run {run_id} ({run['command']}, {run['status']}) stored no encoder")
+    state = load(read_artifact(stored, run, ENCODER))
+    with torch.random.fork_rng():  # the caller's random numbers are left alone
+        encoder = encoder_of(run["config"])
+    encoder.load_state_dict(state)
+    return encoder.eval()
 
 
 def _run(stored: Database | RunSource, run_id: int) -> Run:

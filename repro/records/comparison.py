@@ -13,7 +13,7 @@ from repro.store.source import Run
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
-    parser = verbs.add_parser("diff", help="show in what two runs differ: settings, provenance, data, scores")
+    parser = verbs.add_parser("diff", help="show the differences of two runs: settings, provenance, data, scores")
     parser.add_argument("first", type=run_id, metavar="RUN")
     parser.add_argument("second", type=run_id, metavar="RUN")
 

@@ -15,7 +15,7 @@ from repro.store.source import Run
 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
-    parser = verbs.add_parser("delete", help="delete runs with their metrics and files, after a question")
+    parser = verbs.add_parser("delete", help="delete runs with their metrics and files, after confirmation")
     parser.add_argument("runs", type=run_id, nargs="+", metavar="RUN")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
@@ -25,7 +25,7 @@ def run(database: Database, options: argparse.Namespace) -> None:
     runs = deletable(database, options.runs)
     for each in runs:
         print("{run}: {status}, {command} {method} {data} seed {seed}".format_map(summary(each)))
-    if not options.yes and not _agreed(f"delete {len(runs)} runs for good? [y/N] "):
+    if not options.yes and not _agreed(f"delete {len(runs)} runs permanently? [y/N] "):
         print("nothing was deleted")
         return
     for each in runs:
@@ -72,4 +72,4 @@ def _agreed(question: str) -> bool:
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:
-        raise InputError("there is nobody to ask here; add --yes to delete without a question") from None
+        raise InputError("nobody can confirm here; add --yes to delete without confirmation") from None

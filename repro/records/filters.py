@@ -18,7 +18,7 @@ def add_filters(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(f"--{kind}", nargs="+", default=[], metavar=kind.upper(), help=f"only of this {kind}")
     parser.add_argument("--seed", nargs="+", type=int, default=[], metavar="SEED", help="only of this seed")
     parser.add_argument(
-        "--since", type=_time, metavar="TIME", help="only begun since, e.g. 2026-11-30 or 2026-11-30T14"
+        "--since", type=_time, metavar="TIME", help="only runs that started since, e.g. 2026-11-30 or 2026-11-30T14"
     )
 
 
@@ -58,4 +58,4 @@ def _time(word: str) -> datetime:
     try:
         return datetime.fromisoformat(word)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"'{word}' is no time; write it as 2026-11-30 or 2026-11-30T14:05") from None
+        raise argparse.ArgumentTypeError(f"'{word}' is no date; write it as 2026-11-30 or 2026-11-30T14:05") from None

@@ -20,7 +20,7 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
     parser = verbs.add_parser("show", help="show a run: settings that are not the default, scores, provenance, files")
     parser.add_argument("run", type=run_id, help="run id")
-    parser.add_argument("--output", action="store_true", help="also print what the run wrote: its log")
+    parser.add_argument("--output", action="store_true", help="also print the log of the run")
 
 
 def run(database: Database, options: argparse.Namespace) -> None:
@@ -28,7 +28,7 @@ def run(database: Database, options: argparse.Namespace) -> None:
     stored = document(database, options.run)
     print("\n".join(lines(database, stored)))
     if options.output:
-        print(f"\nits log:\n{stored.get('captured_out', '')}", end="")
+        print(f"\nlog:\n{stored.get('captured_out', '')}", end="")
 
 
 def lines(database: Database, run: Run) -> Iterator[str]:
@@ -50,7 +50,7 @@ def lines(database: Database, run: Run) -> Iterator[str]:
     }
     yield from _block("files", {item["name"]: _size(files.get(item["file_id"])) for item in run["artifacts"]})
     if trace := run.get("fail_trace"):
-        yield from ("", "it broke:", *"".join(trace).rstrip().splitlines()[-3:])
+        yield from ("", "error:", *"".join(trace).rstrip().splitlines()[-3:])
 
 
 def _block(title: str, values: dict[str, Any]) -> Iterator[str]:

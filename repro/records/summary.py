@@ -1,4 +1,4 @@
-"""What one line says of a run."""
+"""Summary of a run in one line."""
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime

@@ -1,1 +1,1 @@
-"""The matrix: which runs make a study, which of them are there, and running those that are missing."""
+"""The study: its cells, their status, and the execution of missing ones."""

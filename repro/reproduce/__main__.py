@@ -1,6 +1,6 @@
 """python -m repro.reproduce plan|status|run|tune --scale medmnist, or verify RUN_ID
 
-The whole study: `plan` prints its cells and what they cost, `status` where each stands, `run` runs what is missing.
+The whole study: `plan` prints its cells and what they cost, `status` their status; `run` runs missing cells.
 `tune` chooses each method's recipe on validation images, before a study. `verify` executes stored runs again and
 compares every number.
 """
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
         deliver_left_over(database)
         match options.verb:
             case "plan":
-                _plan(study, options)
+                _plan(database, study, options)
             case "status":
                 _status(database, study, options.check)
             case "run":
@@ -58,17 +58,19 @@ def main(arguments: list[str]) -> None:
                 _verify(database, options)
 
 
-def _plan(study: Sequence[Cell], options: argparse.Namespace) -> None:
+def _plan(database: Database, study: Sequence[Cell], options: argparse.Namespace) -> None:
     print(PLANS[options.scale].doc)
     if options.cells:
         for cell in study:
             print(f"  {cell.key}  {cell.command}")
     else:
         from repro.reproduce.engines.job_count import jobs_for
-        from repro.reproduce.study.cost import costs  # torch takes seconds to import
+        from repro.reproduce.study.cost import costs, stored_seconds  # torch takes seconds to import
 
-        jobs = jobs_for(study)  # on a GPU that shows while they run
-        print(table(study, costs(study), jobs if isinstance(jobs, int) else 1))
+        done = [standing.state == "done" for standing in standings(database, study)]
+        left = [cell for cell, already in zip(study, done, strict=True) if not already]
+        jobs = jobs_for(left or study)  # on a GPU that shows while they run
+        print(table(study, done, costs(left, stored_seconds(database, left)), jobs if isinstance(jobs, int) else 1))
 
 
 def _status(database: Database, study: Sequence[Cell], check: bool) -> None:
@@ -89,7 +91,7 @@ def _run(database: Database, study: Sequence[Cell], options: argparse.Namespace)
     if options.engine == "local" and (options.address, options.cpus, options.gpus) != (None, None, None):
         raise InputError("--address, --cpus and --gpus are for --engine ray; the local engine takes --jobs")
     if options.engine == "ray" and options.jobs is not None:
-        raise InputError("--jobs is for the local engine; with --engine ray, say --cpus and --gpus of a cell")
+        raise InputError("--jobs is for the local engine; with --engine ray, set --cpus and --gpus of a cell")
     # Imported late: torch takes seconds.
     if options.fetch:
         from repro.reproduce.study.images import fetch_missing
@@ -124,9 +126,9 @@ def _tune(database: Database, options: argparse.Namespace) -> None:
     _name(failures)
     if not options.dry:
         write(options.scale, recipes)
-        print(f"chosen for {', '.join(recipes) or 'no method'}; written into repro/configs/recipes.json")
+        print(f"chosen for {', '.join(recipes) or 'no method'}; written to repro/configs/recipes.json")
     if failures:
-        raise StorageError(f"{len(failures)} trials failed; methods of which one failed keep what they had. See above")
+        raise StorageError(f"{len(failures)} trials failed; their methods keep their present recipe. See above")
 
 
 def _name(failures: Sequence["Failure"]) -> None:
@@ -169,7 +171,7 @@ def _study(options: argparse.Namespace) -> list[Cell]:
         from repro.reproduce.study.images import stand_ins  # torch takes seconds to import
 
         found = stand_ins(options.scale, options.fallback, updates)
-    return cells(options.scale, options.methods, options.seeds, found, updates)
+    return cells(options.scale, options.methods, options.seeds, found, updates, options.data)
 
 
 def _updates(words: list[str]) -> dict[str, Any]:
@@ -189,9 +191,9 @@ def _parser() -> Parser:
         prog="python -m repro.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     verbs = parser.add_subparsers(dest="verb", required=True)
-    plan = verbs.add_parser("plan", help="print the cells, which of them share a pretraining, and what they cost")
-    status = verbs.add_parser("status", help="say where each cell stands")
-    run = verbs.add_parser("run", help="run what is missing")
+    plan = verbs.add_parser("plan", help="print the cells, what is done, and how long the rest takes")
+    status = verbs.add_parser("status", help="print the status of each cell")
+    run = verbs.add_parser("run", help="run missing cells")
     for verb in (plan, status, run):
         _add_study(verb)
     plan.add_argument("--cells", action="store_true", help="print every cell and its command, and no costs")
@@ -218,11 +220,13 @@ def _parser() -> Parser:
     tune.add_argument("--scale", choices=PLANS, required=True, help="whose recipes: " + ", ".join(TUNINGS))
     tune.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="these methods only (default: all)")
     tune.add_argument("--dry", action="store_true", help="show the choice, and leave the configs as they are")
-    verify = verbs.add_parser("verify", help="execute stored runs again and compare every number; exit code 1 if not")
+    verify = verbs.add_parser(
+        "verify", help="execute stored runs again and compare every number; exit code 1 if they differ"
+    )
     verify.add_argument(
         "runs", nargs="*", type=run_id, metavar="RUN_ID", help="finished runs; `repro.db check` lists them"
     )
-    verify.add_argument("--sample", type=int, metavar="N", help="N of them in place of ids, as various as there are")
+    verify.add_argument("--sample", type=int, metavar="N", help="verify N different kinds of runs in place of ids")
     verify.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there as well")
     for verb in (run, tune, verify):
@@ -230,8 +234,7 @@ def _parser() -> Parser:
             "--jobs",
             type=_positive,
             metavar="N",
-            help="runs at once, each in a process of its own (default: as many as cores are free to us, where each "
-            "takes one); 1: one after the other",
+            help="runs at once, each in its own process (default: one per free core); 1: one after the other",
         )
     return parser
 
@@ -255,10 +258,15 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="METHOD",
-        help="these methods in place of the plan's, e.g. simclr nnclr semixup",
+        help="these methods instead of the plan's, e.g. simclr nnclr semixup",
     )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[], metavar="N", help="these seeds instead of the plan's"
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DATASET",
+        help="this data set instead of the plan's, e.g. --data folder --set data.csv=my/labels.csv",
     )
     parser.add_argument(
         "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings for every cell, e.g. pretrain.epochs=2"
@@ -266,7 +274,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--fallback",
         choices=tuple(n for n in DATASETS if n.startswith("phantom")),
-        help="procedural images to use, marked as such, where a data set cannot be had",
+        help="procedural images to use, marked as such, where a data set is not available",
     )
 
 

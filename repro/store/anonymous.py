@@ -1,4 +1,4 @@
-"""A run's document for strangers."""
+"""Anonymised run documents."""
 
 import re
 from typing import Any

@@ -253,7 +253,7 @@ def _check_member(info: zipfile.ZipInfo) -> None:
     if info.flag_bits & 1:
         raise ValueError(f"{info.filename} is encrypted")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise ValueError(f"{info.filename} is packed in a way that is not ours")
+        raise ValueError(f"{info.filename} uses a compression that the kit does not write")
     if info.file_size > FREE and info.file_size > RATIO * info.compress_size:
         raise ValueError(f"{info.filename} would unpack to {info.file_size} bytes, {RATIO} times its size or more")
 

@@ -95,8 +95,8 @@ def open_database(writes: bool = True) -> Iterator[Database]:
             if (outage := outage_of(error)) is None:
                 raise
             raise StorageError(
-                f"the run database at {where} does not do its work ({outage}). Nothing that was recorded is lost; see "
-                "to it, and type the same command again"
+                f"the run database at {where} does not work ({outage}). Nothing that was recorded is lost; "
+                "repair it, and run the same command again"
             ) from None
 
 
@@ -160,12 +160,12 @@ def _checked(database: Database, where: str, writes: bool, until: float) -> Data
                 "?authSource=admin is missing)"
             ) from None
         if code is not None and (outage := outage_of(error)):
-            raise UnreachedError(f"the run database at {where} does not do its work ({outage}); see to it") from None
+            raise UnreachedError(f"the run database at {where} does not work ({outage}); repair it") from None
         if code is not None:
             refusal = (error.details or {}).get("errmsg") if isinstance(error, OperationFailure) else None
             raise InputError(
                 f"the run database at {where} refuses '{database.name}': {refusal or 'no reason given'} (code {code}). "
-                f"Correct {naming()}, or ask whoever keeps it"
+                f"Correct {naming()}, or ask its administrator"
             ) from None
         if isinstance(error, ConfigurationError) and "wire version" in str(error):
             raise InputError(

@@ -1,4 +1,4 @@
-"""Carry a journal into the database: in order, and each entry exactly once however often it is tried."""
+"""Delivery of a journal to the database: in order, and each entry exactly once."""
 
 import contextlib
 import logging
@@ -177,14 +177,14 @@ class Courier:
         if not self.outage:
             # Only the kind of error: a driver's text can quote the address it was given.
             log.warning(
-                "the run database does not take the record (%s); the run goes on, its record waits in %s",
+                "the run database does not answer (%s); the run continues, its record waits in %s",
                 type(error).__name__, self._journal.folder,
             )  # fmt: skip
         self.outage = True
 
     def _note_recovery(self) -> None:
         if self.outage:
-            log.warning("the run database takes the record again; what waited has been delivered")
+            log.warning("the run database answers again; waiting records have been written to it")
         self.outage = False
 
 

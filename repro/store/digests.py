@@ -1,4 +1,4 @@
-"""SHA-256 of what a run records: of the points of a metric, and of a fact. Made while it runs, held against later."""
+"""SHA-256 of what a run records: of the points of a metric, and of a fact. Made during the run, compared later."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Other people's Sacred runs in the same database: told from the kit's own, counted, and otherwise left alone.
+"""Sacred runs of other experiments in the same database: counted, and otherwise left alone.
 
 Sacred numbers runs from 1 in each collection of runs, but keeps the metrics and files of all of them together.
 """

@@ -1,4 +1,4 @@
-"""Is a stored run whole? What was hashed while it ran is held against what is stored."""
+"""Integrity check: checksums made during the run are compared with what is stored."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def examine(
             if run.get("status") != "COMPLETED":
                 yield Finding(run, [f"status is {run.get('status', 'not on record')}"], [])
             elif not _expects(run):
-                yield Finding(run, ["it says not what it should hold"], [])
+                yield Finding(run, ["it does not say what it should hold"], [])
             else:
                 artifact_problems, left_out = _artifact_problems(run, contents)
                 record_problems = _record_problems(recorded[run["_id"]], contents)
@@ -131,7 +131,7 @@ def _fact_problems(run: Run) -> list[str]:
     """Hold the config and the facts of `info`, from which captions and legends are made, against their hashes."""
     expected = run["info"]["expected"].get("facts")
     if not isinstance(expected, dict) or "config" not in expected:
-        return ["it says not which config and facts it had"]
+        return ["it does not say which config and facts it had"]
     problems = []
     for name in sorted(expected):
         held, title = (run, name) if name == "config" else (run["info"], f"info.{name}")
@@ -144,7 +144,7 @@ def _fact_problems(run: Run) -> list[str]:
 
 def _metric_problems(stored: Sequence[Series], expected: dict[str, Any]) -> list[str]:
     if any(not isinstance(expectation, dict) for expectation in expected.values()):
-        return ["it says only how many points its metrics have, not which"]
+        return ["it has only the number of metric points, no checksum of them"]
     problems = []
     columns: dict[str, tuple[list[Any], list[Any]]] = {}
     uneven = set()

@@ -1,4 +1,4 @@
-"""What lies in a run database beside whole runs, and what a person should know of it. Nothing here changes anything."""
+"""Inventory of what a run database holds beside complete runs. Nothing here changes anything."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator

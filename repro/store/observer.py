@@ -1,4 +1,4 @@
-"""The Sacred observer that loses nothing: it writes to a journal, and a courier carries that to MongoDB.
+"""Durable Sacred observer: it writes to a local journal, and a thread writes that to MongoDB.
 
 The documents are those of Sacred's own MongoObserver, so Omniboard reads them.
 """
@@ -105,7 +105,7 @@ class DurableObserver(RunObserver):
         run_id = _reserve(self._database, doc)
         if (rival := _rival(self._database, run_id)) is not None:
             self._database.runs.delete_one({"_id": run_id})
-            raise BusyError(f"run {rival} does exactly this now, elsewhere; wait for it or stop it")
+            raise BusyError(f"run {rival} has the same config and is running elsewhere; wait for it or stop it")
         self.run_id = run_id
         self._journal = Journal.begin(spool_folder() / f"{self.run_id}-{identity(self._database)}")
         self._append({"kind": "run", "doc": doc})

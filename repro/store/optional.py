@@ -1,4 +1,4 @@
-"""What an archive of runs may leave out, and how a run's artifacts of that kind are told."""
+"""Optional artifacts, which an archive of runs may leave out."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,8 @@ OPTIONAL = {
         "test_scores.npz", "the test metrics stay, but ROC curves and intervals over test images are drawn from scores"
     ),
     "pictures": Kind(
-        ".pictures.npz", "they show images of the data set, which may not be yours to pass on; some figures need them"
+        ".pictures.npz",
+        "they show images of the data set, which you may not be allowed to share; some figures need them",
     ),
 }
 """By name; `python -m repro.db export --no-NAME` leaves them out. No metric rests on any of them."""

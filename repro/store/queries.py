@@ -1,4 +1,4 @@
-"""Questions to the stored runs."""
+"""Queries of the stored runs."""
 
 from collections import defaultdict
 from collections.abc import Iterable

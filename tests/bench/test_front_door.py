@@ -65,7 +65,7 @@ def test_rows_without_a_bound_can_be_left_out(quick: None, monkeypatch: pytest.M
     monkeypatch.setattr(module, "measure", measure)
     assert at(bench.main, "quick") == 0
     assert "only told" in capsys.readouterr().out
-    assert at(bench.main, "quick", "--asked") == 0
+    assert at(bench.main, "quick", "--targets") == 0
     said = capsys.readouterr().out
     assert "to count" in said
     assert "only told" not in said

@@ -17,7 +17,7 @@ from tests.conftest import REAL_DATA, ROOT
 OWNER = 1234
 """User and group that the checkout belongs to where the tests run as root: a caller who is not the image's own user."""
 
-IMAGE = "additional-positive:0.1.0"
+IMAGE = "additional-positive:0.2.0"
 
 SECONDS = 1800
 

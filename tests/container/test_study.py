@@ -45,7 +45,7 @@ def study(project: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
     killed = up_into(project, logs / "killed", "byol_random")
     docker("kill", project.container("reproduce"))
     killed.wait(300)
-    assert "continuing from the checkpoint after epoch" in (logs / "killed").read_text()
+    assert "resuming from the checkpoint after epoch" in (logs / "killed").read_text()
     done = project("up", stderr=subprocess.STDOUT, stdout=subprocess.PIPE, capture_output=False)
     return project, done.stdout
 
@@ -74,7 +74,7 @@ def test_what_was_stopped_and_what_was_killed_is_on_record_and_every_cell_has_on
 
 def test_the_killed_run_went_on_to_the_bits_of_an_uninterrupted_one(study: tuple[Project, str]):
     project, said = study
-    assert "continuing from the checkpoint after epoch" in said
+    assert "resuming from the checkpoint after epoch" in said
     killed = next(run for run in project.runs() if (run["status"], run["method"]) == ("COMPLETED", "byol_random"))
     verdict = project("run", "--rm", "-T", "reproduce", "python", "-m", "repro.reproduce", "verify", str(killed["id"]))
     assert "identical" in verdict.stdout

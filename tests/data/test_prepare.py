@@ -128,7 +128,7 @@ def test_changed_files_are_noticed_and_all_is_prepared_anew(
     change(source)
     listing = listing_of(source)
     after = prepared(listing, SIZE, kept)
-    assert f"made-16: {said}; preparing it anew" in caplog.text
+    assert f"made-16: {said}; preparing it again" in caplog.text
     assert np.array_equal(after.images, expected(listing))
     assert after.stored_sha256 == sha256_of_images(after.images)
     assert np.array_equal(before.images, old), "who still uses the old images keeps them"
@@ -154,7 +154,7 @@ def test_a_prepared_set_that_was_damaged_is_prepared_anew(source: Path, kept: Pa
     else:
         os.truncate(file, int(keep * file.stat().st_size))
     assert np.array_equal(prepared(listing, SIZE, kept).images, expected(listing))
-    assert "made-16: it is damaged; preparing it anew" in caplog.text
+    assert "made-16: it is damaged; preparing it again" in caplog.text
 
 
 def test_sizes_lie_beside_each_other(source: Path, kept: Path, rows_decoded: list[int]):
@@ -220,7 +220,7 @@ def test_corrupt_files_are_named_with_reasons_after_all_were_tried(source: Path,
     assert said == (
         "made-16: 3 of 150 files hold no usable image: 0000.png (empty file), "
         "0070.png (a web page in place of the image), 0149.png (truncated). "
-        "Get them anew, or set data.allow_corrupt=3 to go on without them"
+        "Download them again, or set data.allow_corrupt=3 to go on without them"
     )
     assert not (kept / "made-16").exists()
 

@@ -57,7 +57,7 @@ def test_the_command_tells_each_finding_in_a_line_and_as_json(tmp_path: Path):
     found = json.loads((tmp_path / "found.json").read_text())
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(found) + 1
-    assert done.stdout.splitlines()[-1] == f"nothing will fail ({len(found)} findings)"
+    assert done.stdout.splitlines()[-1] == f"no problem found ({len(found)} findings)"
     assert {"Python", "memory", "folders", "GPU", "runs", "Docker"} <= {one["question"] for one in found}
     assert not any(one["level"] == "fails" for one in found)
 
@@ -146,7 +146,7 @@ def test_variables_that_surprise_are_told_with_their_cure(monkeypatch, tmp_path:
         "OMP_WAIT_POLICY=ACTIVE",
         "OMP_PROC_BIND binds threads",
         "CUDA_VISIBLE_DEVICES hides every GPU",
-        "REPRO_RUN is set, which nothing here reads. Did you mean 'REPRO_RUNS'?",
+        "REPRO_RUN is set, which the kit does not read. Did you mean 'REPRO_RUNS'?",
     ):
         assert word in told
     assert lines(list(variables.findings()), "fails") == []
@@ -177,8 +177,8 @@ def test_a_folder_that_cannot_be_made_is_told(monkeypatch, tmp_path: Path):
     ("kind", "level", "complaint"),
     [
         ("NO_LOCKS", "fails", "is on storage without file locks. Point REPRO_RUNS to a local disk"),
-        ("NO_LINKS", "note", "has no hard links; the record is kept all the same"),
-        ("NO_FOLDER_SYNC", "note", "has no fsync of folders; the record is kept all the same"),
+        ("NO_LINKS", "note", "has no hard links; records are safe anyway"),
+        ("NO_FOLDER_SYNC", "note", "has no fsync of folders; records are safe anyway"),
     ],
 )
 def test_what_storage_cannot_do_is_told(tmp_path: Path, kind: str, level: str, complaint: str):
@@ -238,7 +238,7 @@ def test_records_that_wait_are_told_but_not_those_of_runs_at_work(database):
     at_work, ended = (Journal.begin(spool_folder() / name) for name in ("1-x", "2-x"))
     ended.close(delete=False)
     (told,) = lines(list(runs.findings()), "note")
-    assert told == f"records of 1 ended runs wait in {spool_folder()}. The next run delivers them"
+    assert told == f"records of 1 ended runs wait in {spool_folder()}. The next run writes them to the database"
     at_work.close(delete=False)
     assert "records of 2 ended runs wait" in lines(list(runs.findings()), "note")[0]
 

@@ -17,7 +17,7 @@ from repro.evaluate.features import extract
 from repro.evaluate.probe import RESAMPLED, SEED, Gain, Probe, told
 from repro.evaluate.protocols import evaluate
 from repro.pretrain.checkpoint import Checkpoint
-from repro.pretrain.loop import Pretrained, looks, pretrain
+from repro.pretrain.loop import LEARNED, Pretrained, looks, pretrain
 from repro.pretrain.objectives import OBJECTIVES
 from repro.pretrain.trainer import Trainer, new_encoder
 from tests.pretrain.test_loop import SMALL, same_weights
@@ -154,3 +154,18 @@ def test_a_gain_is_told_in_percent_with_random_weights_beside_it():
     assert level == logging.INFO
     assert line.startswith("byol: linear readout 48.9 % on validation, random weights 38.6 % (balanced accuracy;")
     assert line.endswith("difference +5.0 to +15.0)")
+
+
+def test_whether_something_was_learned_is_said_only_where_partners_wait_for_it(tiny: ImageSet, tmp_path: Path):
+    (one, points), (other, usual) = (
+        trained(tiny, tmp_path / start, selector__start=start, selector__warmup_epochs=4)
+        for start in ("learned", "epochs")
+    )
+    said = {step: value for name, value, step in points if name == LEARNED}
+    assert [point for point in points if point[0] != LEARNED] == usual
+    assert same_weights(one.encoder, other.encoder)
+    assert said.keys() == {0, 1, 2, 3, 4}
+    assert said[0] == 0  # random weights are not above themselves
+    config = resolve(["byol_tracin"], SMALL)
+    gain = Probe(tiny, config, CPU).gain(new_encoder(config), one.encoder)
+    assert said[4] == float(gain.low > 0)

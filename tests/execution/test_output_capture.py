@@ -115,7 +115,7 @@ def test_warnings_of_a_run_stand_in_its_record(database: Database, folder: Path,
         assert at_first(monkeypatch, *words, f"seed={seed}") == 0
     for stored in database.runs.find():
         lines = stored["captured_out"].splitlines()
-        assert "INFO repro: reading chestmnist, 28 px, official split" in lines
+        assert any("on chestmnist (28 px, official split), seed" in line for line in lines)
         assert sum("has no positives among 64 images" in line for line in lines) == 1
         assert len(lines) < 20
         assert problems_of(database, stored) == []

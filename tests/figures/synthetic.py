@@ -25,11 +25,16 @@ SELECTOR = {
 }  # fmt: skip
 OBJECTIVE = {
     "random_init": "none", "supervised": "supervised", "semixup": "semixup", "imagenet": "imagenet",
-    "simclr": "simclr", "dcl": "dcl", "nnclr": "nnclr",
+    "simclr": "simclr", "dcl": "dcl", "nnclr": "nnclr", "fixmatch": "fixmatch", "fixmatch_paths": "fixmatch",
+    "dcl_nn": "dcl_nn", "moco": "moco", "simsiam": "simsiam", "barlow_twins": "barlow_twins", "vicreg": "vicreg",
+    "swav": "swav", "dino": "dino", "restore": "restore",
 }  # fmt: skip
 CONTRASTIVE = ("simclr", "dcl", "nnclr")
 MEASURED = ("tracin_cosine", "tracin_dot", "cosine")
-RATE = {"tracin_cosine": 0.56, "tracin_dot": 0.50, "cosine": 0.55, "queue": 0.54, "random": 0.48, "oracle": 0.997}
+RATE = {
+    "tracin_cosine": 0.56, "tracin_dot": 0.50, "cosine": 0.55, "queue": 0.54, "tracin_bank": 0.55, "random": 0.48,
+    "oracle": 0.997,
+}  # fmt: skip
 PERCENTS = (1.0, 10.0, 50.0, 100.0)
 PROTOCOLS = ("finetune", "linear", "knn")
 SIZES = {"train": 7007, "val": 1003, "test": 2005}
@@ -135,7 +140,7 @@ def metrics(config: dict[str, Any], command: str = "train", main: str = "balance
             logged[f"partners/{name}/same_label"] = [epochs, rate]
             logged[f"partners/{name}/same_label_macro"] = [epochs, np.minimum(1, rate - 0.33 * (name != "oracle"))]
             logged[f"partners/{name}/hub_max"] = [epochs, 5 + random.random(len(epochs))]
-            if name != "queue":
+            if name not in ("queue", "tracin_bank"):
                 logged[f"partners/{name}/mutual"] = [epochs, 0.3 + 0.1 * random.random(len(epochs))]
                 logged[f"partners/{name}/agrees_with_cosine"] = [epochs, 0.2 + 0.1 * random.random(len(epochs))]
     if "pretrain/loss" in logged:

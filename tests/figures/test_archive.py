@@ -79,3 +79,15 @@ def test_nothing_is_drawn_from_a_bad_archive(database, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not a whole archive of runs"):
         main(["--archive", str(archive), "--out", str(tmp_path / "results")])
     assert list((tmp_path / "results").glob("*")) == []
+
+
+def test_the_results_of_an_archive_leave_your_own_as_they_are(database, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("REPRO_RESULTS", str(tmp_path / "results"))
+    add_study(database, ("byol",), seeds=1)
+    main(["claims"])
+    own = contents(tmp_path / "results")
+    db.main(["export", str(tmp_path / "theirs.zip")])
+    add_study(database, ("byol_tracin",), seeds=1)
+    main(["claims", "--archive", str(tmp_path / "theirs.zip")])
+    assert {name: content for name, content in contents(tmp_path / "results").items() if name in own} == own
+    assert (tmp_path / "results" / "archives" / "theirs" / "claims.md").exists()

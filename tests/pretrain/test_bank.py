@@ -7,32 +7,39 @@ from lightly.models.modules import NNMemoryBankModule
 from repro.configs.resolve import resolve
 from repro.pretrain.bank import NeighbourBank, PartnerBank
 from repro.pretrain.byol import Outputs
+from repro.pretrain.last_layer import LastLayer
 from repro.pretrain.selectors import Batch, Members
 from repro.pretrain.trainer import Trainer
 from tests.pretrain.sharing import CPU, images
 from tests.pretrain.test_loop import SMALL
 
 
-def batch_of(position: range, labels: torch.Tensor) -> Batch:
+def batch_of(position: range, labels: torch.Tensor, views: int = 2) -> Batch:
     n = len(position)
     t = torch.randn(2, n, 4)
     members = Members(torch.tensor(position), labels, torch.tensor(position) // 3)
-    return Batch(Outputs(t, t, t, t), members, torch.eye(n), torch.Generator())
+    last = LastLayer(torch.randn(views, n, 5), torch.randn(views, n, 4))
+    return Batch(Outputs(t, t, t, t), members, torch.eye(n), torch.Generator(), last=last)
 
 
 @pytest.mark.parametrize("labels", [0, 3])
-def test_bank_gives_back_the_latest_images_with_their_views_labels_and_groups(labels: int):
-    bank, kept = PartnerBank(12, 4, labels), {}
+@pytest.mark.parametrize("views", [0, 1, 2])
+def test_bank_gives_back_the_latest_images_with_their_views_labels_groups_and_gradients(labels: int, views: int):
+    bank, kept = PartnerBank(12, 4, labels, (views, 5, 4) if views else (0, 0, 0)), {}
     for start in (0, 6, 12, 110_000):
         made = torch.randint(0, 2, (6, labels) if labels else (6,))
-        batch = batch_of(range(start, start + 6), made)
+        batch = batch_of(range(start, start + 6), made, views)
         bank.add(batch)
         for i, position in enumerate(batch.members.position.tolist()):
-            kept[position] = (batch.out.t[:, i], made[i], position // 3)
+            kept[position] = (batch.out.t[:, i], made[i], position // 3, batch.last.a[:, i], batch.last.d[:, i])
     found = bank.candidates(grouped=True)
     assert sorted(found.members.position.tolist()) == [*range(12, 18), *range(110_000, 110_006)]
     for j, position in enumerate(found.members.position.tolist()):
-        t, label, group = kept[position]
+        t, label, group, a, d = kept[position]
+        assert (found.last is None) == (views == 0)
+        if views:
+            assert torch.equal(found.last.a[:, j], a)
+            assert torch.equal(found.last.d[:, j], d)
         assert torch.equal(found.t[:, j], t)
         assert torch.equal(found.members.labels[j], label)
         assert found.members.groups[j] == group

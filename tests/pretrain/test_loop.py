@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from repro.data import ImageSet
 from repro.errors import InputError
 from repro.pretrain.checkpoint import Checkpoint, below
 from repro.pretrain.encoder import Encoder
-from repro.pretrain.loop import Pretrained, pretrain
+from repro.pretrain.loop import LEARNED, Pretrained, fits, pretrain
 from repro.pretrain.objectives import used_objective
 from repro.pretrain.objectives.partnered import Partnered
 from repro.pretrain.trainer import new_encoder
@@ -67,6 +68,9 @@ RESUMED: list[tuple[str, dict[str, Any]]] = [
     ("byol_tracin", {"tracin.layers": "full", "selector.partners": 2, "selector.symmetric": True}),
     ("byol_random", {}),
     ("byol_queue", {"selector.queue": 40}),
+    ("byol_tracin", {"selector.name": "tracin_bank", "selector.queue": 40, "selector.confidence": 0.5}),
+    ("byol_tracin", {"selector.mutual": True}),
+    ("byol_oracle", {"selector.error": 0.25}),
     ("simclr", {}),
     ("nnclr", {"contrastive.bank": 40}),
     ("dcl_nn", {"contrastive.bank": 40}),
@@ -75,6 +79,8 @@ RESUMED: list[tuple[str, dict[str, Any]]] = [
     ("simsiam_tracin", {"tracin.layers": "heads"}),
     ("simclr_tracin", {"tracin.layers": "full"}),
     ("simclr", {"selector.name": "queue", "selector.queue": 40}),
+    ("simsiam_tracin", {"selector.name": "tracin_bank", "selector.queue": 40}),
+    ("simclr_tracin", {"selector.name": "tracin_bank", "selector.queue": 40, "tracin.views": 1}),
     ("barlow_twins", {}),
     ("vicreg", {"pretrain.optimizer": "adamw"}),
     ("swav", {"swav.prototypes": 10, "swav.frozen_epochs": 3}),
@@ -188,6 +194,62 @@ def test_every_metric_is_reported_once_per_epoch_and_the_loss_is_the_sum_of_its_
     assert [value["pretrain/lambda", e] for e in (1, 2, 3, 4)] == [0.0, 0.5, 0.5, 0.5]
 
 
+def looked_at(
+    images: ImageSet, folder: Path, learned: Iterator[float], stop: float = math.inf, **changes: Any
+) -> tuple[dict[tuple[str, float], float], Encoder]:
+    """Train with a probe that says of each look whether something was learned; return what was reported."""
+    config = resolve(["byol_tracin"], {**SMALL, "selector.start": "learned", "pretrain.probe_every": 1, **changes})
+    reported: dict[tuple[str, float], float] = {}
+
+    def report(name: str, value: float, step: float) -> None:
+        if step == stop:
+            raise StoppedError
+        reported[name, step] = value
+
+    def look(*_: Any) -> dict[str, float]:
+        return {LEARNED: next(learned)}
+
+    with Checkpoint(folder).owned() as checkpoint:
+        return reported, pretrain(images, config, torch.device("cpu"), checkpoint, report, look=look).encoder
+
+
+@pytest.mark.parametrize(
+    ("learned", "changes", "weights"),
+    [
+        ([0, 0, 1, 1, 1], {}, [0, 0, 0.5, 0.5]),
+        ([0, 1, 0, 0, 0], {}, [0, 0.5, 0.5, 0.5]),  # once is enough
+        ([0, 0, 0, 0, 0], {}, [0, 0, 0, 0]),
+        ([0, 1, 1, 1, 1], {"selector.warmup_epochs": 1}, [0, 0, 0.5, 0.5]),
+        ([0, 1, 1, 1, 1], {"selector.ramp_epochs": 1}, [0, 0.25, 0.5, 0.5]),
+        ([0, 1, 1], {"pretrain.probe_every": 2}, [0, 0, 0.5, 0.5]),
+    ],
+)
+def test_partners_pull_once_a_probe_has_found_something_learned(
+    tiny: ImageSet, tmp_path: Path, learned: list[float], changes: dict[str, Any], weights: list[float]
+):
+    found, _ = looked_at(tiny, tmp_path, iter(learned), **{"selector.weight": 0.5, **changes})
+    assert [found["pretrain/lambda", epoch] for epoch in (1, 2, 3, 4)] == weights
+    assert [value for (name, _), value in found.items() if name == LEARNED] == learned
+
+
+@pytest.mark.parametrize("learned", [[0, 1, 0, 0, 0], [0, 0, 0, 1, 1]])
+def test_a_run_that_waits_for_its_probe_resumes_as_if_never_interrupted(
+    tiny: ImageSet, tmp_path: Path, learned: list[float]
+):
+    whole, weights = looked_at(tiny, tmp_path / "whole", iter(learned))
+    answers = iter(learned)
+    with pytest.raises(StoppedError):
+        looked_at(tiny, tmp_path / "cut", answers, stop=3)
+    resumed, again = looked_at(tiny, tmp_path / "cut", answers)  # it looks no more at what is behind it
+    assert resumed == whole
+    assert same_weights(again, weights)
+
+
+def test_several_processes_cannot_wait_for_a_probe_that_one_takes():
+    with pytest.raises(InputError, match=r"selector\.start=learned waits for a probe"):
+        fits(resolve(["byol_tracin"], {"selector.start": "learned"}), 2)
+
+
 @pytest.mark.slow
 def test_byol_learns_to_predict_its_target(tiny: ImageSet, tmp_path: Path):
     _, reported = train(tiny, tmp_path, "byol", pretrain__epochs=12, pretrain__lr=0.5)
@@ -285,9 +347,11 @@ def test_processor_time_goes_on_over_a_cut_and_an_older_checkpoint_has_none(tiny
         tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
         about = json.loads(archive.metadata()["about"])
     assert about.pop("processor_seconds") == resumed.history.processor_seconds
+    assert about.pop("other_seconds") == resumed.history.other_seconds >= first.history.other_seconds >= 0
     save_file(tensors, file, {"about": json.dumps(about)})
     older, _ = train(tiny, tmp_path, pretrain__epochs=3)
     assert math.isnan(older.history.processor_seconds)
+    assert math.isnan(older.history.other_seconds)
     assert older.history.seconds > resumed.history.seconds
 
 
@@ -345,7 +409,7 @@ def test_a_run_killed_in_training_continues_to_identical_weights_and_a_whole_rec
     caplog.clear()
     with caplog.at_level("INFO"):
         run.main(words)
-    assert "continuing from the checkpoint after epoch" in caplog.text
+    assert "resuming from the checkpoint after epoch" in caplog.text
     assert "is stored whole" in caplog.text
 
     runs, weights, points, files = [], [], [], []

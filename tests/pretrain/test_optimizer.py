@@ -36,9 +36,13 @@ def test_biases_and_batchnorm_do_not_decay(name: str):
 
 
 def test_lambda_is_zero_in_warm_up_then_ramps_to_its_weight():
-    settings = {"name": "tracin", "weight": 0.8, "warmup_epochs": 2, "ramp_epochs": 3}
+    settings = {"name": "tracin", "weight": 0.8, "start": "epochs", "warmup_epochs": 2, "ramp_epochs": 3}
     assert [partner_weight(settings, epoch) for epoch in range(7)] == pytest.approx([0, 0, 0.2, 0.4, 0.6, 0.8, 0.8])
     assert partner_weight({**settings, "name": "none"}, 6) == 0.0
+    waiting = {**settings, "start": "learned"}
+    assert partner_weight(waiting, 50) == 0.0
+    found = [partner_weight(waiting, epoch, learned_at=10) for epoch in range(10, 17)]
+    assert found == [partner_weight(settings, epoch) for epoch in range(7)]
 
 
 def network_with_a_predictor() -> torch.nn.ModuleDict:

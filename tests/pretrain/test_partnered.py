@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from repro.errors import InputError
 from repro.pretrain import ntxent
 from repro.pretrain.byol import Outputs, Partners
 from repro.pretrain.objectives import Objective
-from repro.pretrain.selectors import SELECTORS
+from repro.pretrain.selectors import SELECTORS, TRACIN
 from tests.pretrain.networks import Constant, OddEncoder
 from tests.pretrain.test_objectives import BATCH, members, objective_of, views_at
 from tests.pretrain.test_tracin import equal, see
@@ -152,7 +153,7 @@ def test_without_weight_simclr_with_partners_takes_simclrs_steps():
 
 
 @pytest.mark.parametrize("base", BASES)
-@pytest.mark.parametrize("selector", ["tracin", *(name for name in SELECTORS if not name.startswith("tracin"))])
+@pytest.mark.parametrize("selector", ["tracin", *(name for name in SELECTORS if name not in TRACIN)])
 def test_every_selector_chooses_for_every_base(base: str, selector: str, monkeypatch: pytest.MonkeyPatch):
     chosen: list[Partners] = []
     objective = made(base, **{"selector.name": selector, "selector.partners": 2, "selector.queue": 2 * BATCH})
@@ -175,6 +176,44 @@ def test_simsiams_partners_add_lambda_times_byols_partner_loss():
     assert float(terms["loss"]) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.parametrize("base", BASES)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"selector.name": "oracle", "selector.error": 0.5},
+        {"selector.mutual": True},
+        {"selector.confidence": 0.5},
+        {"selector.name": "tracin_bank", "selector.confidence": 0.75, "selector.queue": 2 * BATCH},
+        {"selector.name": "tracin_bank", "tracin.views": 1, "tracin.normalize": "dot", "selector.queue": 2 * BATCH},
+    ],
+    ids=str,
+)
+def test_a_step_of_every_base_is_one_towards_the_partners_that_train(
+    base: str, changes: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+):
+    chosen: list[Partners] = []
+    objective = made(base, **changes)
+    usual = objective.partners.add
+    monkeypatch.setattr(objective.partners, "add", lambda *given: chosen.append(usual(*given)) or chosen[-1])
+    for step in range(2):  # a memory bank is empty at first
+        terms = objective.losses(*views_at(step).double(), members(), step)
+    kept = chosen[-1].valid[:, 0]
+    filtered = "selector.mutual" in changes or "selector.confidence" in changes
+    assert kept.any()
+    assert kept.all() != filtered
+    if "selector.confidence" in changes:
+        assert int(kept.sum()) == round(BATCH * (1 - changes["selector.confidence"]))
+    terms["loss"].backward()
+    assert all(p.grad.isfinite().all() for _, p in objective.trained_parameters())
+    # Whoever else the partners that do not train are, the loss is the same.
+    others = [replace(p, index=torch.where(p.valid, p.index, (p.index + 1) % p.t.shape[1])) for p in chosen]
+    again, told = made(base, **changes), iter(others)
+    monkeypatch.setattr(again.partners, "add", lambda *_: next(told))
+    for step in range(2):
+        expected = again.losses(*views_at(step).double(), members(), step)
+    assert float(expected["loss"]) == float(terms["loss"])
+
+
 def test_simclr_refuses_a_pull_that_it_has_anyway():
-    with pytest.raises(InputError, match=r"selector\.symmetric=True: simclr pulls both"):
+    with pytest.raises(InputError, match=r"selector\.symmetric=True: simclr is symmetric already"):
         made("simclr", selector__symmetric=True)

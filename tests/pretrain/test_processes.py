@@ -29,6 +29,12 @@ CASES: dict[str, tuple[str, dict[str, Any], bool]] = {
     "random": ("byol_random", {"pretrain.optimizer": "lars"}, True),
     "float32": ("byol_tracin", {"pretrain.epochs": 1}, False),
     "queue": ("byol_queue", {"selector.queue": 40}, True),
+    "bank of gradients": (
+        "byol_tracin",
+        {"selector.name": "tracin_bank", "selector.queue": 40, "selector.confidence": 0.5},
+        True,
+    ),
+    "errors": ("byol_oracle", {"selector.error": 0.5, "selector.mutual": True}, True),
     "nnclr": ("nnclr", {"contrastive.bank": 40}, True),
     "simclr": ("simclr", {}, True),
     "dcl": ("dcl", {"data.residency": "paged"}, True),

@@ -1,5 +1,7 @@
 """Selectors: who may be a partner, and what each of them looks for."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -7,8 +9,9 @@ from repro.configs.resolve import resolve
 from repro.errors import InputError
 from repro.pretrain.bank import PartnerBank
 from repro.pretrain.byol import Outputs
+from repro.pretrain.last_layer import LastLayer
 from repro.pretrain.selectors import SELECTORS, Batch, Candidates, Members, choose, used_selector
-from repro.pretrain.tracin import last_layer_kernel
+from repro.pretrain.tracin import last_layer, last_layer_kernel
 
 IN_BATCH = [name for name, selector in SELECTORS.items() if selector.in_batch]
 
@@ -22,9 +25,10 @@ def batch_of(n: int = 24, seed: int = 0, labels: torch.Tensor | None = None) -> 
     # The bank begins with three images that are in the batch too, as when an epoch has just ended.
     position = torch.tensor([*range(3), *range(100, 100 + n), -1, -1])
     kept = Members(position, torch.randint(0, 2, (n + 5, *labels.shape[1:])), position // 2)
-    bank = Candidates(torch.randn(2, n + 5, 8), kept)
+    gradients = LastLayer(torch.randn(2, n + 5, 12).relu(), torch.randn(2, n + 5, 8))
+    bank = Candidates(torch.randn(2, n + 5, 8), kept, gradients)
     generator = torch.Generator().manual_seed(seed)
-    return Batch(out, members, last_layer_kernel(out), generator, bank)
+    return Batch(out, members, last_layer_kernel(out), generator, bank, last=last_layer(out))
 
 
 def partners_of(batch: Batch, name: str, exclude_group: bool = False, k: int = 1):
@@ -80,6 +84,8 @@ def test_an_empty_bank_has_no_partner_to_give():
         batch.out, batch.members, batch.kernel, batch.generator, PartnerBank(10, 8, 0).candidates(grouped=True)
     )
     assert not partners_of(empty, "queue").valid.any()
+    empty = replace(batch, bank=PartnerBank(10, 8, 0, (2, 12, 8)).candidates(grouped=True))
+    assert not partners_of(empty, "tracin_bank").valid.any()
 
 
 @pytest.mark.parametrize("name", IN_BATCH)
@@ -106,6 +112,73 @@ def test_oracle_takes_the_same_label_whenever_there_is_one():
     for seed in range(20):
         partner = partners_of(batch_of(6, seed, labels), "oracle").index[:, 0]
         assert (labels[partner] == labels)[:5].all()
+
+
+LABELS = {
+    "one": torch.tensor([0, 0, 0, 1, 1, 1, 2, 2]),
+    "several": torch.tensor([[1, 0], [1, 1], [0, 1], [0, 0], [0, 0], [1, 0], [0, 1], [0, 0]]),
+}
+
+
+@pytest.mark.parametrize("labels", LABELS.values(), ids=LABELS)
+@pytest.mark.parametrize("k", [1, 2])
+def test_an_oracle_that_errs_chooses_as_a_slow_loop_does(labels: torch.Tensor, k: int):
+    for seed in range(20):
+        batch = replace(batch_of(8, seed, labels), error=0.5)
+        again = torch.Generator().manual_seed(seed)
+        drawn, errs = torch.rand(8, 8, generator=again), torch.rand(8, generator=again) < 0.5
+        partners = partners_of(batch, "oracle", exclude_group=True, k=k).index
+        for i in range(8):
+            others = [j for j in range(8) if j // 2 != i // 2]
+            same = {j: bool(batch.same_label(batch.members)[i, j]) for j in others}
+            wanted = [j for j in others if same[j] != bool(errs[i])]
+            rest = [j for j in others if j not in wanted]
+            best = [
+                j for group in (wanted, rest) for j in sorted(group, key=lambda j: float(drawn[i, j]), reverse=True)
+            ]
+            assert partners[i].tolist() == best[:k]
+
+
+@pytest.mark.parametrize("error", [0.25, 0.5, 1.0])
+def test_the_share_of_right_partners_is_one_less_the_error_where_both_kinds_are_there(error: float):
+    right, batch = 0, replace(batch_of(8, labels=torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])), error=error)
+    same = batch.same_label(batch.members)
+    for _ in range(1000):
+        partner = partners_of(batch, "oracle").index
+        right += int(same.gather(1, partner).sum())
+    assert right / 8000 == pytest.approx(1 - error, abs=5 * (error * (1 - error) / 8000) ** 0.5)
+
+
+def test_an_oracle_without_error_draws_what_it_always_drew():
+    batch = batch_of(12)
+    scores, after = SELECTORS["oracle"].scores(batch), torch.rand(1, generator=batch.generator)
+    again = torch.Generator().manual_seed(0)
+    assert torch.equal(scores, torch.rand(12, 12, generator=again) + batch.same_label(batch.members))
+    assert torch.equal(after, torch.rand(1, generator=again))
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_scores_of_the_gradient_bank_are_products_of_gradients_built_one_by_one(views: int):
+    batch = batch_of(6)
+    batch = replace(
+        batch,
+        last=LastLayer(*(x[:views].double() for x in (batch.last.a, batch.last.d))),
+        bank=replace(batch.bank, last=LastLayer(*(x[:views].double() for x in (batch.bank.last.a, batch.bank.last.d)))),
+    )
+
+    def gradients(layer: LastLayer) -> torch.Tensor:
+        rows = []
+        for i in range(layer.a.shape[1]):
+            weight = sum(torch.outer(layer.d[u, i], layer.a[u, i]) for u in range(views))
+            rows.append(torch.cat([weight.flatten(), layer.d[:, i].sum(dim=0)]))
+        return torch.stack(rows)
+
+    own, theirs = gradients(batch.last), gradients(batch.bank.last)
+    dot = SELECTORS["tracin_bank"].scores(replace(batch, normalize="dot"))
+    torch.testing.assert_close(dot, own @ theirs.T, rtol=1e-9, atol=1e-12)
+    cosine = SELECTORS["tracin_bank"].scores(batch)
+    expected = torch.nn.functional.cosine_similarity(own[:, None], theirs[None], dim=-1)
+    torch.testing.assert_close(cosine, expected, rtol=1e-9, atol=1e-12)
 
 
 def test_random_partners_are_spread_evenly_over_the_others():
@@ -156,6 +229,14 @@ def test_several_labels_are_alike_if_they_share_one_or_if_both_are_empty():
         ({"selector.name": "tracin_dot_product"}, "no selector"),
         ({"selector.measured": ["orakel"]}, "Did you mean 'oracle'"),
         ({"selector.name": "queue", "selector.symmetric": True}, "partners that are in the batch"),
+        ({"selector.name": "queue", "selector.mutual": True}, "selector.mutual=True needs partners that are in the"),
+        ({"selector.name": "tracin_bank", "selector.mutual": True}, "which those of tracin_bank are not"),
+        ({"selector.name": "tracin_bank", "tracin.layers": "heads"}, r"not those of tracin\.layers=heads"),
+        ({"selector.measured": ["tracin_bank"], "tracin.layers": "full"}, r"set tracin\.layers=last"),
+        ({"selector.name": "tracin_bank", "tracin.source": "pretrained"}, r"tracin\.source=online"),
+        ({"selector.name": "tracin_banc"}, "Did you mean 'tracin_bank'"),
+        ({"selector.name": "tracin", "selector.error": 0.5}, r"selector\.error=0\.5 is for selector\.name=oracle"),
+        ({"selector.error": 0.5}, "not for none"),
     ],
 )
 def test_a_selector_that_cannot_be_is_refused(settings: dict, says: str):

@@ -1,4 +1,4 @@
-"""Runs at hand: listed, shown, compared, as a table, watched, deleted; each told as the database holds it."""
+"""Stored runs: listed, shown, compared, as a table, watched, deleted; each told as the database holds it."""
 
 import io
 import json
@@ -44,7 +44,7 @@ def test_runs_are_listed_newest_last_and_others_are_counted(study: Database, cap
     assert "no run has method 'byol_tracing'. Did you mean 'byol_tracin'?" in refused(
         capsys, db.main, "list", "--method", "byol_tracing"
     )
-    assert "'soon' is no time" in refused(capsys, db.main, "list", "--since", "soon")
+    assert "'soon' is no date" in refused(capsys, db.main, "list", "--since", "soon")
     assert at(db.main, "list", "--since", "2999-01-01") == 0
     assert capsys.readouterr().out.startswith("no runs")
 
@@ -121,7 +121,7 @@ def test_deleting_takes_a_run_and_all_that_is_its_alone(
     assert at(db.main, "delete", "1") == 0
     assert "nothing was deleted" in capsys.readouterr().out
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
-    assert "nobody to ask" in refused(capsys, db.main, "delete", "1")
+    assert "nobody can confirm" in refused(capsys, db.main, "delete", "1")
     assert study.runs.count_documents({}) == 5
     study.runs.update_one({"_id": 4}, {"$set": {"config.evaluate.pretraining": 2}})
     assert "run 4 builds on run 2; delete both, or neither" in refused(capsys, db.main, "delete", "1", "2", "--yes")
@@ -136,3 +136,18 @@ def test_deleting_takes_a_run_and_all_that_is_its_alone(
     assert set(study.fs.chunks.distinct("files_id")) == kept
     assert at(db.main, "delete", "2", "4", "--yes") == 0
     assert [run["_id"] for run in study.runs.find({"_id": {"$type": "number"}})] == [3]
+
+
+def test_failed_runs_that_a_completed_run_repeats_are_listed_only_if_asked_for(
+    study: Database, capsys: pytest.CaptureFixture
+):
+    study.runs.delete_one({"_id": "theirs"})
+    again = synthetic.add(study, synthetic.config("byol", 0), status="FAILED")
+    alone = synthetic.add(study, synthetic.config("byol", 7), status="FAILED")
+    assert at(db.main, "list") == 0
+    printed = capsys.readouterr().out
+    assert [int(line.split()[0]) for line in printed.splitlines()[1:6]] == [1, 2, 3, 4, alone]
+    assert "not listed: 1 failed or interrupted runs that a completed run repeats; --all lists them" in printed
+    for more in (["--all"], ["--status", "FAILED"]):
+        assert at(db.main, "list", *more) == 0
+        assert f"\n{again} " in capsys.readouterr().out

@@ -177,7 +177,7 @@ def test_without_weights_runs_are_whole_and_say_what_was_left_out(
     capsys.readouterr()
     # The whole archive brings what is lacking; then the lighter one changes nothing.
     assert at(db.main, "import", str(archive)) == 0
-    assert "0 runs imported, 3 given what they lacked, 0 already there" in capsys.readouterr().out
+    assert "0 runs imported, 3 completed with files that they lacked, 0 already there" in capsys.readouterr().out
     assert at(db.main, "import", str(light)) == 0
     assert at(db.main, "export", str(tmp_path / "again.zip")) == 0
     assert (tmp_path / "again.zip").read_bytes() == archive.read_bytes()
@@ -254,7 +254,7 @@ def test_archives_that_lack_different_kinds_make_up_for_each_other(
     for kind in order:
         capsys.readouterr()
         assert at(db.main, "import", str(lighter[(kind,)])) == 0
-        assert "0 runs imported, 1 given what they lacked, 0 already there" in capsys.readouterr().out
+        assert "0 runs imported, 1 completed with files that they lacked, 0 already there" in capsys.readouterr().out
         assert problems_of(database, find_runs(database)[0]) == []
     assert at(db.main, "export", str(tmp_path / "again.zip")) == 0
     assert (tmp_path / "again.zip").read_bytes() == lighter[()].read_bytes()

@@ -101,11 +101,11 @@ DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
     "a lost fact": (lambda db: db.runs.update_one({}, {"$unset": {"info.answer": 1}}), "info.answer is missing"),
     "plain counts": (
         lambda db: db.runs.update_one({}, {"$set": {"info.expected.metrics": {"loss": 400, "rate": 400}}}),
-        "it says only how many points its metrics have, not which",
+        "it has only the number of metric points, no checksum of them",
     ),
     "no facts": (
         lambda db: db.runs.update_one({}, {"$unset": {"info.expected.facts": 1}}),
-        "it says not which config and facts it had",
+        "it does not say which config and facts it had",
     ),
     "uneven columns": (
         lambda db: db.metrics.update_one({"name": "rate"}, {"$pop": {"values": 1}}), "different lengths",
@@ -145,7 +145,7 @@ DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
         "a stored source is altered",
     ),
     "no expectation": (
-        lambda db: db.runs.update_one({}, {"$unset": {"info.expected": 1}}), "says not what it should hold",
+        lambda db: db.runs.update_one({}, {"$unset": {"info.expected": 1}}), "it does not say what it should hold",
     ),
     "not completed": (lambda db: db.runs.update_one({}, {"$set": {"status": "RUNNING"}}), "status is RUNNING"),
 }  # fmt: skip

@@ -316,11 +316,11 @@ def test_artifacts_keep_their_metadata_and_have_a_content_type(database: Databas
     observer = DurableObserver(database)
     ex.observers += [observer, MongoObserver(client=database.client, db_name=database.name)]
     ex.run()
-    with pytest.raises(StorageError, match="it says not what it should hold"):
+    with pytest.raises(StorageError, match="it does not say what it should hold"):
         observer.finish()
     ours_id, theirs_id = 2, 1  # Sacred begins its own observer first
     assert database.runs.find_one({"_id": ours_id})["fail_trace"] == [
-        "it reads back damaged: it says not what it should hold\n"
+        "it reads back damaged: it does not say what it should hold\n"
     ]
     for name, kind in {**files, "plain": "text/plain"}.items():
         ours, theirs = (

@@ -1,7 +1,7 @@
 """What a data set holds, and whether its splits leak: images of one patient, or one picture, in two of them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import combinations
 from typing import Any
 
@@ -60,6 +60,7 @@ class Report:
         missing: (class name, split) of every class that a split lacks.
         altered: names of files that are not as they were when they were decoded, and of the array of images if it is
             not; None where there is nothing to compare with.
+        files: the file of each image among the examples, by its index; empty where images are no files.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Report:
     featureless: int
     missing: tuple[tuple[str, str], ...]
     altered: tuple[str, ...] | None = None
+    files: dict[int, str] = field(default_factory=dict)
 
     def leaks(self, strict: bool = False) -> list[str]:
         """Return what makes the splits leak, a phrase for each kind.
@@ -102,20 +104,20 @@ class Report:
         where, leaks = f"{self.name}, split {self.division}", self.leaks(strict)
         said = [f"LEAK in {where}: {'; '.join(leaks)}" if leaks else f"No leak found in {where}"]
         if self.groups is None and not leaks:
-            said = [f"NOT KNOWN whether {where} leaks: nothing tells its patients. No picture is in two splits"]
+            said = [f"UNKNOWN whether {where} leaks: its patients are not known. No image is in two splits"]
         if self.suspects() and not strict:
             said.append(f"Suspected {self.suspects()[0]}")
         said += self.gaps
         if self.record.get("official") is False:
             said.append("This is not the official file")
         if self.groups is None and leaks:
-            said.append("Nothing tells its patients or lesions, so more may be shared")
+            said.append("Its patients or lesions are not known, so more may be shared")
         if leaks and (self.name, self.division) in INSTEAD:
             said.append(f"This is known: data.split={INSTEAD[self.name, self.division]} keeps every group in one split")
         if self.altered:
             said.append(
-                f"ALTERED since they were decoded: {some(self.altered)}. Get such files anew; an array of images is "
-                "made anew when its folder is deleted"
+                f"ALTERED since they were decoded: {some(self.altered)}. Get such files again; an array of images is "
+                "decoded again when its folder is deleted"
             )
         return ". ".join(said)
 
@@ -150,16 +152,19 @@ def inspect(
     once = [part[np.unique(prints.content[part], return_index=True)[1]] for part in parts.values()]
     within, between = _near(near_duplicates(prints, np.sort(np.concatenate(once)), distance), images.split)
     described = np.unique(np.column_stack([prints.content, images.labels]), axis=0)
+    groups = () if images.groups is None else _shared(images.groups, images.split)
+    pictures = _shared(prints.content, images.split)
+    examples = {index for overlap in (*groups, *pictures, *between) for pair in overlap.examples for index in pair}
     return Report(
         name=images.name,
         division=division,
         record=record,
         gaps=images.gaps(),
         groups=None if images.groups is None else {s: len(np.unique(images.groups[p])) for s, p in parts.items()},
-        shared_groups=() if images.groups is None else _shared(images.groups, images.split),
+        shared_groups=groups,
         repeated={split: len(part) - len(np.unique(prints.content[part])) for split, part in parts.items()},
         conflicting=int((np.unique(described[:, 0], return_counts=True)[1] > 1).sum()),
-        shared_pictures=_shared(prints.content, images.split),
+        shared_pictures=pictures,
         distance=distance,
         near_within=within,
         shared_views=between,
@@ -171,6 +176,7 @@ def inspect(
             if len(part) and not count
         ),
         altered=altered,
+        files={} if images.names is None else {index: images.names[index] for index in sorted(examples)},
     )
 
 

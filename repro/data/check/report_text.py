@@ -1,6 +1,6 @@
 """A data set's report as aligned plain text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from repro.data.check.duplicates import CORRELATION
 from repro.data.check.report import Overlap, Report, some
@@ -25,7 +25,7 @@ def _head(report: Report) -> Iterator[str]:
     hashes |= {"file": record["file_sha256"]} if "file_sha256" in record else {}
     yield from _table(list(hashes.items()))
     if report.altered is not None:
-        state = f"ALTERED: {some(report.altered)}" if report.altered else "all as they were when they were decoded"
+        state = f"ALTERED: {some(report.altered)}" if report.altered else "unchanged since they were decoded"
         yield f"  files and decoded images, hashed again: {state}"
 
 
@@ -52,14 +52,14 @@ def _groups(report: Report) -> Iterator[str]:
         yield "  unknown, so it cannot be told whether splits share patients or lesions"
         return
     yield "  " + ", ".join(f"{count:,} in {split}" for split, count in report.groups.items())
-    yield from _overlaps(report.shared_groups, "groups", report.groups)
+    yield from _overlaps(report.shared_groups, "groups", report.files, report.groups)
 
 
 def _exact(report: Report) -> Iterator[str]:
     yield from ("", "Exact duplicates (the same pixels)")
     yield "  copies inside a split: " + ", ".join(f"{n:,} in {split}" for split, n in report.repeated.items())
     yield f"  with different labels: {report.conflicting:,}"
-    yield from _overlaps(report.shared_pictures, "pictures")
+    yield from _overlaps(report.shared_pictures, "pictures", report.files)
 
 
 def _near(report: Report) -> Iterator[str]:
@@ -67,10 +67,12 @@ def _near(report: Report) -> Iterator[str]:
     yield from ("", f"Near duplicates ({limits}): suspects to look at")
     yield "  pairs inside a split: " + ", ".join(f"{n:,} in {split}" for split, n in report.near_within.items())
     yield f"  too flat to compare: {report.featureless:,} images"
-    yield from _overlaps(report.shared_views, "pairs")
+    yield from _overlaps(report.shared_views, "pairs", report.files)
 
 
-def _overlaps(overlaps: Sequence[Overlap], unit: str, totals: dict[str, int] | None = None) -> Iterator[str]:
+def _overlaps(
+    overlaps: Sequence[Overlap], unit: str, files: Mapping[int, str], totals: dict[str, int] | None = None
+) -> Iterator[str]:
     rows: list[Sequence[str]] = [("in both", unit, "images", "", "")]
     for overlap in overlaps:
         first, second = overlap.splits
@@ -83,7 +85,9 @@ def _overlaps(overlaps: Sequence[Overlap], unit: str, totals: dict[str, int] | N
     for line, overlap in zip(lines, overlaps, strict=True):
         yield line
         if overlap.examples:
-            yield "    such as images " + ", ".join(f"{i} and {j}" for i, j in overlap.examples)
+            yield "    such as images " + ", ".join(
+                f"{files.get(i, i)} and {files.get(j, j)}" for i, j in overlap.examples
+            )
 
 
 def _table(rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -93,7 +93,7 @@ def _agreed(place: Installation, yes: bool, remove_archives: bool) -> bool:
     )
     if room > free:
         hint = "" if remove_archives or len(archives) < 2 else ", add --remove-archives"
-        raise InputError(f"not enough free disk. {said} Free some{hint}, or point REPRO_DATA elsewhere")
+        raise InputError(f"not enough free disk. {said} Free some{hint}, or set REPRO_DATA to another folder")
     if load > ASK_ABOVE and not yes and not sys.stdin.isatty():
         raise InputError(f"{said} This is a large download: add --yes to start it")
     log.info("%s", said)

@@ -1,4 +1,4 @@
-"""A downloader for pooch that goes on where it was cut off.
+"""A downloader for pooch that resumes interrupted downloads.
 
 What has arrived lies in a file `.part`, and beside it, in `.part.json`, what the server said it was sending. It is
 only added to while the server says the same; otherwise the download starts again.
@@ -189,11 +189,13 @@ class Resuming:
             self.forget()
             raise DroppedError("the file on the server has changed, so it is downloaded again")
         if status in (401, 403):
-            raise InputError(f"{self._source.shown}: the server refuses (HTTP {status}). {self._by_hand}")
+            raise InputError(f"{self._source.shown}: the server refuses it (HTTP {status}). {self._by_hand}")
         if status not in (200, 206):
             raise InputError(f"{self._source.shown}: the server answers HTTP {status}. {self._by_hand}")
         if answer.headers.get("Content-Type", "").startswith("text/html"):
-            raise InputError(f"{self._source.shown} is a web page, not the file: it may want a click. {self._by_hand}")
+            raise InputError(
+                f"{self._source.shown} is a web page, not the file: download it in a browser. {self._by_hand}"
+            )
         first, total = 0, answer.headers.get("Content-Length")
         if status == 206:
             match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))

@@ -1,4 +1,4 @@
-"""A data set's folder on its way from empty to whole.
+"""States of a data set's folder during a download.
 
 All work is done in the folder `.fetching` beside the final files, and what is finished is renamed into place: a kill
 at any moment leaves what the same command continues with, and nothing that looks finished and is not.

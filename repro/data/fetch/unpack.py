@@ -1,4 +1,4 @@
-"""Unpacking of archives that are not trusted: nothing of theirs lands outside the folder they are given."""
+"""Unpacking of archives that are not trusted: nothing is written outside the target folder."""
 
 import gzip
 import shutil
@@ -59,7 +59,7 @@ def unpack(archive: Path, top: str, into: Path) -> int:
 def _safe(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name:
-        raise ArchiveError(f"{archive} holds {name!r}, which would land outside its folder; it is not used")
+        raise ArchiveError(f"{archive} holds {name!r}, which would be written outside its folder; it is not used")
     return path
 
 
@@ -69,7 +69,7 @@ def _zipped(archive: Path, bar: Progress) -> Iterator[tuple[str, IO[bytes]]]:
             _safe(name, archive)
         for member in members.infolist():
             if member.flag_bits & 1:
-                raise ArchiveError(f"{archive} wants a password, so it is not the official archive")
+                raise ArchiveError(f"{archive} needs a password, so it is not the official archive")
             if not member.is_dir():
                 with members.open(member) as content:
                     yield member.filename, content

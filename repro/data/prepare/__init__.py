@@ -72,7 +72,7 @@ def prepared(
                 manifest, misfit = place.found(wanted)  # another process may have made it meanwhile
                 if manifest is None:
                     if misfit:
-                        log.warning("%s: %s; preparing it anew", place.ready, misfit)
+                        log.warning("%s: %s; preparing it again", place.ready, misfit)
                     manifest = _built(wanted, files, missing, place, allow_corrupt, lock)
         _accept(manifest["corrupt"], len(files), allow_corrupt, place)
         images = np.load(place.ready / IMAGES, mmap_mode="r")
@@ -214,7 +214,7 @@ def _accept(corrupt: list[dict[str, Any]], files: int, allowed: int, place: Cach
     if any(each["reason"].startswith("values outside") for each in corrupt):
         advice += ", or say with data.black and data.white which grey values are meant"
     raise InputError(
-        f"{place.name}: {len(corrupt):,} of {files:,} files hold no usable image: {named}. Get them anew{advice}"
+        f"{place.name}: {len(corrupt):,} of {files:,} files hold no usable image: {named}. Download them again{advice}"
     )
 
 

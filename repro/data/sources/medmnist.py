@@ -110,7 +110,9 @@ def _there(name: str, size: int) -> Path | None:
             if folder is not None and (folder / file).exists():
                 return folder / file
         except PermissionError:
-            raise InputError(f"{folder} may not be entered. Let yourself in, or point REPRO_DATA elsewhere") from None
+            raise InputError(
+                f"{folder} may not be entered. Change its permissions, or set REPRO_DATA to another folder"
+            ) from None
     return None
 
 
@@ -140,7 +142,9 @@ def _download(name: str, size: int, files: tuple[str, ...]) -> None:
     try:
         get(name, size, files)
     except OSError as error:
-        raise InputError(f"{_folder()} cannot be written ({error.strerror}). Point REPRO_DATA elsewhere") from None
+        raise InputError(
+            f"{_folder()} cannot be written ({error.strerror}). Set REPRO_DATA to another folder"
+        ) from None
 
 
 def _read(file: Path, size: int, info: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -2,7 +2,8 @@
 
 Columns: path (relative to the table's folder, or absolute); label (a class, or several findings as "Mass|Nodule", or
 empty for none); group (patient or lesion; optional, and a column such as patient_id is taken for it); split (train,
-val, test or empty; optional). Without a column label, every other column is a label and holds 0 or 1.
+val, test or empty; optional). Without a column label, every other column is a label and holds 0 or 1. A folder in place
+of a table has one folder of images per class.
 """
 
 import logging
@@ -19,6 +20,7 @@ from repro.data.imageset import SPLITS
 from repro.data.layout import spelled_otherwise
 from repro.data.listing import Listing
 from repro.data.notices import once
+from repro.data.sources.class_folders import table_of
 from repro.data.sources.table_groups import GROUP, group_columns, groups_of, groups_of_paths
 from repro.data.sources.table_labels import LABEL, labels_of, with_known_labels
 from repro.data.splits import SEVENTY_TEN_TWENTY, check_offered, divide, shared_group
@@ -37,9 +39,9 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     then images have several labels. Names that are numbers are in numeric order, others in alphabetical order.
 
     Args:
-        settings: the config group `data`; csv is the table (None: $REPRO_DATA/folder/labels.csv); split is "seeded"
-            (divided by group and stratified, by split_seed) or "official" (the column split); channels, if there, is 1
-            or 3 (default 3: grey files become grey colour images).
+        settings: the config group `data`; csv is the table or folder (None: $REPRO_DATA/folder/labels.csv); split is
+            "seeded" (divided by group and stratified, by split_seed) or "official" (the column split); channels, if
+            there, is 1 or 3 (default 3: grey files become grey colour images).
 
     Raises:
         InputError: the table is missing or damaged, or its labels or splits cannot be told.
@@ -51,7 +53,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     given = settings.get("csv")
     file = Path(given).expanduser().absolute() if given else data_folder() / NAME / TABLE
     advice = "write it (columns path, label, and if known group and split), or name yours with data.csv=FILE"
-    whole = read_table(file, ("path",), advice)
+    whole = table_of(file) if file.is_dir() else read_table(file, ("path",), advice)
     table = with_known_labels(whole, settings.get("unknown_labels", "ask"))
     files = _files(table)
     folder = os.path.commonpath({os.path.dirname(path) for path in files})  # noqa: PTH120  (no class Path: see Listing)

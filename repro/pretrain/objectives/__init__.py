@@ -1,4 +1,4 @@
-"""What pretraining minimises: BYOL with or without an additional positive, and its rivals.
+"""Pretraining objectives: BYOL with or without an additional positive, and other methods.
 
 An objective is a file here with a subclass of `Objective` named `OBJECTIVE`; its name, for `method.objective`, is the
 file's. docs/extend.md adds one.

@@ -1,4 +1,4 @@
-"""What every objective is to the training loop."""
+"""Interface of an objective to the training loop."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -60,6 +60,9 @@ class Objective(nn.Module):
 
     def begin_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Prepare for an epoch, counted from 0; `generator` is for what the objective draws itself."""
+
+    def learned(self, epoch: int) -> None:
+        """Hear after how many epochs a probe first found the networks above random weights (selector.start=learned)."""
 
     def losses(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
         """Return what to minimise as "loss", and other scalars worth logging; "feature_std" among them.

@@ -1,6 +1,7 @@
-"""What base methods with an additional positive share: partners, their measurement and the weight of their loss."""
+"""Base of methods with an additional positive: partners, their measurement and the weight of their loss."""
 
 import contextlib
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,8 +12,9 @@ from repro.pretrain.bank import PartnerBank
 from repro.pretrain.byol import Outputs, Partners
 from repro.pretrain.diagnostics import PartnerStatistics, feature_std
 from repro.pretrain.encoder import Encoder
+from repro.pretrain.filtering import Filter
 from repro.pretrain.objectives.base import Context, Objective
-from repro.pretrain.selectors import Batch, Members, used_selector
+from repro.pretrain.selectors import BANK, Batch, Members, banked, used_selector
 from repro.pretrain.tracin import ImageLosses, OnlineTracin, StoredTracin
 
 
@@ -28,12 +30,9 @@ class Partnered(Objective):
         self.model = processes.join_norms(self.networks(encoder))
         if config["pretrain"]["compile"]:
             self.model.compile()
-        self.selector, settings = used_selector(config), config["selector"]
-        self.bank = None
-        if "queue" in (self.selector, *settings["measured"]):
-            self.bank = PartnerBank(
-                settings["queue"], config["heads"]["out"], context.classes if context.multi_label else 0
-            )
+        self.selector = used_selector(config)
+        self.learned_at: int | None = None
+        self.bank = self._bank()
         self.tracin: OnlineTracin | StoredTracin = OnlineTracin(self.model, config["tracin"], self.image_losses())
         if context.stored:
             self.tracin = StoredTracin(context.stored, config["tracin"], context.autocast)
@@ -63,7 +62,7 @@ class Partnered(Objective):
     def begin_epoch(self, epoch: int, generator: torch.Generator) -> None:
         """Set lambda, and start the epoch's partner statistics."""
         settings = self.config["selector"]
-        self.weight, self.generator = partner_weight(settings, epoch), generator
+        self.weight, self.generator = partner_weight(settings, epoch, self.learned_at), generator
         self.partners = PartnerStatistics(
             self.selector,
             settings["measured"],
@@ -72,7 +71,12 @@ class Partnered(Objective):
             settings["partners"],
             settings["measure_every"],
             self.context.steps // self.config["pretrain"]["epochs"],
+            Filter(settings["mutual"], settings["confidence"]),
         )
+
+    def learned(self, epoch: int) -> None:
+        """Let the warm-up of selector.start=learned begin; see `Objective.learned`."""
+        self.learned_at = epoch
 
     def losses(self, first: torch.Tensor, second: torch.Tensor, members: Members, step: int) -> dict[str, torch.Tensor]:
         """Return loss, the base method's own and, with a selector, loss_partner; see `Objective.losses`."""
@@ -115,15 +119,41 @@ class Partnered(Objective):
 
         kernel = self.tracin.kernel(out, first, second, see)
         seen = Outputs(out.p.detach(), out.a.detach(), out.z.detach(), out.t)
-        bank = None if self.bank is None else self.bank.candidates(grouped=members.groups is not None)
-        return Batch(seen, members, kernel, self.generator, bank)
+        error, normalize = self.config["selector"]["error"], self.config["tracin"]["normalize"]
+        batch = Batch(seen, members, kernel, self.generator, error=error, normalize=normalize)
+        if self.bank is None:
+            return batch
+        last = None
+        if self.bank.keeps_gradients:
+            assert isinstance(self.tracin, OnlineTracin)  # `used_selector` has refused stored networks
+            last = self.tracin.last_layer(seen)
+        return replace(batch, bank=self.bank.candidates(grouped=members.groups is not None), last=last)
+
+    def _bank(self) -> PartnerBank | None:
+        """Return the memory bank that the selectors need, if any does."""
+        config, context, asked = self.config, self.context, banked(self.config)
+        if not asked:
+            return None
+        out, labels = config["heads"]["out"], context.classes if context.multi_label else 0
+        gradients = (0, 0, 0)
+        if BANK in asked:
+            head = self.model.projector if self.model.predictor is None else self.model.predictor
+            gradients = (config["tracin"]["views"], head.last.in_features, out)
+        return PartnerBank(config["selector"]["queue"], out, labels, gradients)
 
 
-def partner_weight(settings: dict[str, Any], epoch: int) -> float:
-    """Return lambda in an epoch (from 0): 0 during warm-up, a linear ramp, then `weight`; 0 without partners."""
-    if settings["name"] == "none":
+def partner_weight(settings: dict[str, Any], epoch: int, learned_at: int | None = None) -> float:
+    """Return lambda in an epoch (from 0): 0 during warm-up, a linear ramp, then `weight`; 0 without partners.
+
+    Args:
+        settings: the `selector` settings.
+        epoch: which.
+        learned_at: for start=learned, the first epoch after the networks had learned something; None before.
+    """
+    begins = 0 if settings["start"] == "epochs" else learned_at
+    if settings["name"] == "none" or begins is None:
         return 0.0
-    since = epoch - settings["warmup_epochs"]
+    since = epoch - begins - settings["warmup_epochs"]
     if since < 0:
         return 0.0
     return settings["weight"] * min(1.0, (since + 1) / (settings["ramp_epochs"] + 1))

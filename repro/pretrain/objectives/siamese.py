@@ -1,4 +1,4 @@
-"""What rivals with one network share: an encoder, a projector, and a loss between the projections of two views."""
+"""Base of methods with one network: an encoder, a projector, and a loss between the projections of two views."""
 
 from typing import Any
 

@@ -79,7 +79,7 @@ class SimClrWithPartners(Partnered):
     def check(cls, config: dict[str, Any]) -> None:
         """Refuse `selector.symmetric`."""
         if config["selector"]["symmetric"]:
-            raise InputError("selector.symmetric=True: simclr pulls both images of a pair already; leave it out")
+            raise InputError("selector.symmetric=True: simclr is symmetric already; leave it out")
 
     def networks(self, encoder: Encoder) -> nn.Module:
         """Return encoder and projector."""

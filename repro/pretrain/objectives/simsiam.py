@@ -50,7 +50,7 @@ class SimSiamObjective(Partnered):
     def check(cls, config: dict[str, Any]) -> None:
         """Refuse what SimSiam cannot be without."""
         if not config["heads"]["predictor"]:
-            raise InputError("heads.predictor=False: simsiam is nothing without its predictor; take byol")
+            raise InputError("heads.predictor=False: simsiam needs its predictor; take byol")
 
     def networks(self, encoder: Encoder) -> nn.Module:
         """Return encoder, projector and predictor."""

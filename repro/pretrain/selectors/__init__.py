@@ -1,4 +1,4 @@
-"""Who is the additional positive? A selector scores every pair of a batch; the best other image is chosen.
+"""Selectors of the additional positive: each scores every pair of a batch; the best other image is chosen.
 
 A selector is a file here with a function `scores(batch) -> [B, B]`; its name is the file's. One that chooses among
 other images than the batch's also has `candidates(batch) -> Candidates`, and its scores are `[B, N]`.
@@ -48,6 +48,12 @@ def _found() -> dict[str, Selector]:
 SELECTORS = _found()
 """Every selector, by the name of its file."""
 
+TRACIN = ("tracin_cosine", "tracin_dot")
+"""The selectors that selector.name=tracin stands for, as `tracin.normalize` says."""
+
+BANK = "tracin_bank"
+"""The selector that needs gradients of the last layer."""
+
 
 def used_selector(config: dict[str, Any]) -> str | None:
     """Return which selector trains, a key of `SELECTORS`; None for plain BYOL.
@@ -55,21 +61,39 @@ def used_selector(config: dict[str, Any]) -> str | None:
     Raises:
         InputError: there is no such selector, or it cannot do what the config asks of it.
     """
-    settings = config["selector"]
+    settings, tracin = config["selector"], config["tracin"]
     for measured in settings["measured"]:
         if measured not in SELECTORS:
             raise InputError(f"selector.measured: {_unknown(measured, SELECTORS)}")
     name = settings["name"]
+    if settings["error"] and name != "oracle":
+        raise InputError(
+            f"selector.error={settings['error']:g} is for selector.name=oracle, which knows the labels, not for {name};"
+            " leave it out"
+        )
+    if BANK in (name, *settings["measured"]) and (tracin["layers"], tracin["source"]) != ("last", "online"):
+        raise InputError(
+            f"{BANK} keeps gradients of the last layer at the weights in training, not those of "
+            f"tracin.layers={tracin['layers']} tracin.source={tracin['source']}; set tracin.layers=last "
+            "tracin.source=online"
+        )
     if name == "none":
         return None
     if name == "tracin":
-        name = f"tracin_{config['tracin']['normalize']}"
+        name = f"tracin_{tracin['normalize']}"
     if name not in SELECTORS:
-        known = ["none", "tracin", *(known for known in SELECTORS if not known.startswith("tracin_"))]
+        known = ["none", "tracin", *(known for known in SELECTORS if known not in TRACIN)]
         raise InputError(f"selector.name: {_unknown(name, known)}")
-    if settings["symmetric"] and not SELECTORS[name].in_batch:
-        raise InputError(f"selector.symmetric=True needs partners that are in the batch, which those of {name} are not")
+    for key in ("symmetric", "mutual"):
+        if settings[key] and not SELECTORS[name].in_batch:
+            raise InputError(f"selector.{key}=True needs partners that are in the batch, which those of {name} are not")
     return name
+
+
+def banked(config: dict[str, Any]) -> set[str]:
+    """Return the selectors, trained by or measured, that choose from a memory bank."""
+    asked = {used_selector(config), *config["selector"]["measured"]}
+    return {name for name, selector in SELECTORS.items() if name in asked and not selector.in_batch}
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
@@ -93,4 +117,15 @@ def choose(scores: torch.Tensor, allowed: torch.Tensor, candidates: Candidates, 
     return Partners(candidates.t, best, allowed.gather(1, best))
 
 
-__all__ = ["SELECTORS", "Batch", "Candidates", "Members", "Selector", "choose", "used_selector"]
+__all__ = [
+    "BANK",
+    "SELECTORS",
+    "TRACIN",
+    "Batch",
+    "Candidates",
+    "Members",
+    "Selector",
+    "banked",
+    "choose",
+    "used_selector",
+]

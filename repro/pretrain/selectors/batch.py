@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from repro.pretrain.byol import Outputs
+from repro.pretrain.last_layer import LastLayer
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class Candidates:
     Args:
         t: their target projections of both views `[2, N, P]`.
         members: who they are.
+        last: the gradients of their losses at the last layer, if the config asks for them.
     """
 
     t: torch.Tensor
     members: Members
+    last: LastLayer | None = None
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,9 @@ class Batch:
         kernel: K `[B, B]`, pairwise TracIn over the tier that the config names.
         generator: for selectors that draw at random; apart from the one that augments.
         bank: images of earlier batches, if the config keeps any.
+        error: how often the oracle errs, in [0, 1].
+        last: the gradients of the batch's losses at the last layer, if the config asks for them.
+        normalize: cosine or dot, of products with gradients in the bank.
     """
 
     out: Outputs
@@ -52,11 +58,14 @@ class Batch:
     kernel: torch.Tensor
     generator: torch.Generator
     bank: Candidates | None = None
+    error: float = 0.0
+    last: LastLayer | None = None
+    normalize: str = "cosine"
 
     @property
     def own(self) -> Candidates:
         """The batch's own images."""
-        return Candidates(self.out.t, self.members)
+        return Candidates(self.out.t, self.members, self.last)
 
     def same_label(self, others: Members) -> torch.Tensor:
         """Return bool `[B, N]`: the same class; for several labels, one in common, or none in both. [us]"""
@@ -77,3 +86,8 @@ class Batch:
         """Return independent uniform numbers `[B, B]` in [0, 1)."""
         n, device = self.out.t.shape[1], self.out.t.device
         return torch.rand(n, n, generator=self.generator, device=device)
+
+    def erring(self) -> torch.Tensor:
+        """Return bool `[B]`, each True with probability `error`."""
+        n, device = self.out.t.shape[1], self.out.t.device
+        return torch.rand(n, generator=self.generator, device=device) < self.error

@@ -1,4 +1,4 @@
-"""The nearest other image by its target projection: the obvious rival of TracIn. [us]"""
+"""The nearest other image by its target projection: the simplest alternative to TracIn. [us]"""
 
 import torch
 from torch.nn import functional as F

@@ -1,4 +1,7 @@
-"""A random other image of the same label: an upper bound, since it uses the labels. [us]"""
+"""A random other image of the same label: an upper bound, since it uses the labels. [us]
+
+With `selector.error` it errs at that rate, which shows how good the partners must be for the pull to pay.
+"""
 
 import torch
 
@@ -6,5 +9,11 @@ from repro.pretrain.selectors.batch import Batch
 
 
 def scores(batch: Batch) -> torch.Tensor:
-    """Return random scores `[B, B]`, higher by 1 for the same label, so that any such image comes first."""
-    return batch.random() + batch.same_label(batch.members)
+    """Return random scores `[B, B]`, higher by 1 for the same label, so that any such image comes first.
+
+    For each image, with probability `batch.error`, images of another label come first instead.
+    """
+    drawn, wanted = batch.random(), batch.same_label(batch.members)
+    if batch.error > 0:  # without errors nothing more is drawn
+        wanted = wanted ^ batch.erring()[:, None]
+    return drawn + wanted

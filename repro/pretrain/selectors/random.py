@@ -1,4 +1,4 @@
-"""Any other image, each as likely: what a partner does when it is not chosen. [us]"""
+"""Any other image, each as likely: a control for the choice of partner. [us]"""
 
 import torch
 

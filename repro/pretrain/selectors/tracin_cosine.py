@@ -1,4 +1,4 @@
-"""The other image whose loss gradient points most the same way: pairwise TracIn [A], [TracIn], normalised [us]."""
+"""The other image whose loss gradient has the highest cosine similarity: pairwise TracIn [A], [TracIn]; cosine [us]."""
 
 import torch
 

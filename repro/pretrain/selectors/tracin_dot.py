@@ -1,4 +1,4 @@
-"""The other image whose loss gradient has the largest product with one's own: pairwise TracIn [A], [TracIn]."""
+"""The other image whose loss gradient has the largest dot product: pairwise TracIn [A], [TracIn]."""
 
 import torch
 

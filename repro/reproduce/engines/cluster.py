@@ -71,7 +71,9 @@ def _join(address: str | None) -> None:
         ray.init(address=address, **place, log_to_driver=True, logging_level=logging.WARNING, include_dashboard=False)
     except (ConnectionError, ValueError, RuntimeError) as error:
         first = str(error).strip().splitlines()[0]
-        raise InputError(f"--address {address}: no Ray cluster to be had ({first}); start one: `ray start`") from None
+        raise InputError(
+            f"--address {address}: no Ray cluster answers ({first}); start one with `ray start --head`"
+        ) from None
 
 
 def _short_folder() -> str | None:
@@ -98,7 +100,7 @@ def _run(cells: Sequence[Cell], cpus: float, gpus: float | None, patience: float
         gpus = 1.0 if there.get("GPU") else 0.0
     for kind, wanted in (("CPU", cpus), ("GPU", gpus)):
         if wanted > there.get(kind, 0):
-            raise InputError(f"a cell wants {wanted:g} {kind}, but the cluster has {there.get(kind, 0):g} in all")
+            raise InputError(f"a cell needs {wanted:g} {kind}, but the cluster has {there.get(kind, 0):g} in all")
     log.info("%g cores and %g GPUs for %d cells", there.get("CPU", 0), there.get("GPU", 0), len(cells))
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=LOST_MACHINES, retry_exceptions=False)(_attempt)
     refs: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""How many runs go side by side on this machine."""
+"""Number of parallel runs on this machine."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any

@@ -60,7 +60,7 @@ def run_missing(database: Database, cells: Sequence[Cell], jobs: Jobs = 1) -> li
                 study.hear()
         except KeyboardInterrupt:
             if jobs != 1:  # else the cell itself has said so
-                log.warning("stopped; the same command goes on from the last checkpoints")
+                log.warning("stopped; the same command resumes from the last checkpoints")
             raise
     return list(study.failures.values())
 
@@ -96,7 +96,7 @@ class _Study:
                 self._elsewhere[key] = time.monotonic()
                 continue
             if self._is_there(cell):
-                log.info("%s: %s: is there already", number, cell.title)
+                log.info("%s: %s: already done, skipped", number, cell.title)
                 _tidy(cell)
                 self._settle(key, worked=False)
             else:
@@ -188,7 +188,7 @@ def attempt(database: Database, cell: Cell, title: str) -> Failure | None:
 def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
     deliver_left_over(database)
     if _done(database, cell) is not None:
-        log.info("%s: is there already", title)
+        log.info("%s: already done, skipped", title)
         _tidy(cell)
         return None
     updates = dict(cell.updates)

@@ -1,4 +1,4 @@
-"""How a study gets on, cell by cell and as a whole: bars on a terminal, plain lines elsewhere."""
+"""Progress of a study, cell by cell and as a whole: bars on a terminal, plain lines elsewhere."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""Waiting: for a database that does not do its work, and for cells that another process runs."""
+"""Waiting and retrying: for a database that does not answer, and for cells that another process runs."""
 
 import itertools
 import logging
@@ -41,7 +41,7 @@ def patiently(database: Database, work: Callable[[], Result]) -> Result:
         except PyMongoError as error:
             if (outage := outage_of(error)) is None:
                 raise
-            log.warning("the run database does not do its work (%s); waiting for it", outage)
+            log.warning("the run database does not work (%s); waiting for it", outage)
         wait_for(database)
 
 
@@ -50,7 +50,7 @@ def wait_for(database: Database) -> None:
     for look in itertools.count(1):
         pause()
         if look % LOOKS_BETWEEN_WORDS == 0:
-            log.warning("still waiting for the run database; what is wrong with it, its own log tells")
+            log.warning("still waiting for the run database; see its log")
         revive()
         try:
             database.client.admin.command("ping")
@@ -72,7 +72,7 @@ def is_running(database: Database, cell: Cell) -> bool:
         before = database.runs.find_one(elsewhere, {"heartbeat": 1})
         if before is None:
             return False
-        log.info("run %d gave no sign of life for long; watching it for %g s", before["_id"], SECONDS_OF_DOUBT)
+        log.info("run %d has not reported for long; watching it for %g s", before["_id"], SECONDS_OF_DOUBT)
         time.sleep(SECONDS_OF_DOUBT)
         return database.runs.find_one(elsewhere, {"heartbeat": 1}) != before
 

@@ -1,5 +1,6 @@
 """The cells of a study: which runs, and which of them needs another's encoder."""
 
+import dataclasses
 import itertools
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from repro.configs import METHODS, WITHOUT_PRETRAINING
+from repro.configs import DATASETS, METHODS, WITHOUT_PRETRAINING
 from repro.configs.identity import identity
 from repro.configs.plans import PLANS, Images
 from repro.configs.resolve import resolve
@@ -74,23 +75,34 @@ def cells(
     seeds: Sequence[int] = (),
     stand_ins: Mapping[str, str] | None = None,
     updates: Mapping[str, Any] | None = None,
+    dataset: str | None = None,
 ) -> list[Cell]:
     """Return a study's cells, each once, in an order in which they can run.
 
-    Seed by seed, so that an early look compares all methods; then transfers, then what is changed about some methods.
+    Seed by seed, so that an early look compares all methods; then transfers, then what is changed about some methods,
+    and last the further seeds that some methods have.
 
     Args:
         scale: a key of `PLANS`.
         methods, seeds: these in place of the plan's; empty for the plan's.
         stand_ins: data set of the plan -> the named config that stands in for it.
         updates: settings for every cell.
+        dataset: one data set in place of the plan's, without its transfers and changed settings.
 
     Raises:
-        InputError: an unknown method, or the seed among the settings.
+        InputError: an unknown method or data set, or the seed or the data set among the settings.
     """
     updates, plan = updates or {}, PLANS[scale]
+    if "data.name" in updates:
+        raise InputError(f"--set data.name: choose the data set with --data {updates['data.name']}")
+    if dataset is not None:
+        if dataset not in DATASETS:
+            raise InputError(
+                f"--data: no data set '{dataset}'.{did_you_mean(dataset, DATASETS)} Known: {', '.join(DATASETS)}"
+            )
+        plan = dataclasses.replace(plan, datasets=(Images(dataset),), ablations=())
     if "seed" in updates:
-        raise InputError("--set seed=N would make all seeds one; say --seeds N")
+        raise InputError("--set seed=N would give all cells the same seed; use --seeds N")
     for method in methods:
         if method not in METHODS:
             raise InputError(
@@ -107,26 +119,40 @@ def cells(
 
     encoders = ({},) if "encoder.arch" in updates else plan.encoders  # one's own in place of the plan's
 
+    def with_transfers(images: Images, by_seed: Mapping[int, Sequence[str]]) -> Iterator[Cell]:
+        first = [
+            cell(method, images, {"seed": seed, **encoder})
+            for seed, those in by_seed.items()
+            for encoder in encoders
+            for method in those
+        ]
+        yield from first
+        for target in images.transfer:
+            for origin in first:
+                if origin.pretrains:
+                    same = {key: value for key, value in origin.updates.items() if key.startswith("encoder.")}
+                    more = {"seed": origin.updates["seed"], "data.size": origin.config["data"]["size"], **same}
+                    yield cell(origin.named[0], target, more, "evaluate", origin)
+
     def every() -> Iterator[Cell]:
         for images in plan.datasets:
-            first = [
-                cell(method, images, {"seed": seed, **encoder})
-                for seed in dict.fromkeys(seeds or plan.seeds)
-                for encoder in encoders
-                for method in methods or plan.methods
-            ]
-            yield from first
-            for target in images.transfer:
-                for origin in first:
-                    if origin.pretrains:
-                        same = {key: value for key, value in origin.updates.items() if key.startswith("encoder.")}
-                        more = {"seed": origin.updates["seed"], "data.size": origin.config["data"]["size"], **same}
-                        yield cell(origin.named[0], target, more, "evaluate", origin)
+            those = methods or images.methods or plan.methods
+            those = [each for each in those if not images.methods or each in images.methods]
+            yield from with_transfers(images, dict.fromkeys(seeds or images.seeds or plan.seeds, those))
         for ablation in plan.ablations:
             for (key, values), method in itertools.product(ablation.axes.items(), ablation.methods):
                 if not methods or method in methods:
                     for value, seed in itertools.product(values, dict.fromkeys(seeds or ablation.seeds)):
-                        yield cell(method, ablation.images or plan.datasets[0], {"seed": seed, key: value})
+                        more = {"seed": seed, **ablation.settings, key: value}
+                        yield cell(method, ablation.images or plan.datasets[0], more)
+        further: dict[int, list[str]] = {}
+        for method, added in plan.more_seeds.items():
+            if not methods or method in methods:
+                for seed in () if seeds else added:
+                    further.setdefault(seed, []).append(method)
+        for images in plan.datasets:
+            if not images.seeds:
+                yield from with_transfers(images, further)
 
     found: dict[str, Cell] = {}
     for each in every():

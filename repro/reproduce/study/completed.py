@@ -1,4 +1,4 @@
-"""Is there a run that makes a cell done: whole, and of the images as they are now?"""
+"""Whether a cell is done: a complete run on the present images exists."""
 
 import logging
 from typing import Any
@@ -22,9 +22,9 @@ def done_by(database: Database, cell: Cell) -> int | None:
     now = _images(cell)
     for run in whole_runs(database, cell):
         if now not in (None, run["info"].get("images", now)):
-            log.info("run %d is of other images than are there now", run["_id"])
+            log.info("run %d is of other images than the present ones", run["_id"])
         elif cell.origin is not None and not _has_origin(database, cell.origin, run):
-            log.info("run %d judges an encoder of other images than are there now", run["_id"])
+            log.info("run %d evaluates an encoder of other images than the present ones", run["_id"])
         else:
             return run["_id"]
     return None

@@ -3,13 +3,17 @@
 import functools
 import itertools
 import json
+import platform
+import re
+import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pymongo.database import Database
 
 from repro.configs.resolve import resolve
 from repro.data import SPLITS, ImageSet, split_sizes
@@ -28,6 +32,9 @@ from repro.threads import use_threads
 BATCHES, FEW, MORE = 3, 2, 8
 """Batches of pretraining that a probe times; steps of two fine-tunings whose difference it takes [us]."""
 
+PROBED, STORED = (0.5, 2.0), (0.8, 1.25)
+"""Between which multiples of an estimate the true time is likely to be: of a probe, of a stored run. [us]"""
+
 RECORD_MB = 1.0
 """Metrics, scores and texts of one run [us]: smoke's take 0.9 MB, without weights."""
 
@@ -39,19 +46,36 @@ class Cost:
     Args:
         seconds: on this machine; None where the images are not to be had, so that nobody knows how many there are.
         megabytes: in the run database.
+        stored: whether a stored run took so long on this machine; else a probe says so.
     """
 
     seconds: float | None
     megabytes: float
+    stored: bool = False
+
+    @property
+    def low(self) -> float | None:
+        """The least that is likely, in seconds."""
+        return None if self.seconds is None else self.seconds * (STORED if self.stored else PROBED)[0]
+
+    @property
+    def high(self) -> float | None:
+        """The most that is likely, in seconds."""
+        return None if self.seconds is None else self.seconds * (STORED if self.stored else PROBED)[1]
 
 
-def costs(cells: Sequence[Cell]) -> list[Cost]:
+def costs(cells: Sequence[Cell], known: Mapping[str, float] | None = None) -> list[Cost]:
     """Return what each cell would cost here.
 
-    A few batches of random images are trained and judged for every kind of run. Time then grows with the number of
-    images, which is wrong by what batches of the true size are faster; take half to double.
+    Of kinds of runs that this machine has not run yet, a few batches of random images are trained and judged. Time then
+    grows with the number of images, which is wrong by what batches of the true size are faster.
+
+    Args:
+        cells: of a study.
+        known: series of a cell -> the seconds that stored runs of it took on this machine.
     """
-    kinds = {_kind(cell): cell for cell in cells}
+    known = known or {}
+    kinds = {_kind(cell): cell for cell in cells if cell.identity["series"] not in known}
     if kinds:
         _probe(next(iter(kinds.values())))  # the first one pays for imports and kernels
     probes = {}
@@ -59,7 +83,23 @@ def costs(cells: Sequence[Cell]) -> list[Cost]:
         for kind, cell in kinds.items():
             probes[kind] = _probe(cell)
             progress.advance()
-    return [Cost(_seconds(cell, probes[_kind(cell)]), _megabytes(cell)) for cell in cells]
+    return [
+        Cost(known[series], _megabytes(cell), stored=True)
+        if (series := cell.identity["series"]) in known
+        else Cost(_seconds(cell, probes[_kind(cell)]), _megabytes(cell))
+        for cell in cells
+    ]
+
+
+def stored_seconds(database: Database, cells: Sequence[Cell]) -> dict[str, float]:
+    """Return series of a cell -> the median seconds that its completed runs took on this machine."""
+    found = {}
+    for series in dict.fromkeys(cell.identity["series"] for cell in cells):
+        same = {"info.series": {"$regex": f"^{re.escape(series)}-"}, "host.hostname": platform.node()}
+        runs = database.runs.find({**same, "status": "COMPLETED"}, {"start_time": 1, "stop_time": 1})
+        if took := [(run["stop_time"] - run["start_time"]).total_seconds() for run in runs]:
+            found[series] = statistics.median(took)
+    return found
 
 
 def _kind(cell: Cell) -> str:

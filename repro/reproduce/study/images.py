@@ -1,4 +1,4 @@
-"""The images of a study: fetched where they are missing, or procedural ones in place of those that cannot be had."""
+"""The images of a study: fetched where they are missing, or procedural ones where a data set is not available."""
 
 import json
 import logging
@@ -51,7 +51,7 @@ def stand_ins(scale: str, fallback: str, updates: dict[str, Any]) -> dict[str, s
         except InputError as error:
             found[images.named] = fallback
             print(
-                f"NOTICE: {images.named} is not to be had, so {fallback.upper()} IMAGES STAND IN FOR IT; "
+                f"NOTICE: {images.named} is not available, so {fallback.upper()} IMAGES STAND IN FOR IT; "
                 f"every caption says so.\n        ({error})",
                 file=sys.stderr,
             )

@@ -1,4 +1,4 @@
-"""Where the cells of a study stand, as the run database tells it."""
+"""Status of the cells of a study, from the run database."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

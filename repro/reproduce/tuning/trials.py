@@ -75,7 +75,9 @@ def tuning(scale: str) -> Tuning:
 
 
 def candidates(grid: Grid) -> list[Candidate]:
-    """Return every combination of the values of a grid's axes, in order."""
+    """Return the candidates of a grid in order: those named one by one, or every combination of its axes' values."""
+    if grid.each:
+        return [dict(candidate) for candidate in grid.each]
     return [dict(zip(grid.axes, values, strict=True)) for values in itertools.product(*grid.axes.values())]
 
 
@@ -90,7 +92,7 @@ def base_trials(scale: str, methods: Sequence[str] = ()) -> list[Trial]:
     _check(how, methods)
     steps = [_trial(scale, "random_init", {STEPS: count}, how.finetune, EVERY) for count in how.steps]
     own = [
-        _trial(scale, method, candidate, how.settings)
+        _trial(scale, method, candidate, how.settings, seeds=grid.seeds)
         for method, grid in how.grids.items()
         if grid.base is None and (not methods or method in methods)
         for candidate in candidates(grid)
@@ -108,7 +110,7 @@ def partner_trials(scale: str, recipes: Mapping[str, Candidate], methods: Sequen
     """
     how = tuning(scale)
     return [
-        _trial(scale, method, {**recipes[grid.base], **candidate}, how.settings)
+        _trial(scale, method, {**recipes[grid.base], **candidate}, how.settings, seeds=grid.seeds)
         for method, grid in how.grids.items()
         if grid.base is not None and grid.base in recipes and (not methods or method in methods)
         for candidate in candidates(grid)
@@ -144,10 +146,17 @@ def fewest_steps(found: Sequence[Score]) -> list[int]:
     return chosen
 
 
-def _trial(scale: str, method: str, candidate: Candidate, settings: Mapping[str, Any], name: str = "") -> Trial:
+def _trial(
+    scale: str,
+    method: str,
+    candidate: Candidate,
+    settings: Mapping[str, Any],
+    name: str = "",
+    seeds: Sequence[int] = (),
+) -> Trial:
     cells = [
         Cell((method, images.named, scale), {**images.updates, **settings, **candidate, "seed": seed}, "train")
-        for seed in tuning(scale).seeds
+        for seed in seeds or tuning(scale).seeds
         for images in tuning(scale).datasets
     ]
     return Trial(name or method, candidate, tuple(cells))

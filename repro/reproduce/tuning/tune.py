@@ -1,4 +1,4 @@
-"""Which recipe each method gets, chosen in the open: by validation images alone, with seeds that no study has."""
+"""Choice of each method's recipe: by validation images alone, with seeds that no study uses."""
 
 import json
 import logging
@@ -47,16 +47,25 @@ def tune(
     Returns:
         The recipes chosen, every score, and the cells that failed.
     """
-    first = base_trials(scale, methods)
-    failures = run(_cells(first))
-    found = [*scores(database, first)]
-    recipes = _chosen(first, found)
-    before = {name: recipe["settings"] for name, recipe in chosen().get(scale, {}).items()}
-    after = {name: recipe["settings"] for name, recipe in recipes.items()}
-    second = partner_trials(scale, {**before, **after}, methods)
-    failures += run(_cells(second))
-    more = [*scores(database, second)]
-    return {**recipes, **_chosen(second, more)}, [*found, *more], failures
+    waiting = set(methods or tuning(scale).grids)
+    recipes: Recipes = {}
+    found: list[Score] = []
+    failures: list[Failure] = []
+
+    def next_trials() -> list[Trial]:
+        # A method whose base is still to be chosen waits for it.
+        known = {name: recipe["settings"] for name, recipe in {**chosen().get(scale, {}), **recipes}.items()}
+        ready = {name: settings for name, settings in known.items() if name not in waiting}
+        return [trial for trial in partner_trials(scale, ready, methods) if trial.method in waiting]
+
+    trials = base_trials(scale, methods) or next_trials()
+    while trials:
+        failures += run(_cells(trials))
+        scored = [*scores(database, trials)]
+        found, recipes = [*found, *scored], recipes | _chosen(trials, scored)
+        waiting -= {trial.method for trial in trials}
+        trials = next_trials()
+    return recipes, found, failures
 
 
 def write(scale: str, recipes: Recipes) -> None:

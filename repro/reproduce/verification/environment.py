@@ -1,4 +1,4 @@
-"""What was around two executions of one run: code, processor, threads, versions; and whether bits depend on it."""
+"""Environment of two executions of one run: code, processor, threads, versions; and whether bits depend on it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def surroundings(
     loose = not config["deterministic"] and "cuda" in (then.get("device_type"), now.get("device_type"))
     if loose:
         environment.append(
-            "a GPU with deterministic=False repeats no bits: more than within tolerance is not to be had"
+            "a GPU with deterministic=False does not repeat bits: only equality within tolerance can be checked"
         )
     return code, environment, other_code or loose or any(change.computes for change in changed)
 

@@ -1,4 +1,4 @@
-"""A stored run, executed again from its config alone, by a process with a run database that is then thrown away.
+"""Re-execution of a stored run from its config alone, in a process with a temporary run database.
 
 `python -m repro.reproduce.verification.reexecution FOLDER` is that process: FOLDER/task.json is its task,
 FOLDER/outcome.json the outcome.
@@ -170,8 +170,8 @@ def _wait_for_process(folder: Path, environment: Mapping[str, str]) -> None:
                 os.killpg(process.pid, signal.SIGKILL)
             raise
     if not (folder / "outcome.json").exists():
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}; its last words are above"
-        raise InputError(f"executing it again broke off ({how})")
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}; its last output is above"
+        raise InputError(f"repeating it failed ({how})")
 
 
 def main(arguments: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""What a verification found, for people and for programs."""
+"""Report of a verification, as text and as JSON."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Which stored runs to execute again, where not all of them can be."""
+"""Choice of stored runs to verify."""
 
 import logging
 from collections import Counter

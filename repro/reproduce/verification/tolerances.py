@@ -1,4 +1,4 @@
-"""How far a metric may be from itself where something on which bits depend is another."""
+"""Tolerances of metrics when processor, threads or versions differ."""
 
 import math
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Is what is stored what the code computes? Stored runs are executed again, and every number is compared."""
+"""Verification: stored runs are executed again, and every number is compared."""
 
 import logging
 import time
@@ -85,7 +85,7 @@ def verify(database: Database, run_ids: Sequence[int], jobs: Jobs = 1) -> list[V
                 run = runs[key := left.pop(0)]
                 took = sum(run["info"]["timings"].get(name, 0.0) for name in ("pretrain_s", "evaluate_s"))
                 log.info(
-                    "run %s (%d of %d), %s: executing it again; then, it took %.0f s",
+                    "run %s (%d of %d), %s: repeating it; the first time it took %.0f s",
                     key, len(runs) - len(left), len(runs), _title(run), took,
                 )  # fmt: skip
                 if jobs == 1:

@@ -11,7 +11,7 @@ from figures.drawing.tables import MISSING, Group
 from tests.figures.synthetic import Memory, add, add_study, config, evidence_of, metrics
 
 SHORT = {"pretrain__epochs": 4, "evaluate__fractions": [1.0]}
-ALL = ["oracle", "queue", "random", "tracin_dot", "cosine", "tracin_cosine"]
+ALL = ["oracle", "queue", "tracin_bank", "random", "tracin_dot", "cosine", "tracin_cosine"]
 T_OF_TWO_DEGREES = 4.302653
 """Student's t, 97.5 %, two degrees of freedom, as printed in every table."""
 
@@ -145,7 +145,7 @@ def test_caption_tells_epoch_seeds_and_that_labels_only_measure(database) -> Non
     caption = drawn(database).caption
     assert "in the last epoch of each run (4)" in caption
     assert "2 seeds (0, 1)" in caption
-    assert "Labels measure here, they never select (but for an oracle)." in caption
+    assert "Labels are used to measure, never to select (except by the oracle)." in caption
 
 
 def test_long_headings_are_stacked_in_latex(database, draw) -> None:

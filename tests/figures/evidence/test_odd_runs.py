@@ -18,6 +18,7 @@ from figures.claims import judging, ledger
 from figures.drawing.rendering import render
 from figures.drawing.tables import Cell, Grid, Group, markdown
 from figures.evidence import ordering, reading
+from tests.figures.claims.test_judging import RIVALS
 from tests.figures.synthetic import (
     Memory,
     add,
@@ -136,8 +137,7 @@ def test_captions_say_up_to_where_no_mean_is_over_all_seeds() -> None:
 def test_the_weakest_comparison_is_the_clearest_defeat() -> None:
     rng = np.random.default_rng(0)
     memory = Memory()
-    beaten = dict.fromkeys(("random_init", "supervised", "simclr", "dcl", "nnclr"), -5.0)
-    worse = {"byol": 0.3, "semixup": 10.0, **beaten}
+    worse = {**dict.fromkeys(RIVALS, -5.0), "byol": 0.3, "semixup": 10.0}
     for seed in range(4):
         for method, gain in {"byol_tracin": 0.0, **worse}.items():
             points = {"test/finetune/balanced_accuracy": [[1.0, 10.0], 0.5 + (gain + 0.2 * rng.normal(size=2)) / 100]}

@@ -74,7 +74,7 @@ class Opened:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [380, 1200])
+@pytest.mark.parametrize("width", [380, 1280])
 def test_it_opens_offline_in_silence_and_fits_the_screen(browser, results: Path, width: int, scheme: str) -> None:
     opened = Opened(browser, results, width, scheme)
     page = opened.page
@@ -102,7 +102,10 @@ def test_the_dark_page_is_dark_and_its_text_can_be_read(browser, results: Path) 
       return [(Math.max(ink, paper) + .05) / (Math.min(ink, paper) + .05), paper] }"""
     for scheme in ("light", "dark"):
         page = Opened(browser, results, 1200, scheme).page
-        for selector in ("main p.caption", "main a", "tbody th.group", "td small", "details.origins", "footer p"):
+        for selector in (
+            *("main p.caption", "main a", "tbody th.group", "td small", "details.origins", "footer p"),
+            *(".card .verdict", ".card .claim", ".card .counts", ".filter label", ".contents details summary"),
+        ):
             ratio, paper = page.evaluate(contrast, selector)
             assert ratio >= 4.5, (scheme, selector)  # WCAG 2, level AA
             assert (paper < 0.1) == (scheme == "dark")
@@ -118,7 +121,8 @@ def test_every_link_leads_somewhere(browser, results: Path) -> None:
         assert Path(unquote(target.path)).is_file(), link
         if target.fragment:
             assert page.locator(f"[id='{unquote(target.fragment)}']").count() == 1, link
-    page.click("nav a[href^='#']:has-text('What these runs say')")
+    page.locator("nav details summary").last.click()
+    page.click("nav a[href^='#']:has-text('Claims and verdicts')")
     assert page.evaluate("document.getElementById('overall-claims').getBoundingClientRect().top") < 800
 
 
@@ -136,7 +140,72 @@ def test_keys_alone_reach_the_content_the_tables_and_the_runs_behind(browser, re
     assert {"DIV.scroll", "SUMMARY.", "A."} <= seen
     page.focus("details.origins summary")
     page.keyboard.press("Enter")
-    assert "python -m repro.reproduce verify 1" in page.locator("details[open]").first.inner_text()
+    assert "python -m repro.reproduce verify 1" in page.locator("details.origins[open]").first.inner_text()
+
+
+def test_contents_stand_at_the_side_on_a_desk_and_fold_on_a_phone(browser, results: Path) -> None:
+    desk = Opened(browser, results, 1280, "light").page
+    box, main = (desk.locator(name).bounding_box() for name in (".contents", "main"))
+    assert box["x"] + box["width"] < main["x"]
+    assert desk.locator(".contents nav").is_visible()
+    desk.evaluate("scrollTo(0, 5000)")
+    assert 0 <= desk.locator(".contents").bounding_box()["y"] < 100  # it stays
+    phone = Opened(browser, results, 380, "light").page
+    assert not phone.locator(".contents nav").is_visible()
+    phone.click(".contents > summary")
+    assert phone.locator(".contents nav").is_visible()
+    phone.click("nav > ol > li:nth-child(3) > a")
+    assert not phone.locator(".contents nav").is_visible()
+
+
+def test_the_filter_shows_the_studies_of_some_images_or_with_a_method_and_marks_its_rows(browser, results: Path):
+    page = Opened(browser, results, 1280, "light").page
+    total = page.locator(".study").count()
+    assert total > 1
+    page.select_option("select[name=method]", "a_method_of_mine")
+    assert page.locator(".study:visible").count() == page.locator("nav [id^=in-contents]:visible").count() == 1
+    assert page.locator(".filter output").inner_text() == f"1 of {total} studies"
+    assert page.locator("tr.chosen th").first.text_content() == "a_method_of_mine"
+    page.select_option("select[name=images]", "DermaMNIST")
+    assert page.locator(".study:visible").count() == 0
+    page.select_option("select[name=method]", "")
+    shown = page.locator(".study:visible")
+    assert shown.count() == 1
+    assert shown.locator("h2").inner_text().startswith("DermaMNIST")
+    hidden = page.locator(".study[hidden] article h3[id]").first.get_attribute("id")
+    page.evaluate("hash => { location.hash = hash }", hidden)  # a link to what is filtered out shows it
+    page.wait_for_function("id => document.getElementById(id).getBoundingClientRect().height > 0", arg=hidden)
+
+
+def test_a_link_into_a_folded_study_unfolds_it(browser, results: Path) -> None:
+    page = Opened(browser, results, 1280, "light").page
+    assert page.locator(".parts").evaluate_all("all => all.map(part => part.open)")[:2] == [True, False]
+    last = page.locator(".study").last.locator("article h3[id]").last.get_attribute("id")
+    again = Opened(browser, results, 1280, "light").page
+    again.goto(f"{page.url}#{last}")
+    again.reload()
+    assert again.locator(f"[id='{last}']").is_visible()
+    assert again.evaluate("id => document.getElementById(id).getBoundingClientRect().top < innerHeight", last)
+
+
+def test_without_scripts_everything_is_open(browser, results: Path) -> None:
+    page = Opened(browser, results, 1280, "light", java_script_enabled=False).page
+    hidden = [one for one in page.locator("main article h3").all() if not one.is_visible()]
+    assert page.locator("main article h3").count() > 20
+    assert hidden == []
+    assert not page.locator(".filter").is_visible()
+    assert page.locator(".contents nav").is_visible()
+
+
+def test_a_table_that_is_cut_says_so_and_one_that_fits_does_not(browser, results: Path) -> None:
+    page = Opened(browser, results, 380, "light").page
+    page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true })")
+    page.wait_for_timeout(200)
+    told = page.locator(".scroll").evaluate_all(
+        "all => all.map(box => [box.scrollWidth > box.clientWidth + 1, !box.previousElementSibling.hidden])"
+    )
+    assert {True, False} == {cut for cut, _ in told}
+    assert all(cut == said for cut, said in told)
 
 
 def test_it_prints_without_links_to_files_and_within_the_paper(browser, results: Path, tmp_path: Path) -> None:
@@ -144,6 +213,7 @@ def test_it_prints_without_links_to_files_and_within_the_paper(browser, results:
     page.emulate_media(media="print")
     assert not page.locator("ul.files").first.is_visible()
     assert page.locator("table").first.is_visible()
+    assert page.locator("main article h3").last.is_visible()  # folded studies are printed, too
     pdf = page.pdf(format="A4")
     assert pdf.startswith(b"%PDF")
     assert len(pdf) > 100_000

@@ -12,6 +12,7 @@ import pytest
 
 from figures.__main__ import main
 from figures.artefacts.registry import ARTEFACTS
+from figures.claims.ledger import read
 from repro.errors import front_door
 from tests.figures.synthetic import add, add_study, add_transfers, add_whole_study, config, metrics
 
@@ -83,7 +84,8 @@ def test_page_needs_nothing_but_the_files_beside_it(database, draw) -> None:
     add_study(database, ("random_init",), seeds=1, data__name="phantom")
     folder = draw()
     page = Page((folder / "index.html").read_text())
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1  # it is part of the page
+    assert "<script src" not in (folder / "index.html").read_text()
     assert page.sources
     assert all(source.startswith("data:") for source in page.sources)
     assert len(page.ids) == len(set(page.ids))
@@ -98,6 +100,36 @@ def test_page_needs_nothing_but_the_files_beside_it(database, draw) -> None:
     text = (folder / "index.html").read_text()
     assert "url(http" not in text
     assert "@import" not in text
+
+
+def test_the_answer_comes_first_then_its_figure_then_a_study_at_a_time(database, draw) -> None:
+    made = add_whole_study(database, ("random_init", "supervised", "byol", "byol_tracin"), seeds=3)
+    add_transfers(database, {key: run for key, run in made.items() if "byol" in key[0]}, "pneumoniamnist")
+    text = (draw() / "index.html").read_text()
+    study, ledger = "dermamnist-official-28px-smoke", read()["claim"]
+    places = [
+        text.index(found)
+        for found in ('id="answer"', *(c["short"] for c in ledger if c["source"] == "[A]"), 'id="overall-effects"',
+                      f'id="{study}-title"', f'id="{study}-semi_supervised"', 'id="overall-claims"')
+    ]  # fmt: skip
+    main = text.index("<main")
+    assert all(place > main for place in places[:1])
+    assert places[0] < min(places[1:])
+    assert [place for place in places if place > places[-5]] == places[-4:]
+    assert text.count('<li class="card ') == len(ledger)
+    assert "4 methods, 12 runs, 3 seeds (0, 1, 2). Fine-tuning, 1\u00a0% of labels, balanced accuracy" in text
+
+
+def test_runs_that_another_run_repeats_fold_away_and_others_do_not(database, draw) -> None:
+    add_study(database, ("byol",), seeds=1)
+    add(database, config("byol", 0), status="FAILED")
+    add(database, config("byol", 1), status="FAILED")
+    text = (draw() / "index.html").read_text()
+    section = text[text.index('<section class="left-out"') :]
+    before, _, within = section.partition("<details>")
+    assert "seed 1" in before
+    assert "seed 0" not in before
+    assert "seed 0" in within.partition("</details>")[0]
 
 
 def test_everything_is_drawn_of_a_database_with_holes_and_the_damaged_run_is_named(database, draw, capsys) -> None:
@@ -130,7 +162,7 @@ def test_everything_is_drawn_of_a_database_with_holes_and_the_damaged_run_is_nam
     assert drawn == {artefact.name for artefact in ARTEFACTS} - nothing
     text = (folder / "index.html").read_text()
     assert f"Run {damaged}, train byol_tracin dermamnist seed 1: metric pretrain/loss is altered" in text
-    assert "<h3>Sensitivity to what the paper leaves open</h3>" in text
+    assert "<h3>How results change with settings that the abstract does not give</h3>" in text
     linear = (study / "semi_supervised.md").read_text().split("**Linear probe**")[1].split("**")[0]
     assert "| BYOL + cosine | – | – | – | – | – |" in linear
     assert "| a_method_of_mine |" in linear

@@ -84,11 +84,11 @@ def seeds(cell: Cell, count: int, **more: object) -> list[Cell]:
 
 def test_cells_run_on_both_nodes_and_in_the_order_they_need(database: Database, study: list[Cell], nodes: Cluster):
     random_init, byol, transfer = study
-    broken = Cell(byol.named, {**byol.updates, "pretrain.batch_size": 65}, byol.task)
+    broken = Cell(byol.named, {**byol.updates, "pretrain.warmup_epochs": 99}, byol.task)
     carried = Cell(transfer.named, transfer.updates, transfer.task, broken)
     failures = engine.run_missing([random_init, byol, transfer, broken, carried], nodes.address, 1, None)
     assert [failure.cell for failure in failures] == [broken, carried]
-    assert "take a smaller batch" in failures[0].reason
+    assert "is more than pretrain.epochs" in failures[0].reason
     assert "has no whole run" in failures[1].reason
     assert [s.state for s in standings(database, study)] == ["done"] * 3
     whole = [run for run in find_runs(database) if run["status"] == "COMPLETED"]

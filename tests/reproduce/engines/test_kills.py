@@ -45,7 +45,7 @@ def drawn(folder: Path) -> dict[str, bytes]:
 
 def until_at_work(folder: Path, seen: int, process: "subprocess.Popen[bytes]") -> None:
     """Wait until a cell has begun since the log had so many characters: before, nothing could be lost."""
-    while "INFO repro: reading" not in (folder / "log").read_text()[seen:] and process.poll() is None:
+    while " split), seed " not in (folder / "log").read_text()[seen:] and process.poll() is None:
         time.sleep(0.05)
 
 

@@ -57,15 +57,15 @@ def test_each_cell_runs_once_and_a_transfer_takes_the_encoder_of_its_origin(data
 
 def test_what_builds_on_a_failed_cell_is_listed_with_it_and_the_rest_runs(database: Database, study: list[Cell]):
     random_init, byol, transfer = study
-    broken = Cell(byol.named, {**byol.updates, "pretrain.batch_size": 65}, byol.task)
+    broken = Cell(byol.named, {**byol.updates, "pretrain.warmup_epochs": 99}, byol.task)
     carried = Cell(transfer.named, transfer.updates, transfer.task, broken)
     failures = run_missing(database, [broken, carried, random_init])
     assert [failure.cell for failure in failures] == [broken, carried]
-    assert "take a smaller batch" in failures[0].reason
+    assert "is more than pretrain.epochs" in failures[0].reason
     assert "has no whole run" in failures[1].reason
     found = standings(database, [broken, carried, random_init])
     assert [standing.state for standing in found] == ["failed", "missing", "done"]
-    assert "take a smaller batch" in found[0].reason
+    assert "is more than pretrain.epochs" in found[0].reason
 
 
 def test_a_run_killed_here_is_known_for_dead_at_once(database: Database, study: list[Cell]):

@@ -110,10 +110,10 @@ def test_pieces_that_are_stopped_save_their_work_once_and_leave(tmp_path: Path):
 
 def test_no_process_outlives_the_one_that_began_it(tmp_path: Path):
     script = (
-        "from repro.reproduce import board, pool\n"
+        "from repro.reproduce.engines import pool, progress_board\n"
         "from tests.reproduce.pieces import note_and_wait\n"
         "pool.PRELOADED = ['tests.reproduce.pieces']\n"
-        "with pool.Pool(2, board.Board('pieces', 2)) as workers:\n"
+        "with pool.Pool(2, progress_board.Board('pieces', 2)) as workers:\n"
         f"    for name in 'ab': workers.start(name, name, note_and_wait, {str(tmp_path)!r}, name)\n"
         "    workers.ended(600)\n"
     )

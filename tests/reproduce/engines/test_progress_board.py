@@ -17,11 +17,11 @@ from tests.conftest import ROOT
 
 WORK = """
 from repro import progress
-from repro.reproduce import board, pool
+from repro.reproduce.engines import pool, progress_board
 from tests.reproduce.pieces import train
-board.SECONDS_BETWEEN_LINES = board.SECONDS_BETWEEN_LOOKS = 0.2
+progress_board.SECONDS_BETWEEN_LINES = progress_board.SECONDS_BETWEEN_LOOKS = 0.2
 pool.PRELOADED = ["tests.reproduce.pieces"]
-with pool.Pool(2, board.Board("cells", 3)) as workers:
+with pool.Pool(2, progress_board.Board("cells", 3)) as workers:
     for name in ("one", "two"):
         workers.start(name, f"cell {name}", train, 20)
     while workers.running:

@@ -1,13 +1,15 @@
 """The cells of a study: each once, in an order in which they can run, and the same in every database."""
 
+import itertools
 from collections import Counter
 
 import pytest
 
 from repro.configs import METHODS, WITHOUT_PRETRAINING
+from repro.configs.grids import TUNINGS
 from repro.configs.identity import identity
 from repro.configs.plans import PLANS, Images, Plan
-from repro.configs.resolve import resolve
+from repro.configs.resolve import flat, resolve
 from repro.errors import InputError
 from repro.pretrain.objectives import OBJECTIVES
 from repro.reproduce.study.cells import Cell, cells
@@ -32,15 +34,57 @@ def test_every_cell_is_there_once_and_after_the_one_it_needs(scale: str):
 @pytest.mark.parametrize("scale", ["medmnist", "paper"])
 def test_the_real_studies_have_five_seeds_of_every_method_and_three_of_every_variant(scale: str):
     study = cells(scale)
-    seeds = Counter(
-        (cell.task, cell.named, str({k: v for k, v in cell.updates.items() if k != "seed"}), cell.origin is None)
-        for cell in study
-    )
+    seeds = Counter(cell.identity["series"] for cell in study)
     assert min(seeds.values()) >= 3
-    images = {str(dict(each.updates)) for each in PLANS[scale].datasets}
-    main = {key: count for key, count in seeds.items() if key[0] == "train" and key[2] in images}
-    assert len(main) == len(PLANS[scale].datasets) * len(PLANS[scale].methods)
-    assert min(main.values()) >= 5
+    for images in PLANS[scale].datasets:
+        for method in images.methods or PLANS[scale].methods:
+            main = Cell((method, images.named, scale), {**images.updates, "seed": 0}, "train")
+            more = 0 if images.seeds else len(PLANS[scale].more_seeds.get(method, ()))
+            assert seeds[main.identity["series"]] == (len(images.seeds) or 5) + more
+
+
+MAIN = ["byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle"]
+
+
+def test_the_main_methods_have_ten_seeds_and_the_last_five_come_after_all_else():
+    study = cells("medmnist")
+    assert [*PLANS["medmnist"].more_seeds] == MAIN
+    late = [cell.updates["seed"] >= 5 for cell in study]
+    assert late == sorted(late)
+    pairs = Counter(
+        (cell.task, *cell.named[:2], cell.updates.get("data.split"), cell.origin and cell.origin.named[1])
+        for cell in study
+        if cell.updates["seed"] >= 5
+    )
+    assert set(pairs.values()) == {5}
+    images = [("dermamnist", "lesion"), ("pneumoniamnist", None)]
+    carried = [
+        ("pneumoniamnist", None, "dermamnist"),
+        ("breastmnist", None, "dermamnist"),
+        ("dermamnist", "lesion", "pneumoniamnist"),
+        ("breastmnist", None, "pneumoniamnist"),
+    ]
+    assert pairs.keys() == {
+        *(("train", method, *each, None) for method in MAIN for each in images),
+        *(("evaluate", method, *each) for method in MAIN for each in carried),
+    }
+    as_published = [c for c in study if c.named[1] == "dermamnist" and "data.split" not in c.updates]
+    assert Counter(c.named[0] for c in as_published) == dict.fromkeys(MAIN, 3)
+
+
+def test_an_oracle_errs_at_five_rates_and_two_weights_on_both_data_sets_beside_the_selectors_at_these_weights():
+    found: dict[tuple[object, ...], set[int]] = {}
+    for cell in cells("medmnist"):
+        as_published = cell.named[1] == "dermamnist" and cell.config["data"]["split"] == "official"
+        if cell.task == "train" and cell.config["pretrain"]["epochs"] == 60 and not as_published:
+            selector = cell.config["selector"]
+            point = cell.named[0], cell.named[1], selector["error"], selector["weight"]
+            found.setdefault(point, set()).add(cell.updates["seed"])
+    for images, weight in itertools.product(("dermamnist", "pneumoniamnist"), (0.5, 1.0)):
+        for error in (0.0, 0.25, 0.5, 0.75, 1.0):
+            assert found["byol_oracle", images, error, weight] >= {0, 1, 2}
+        for method in ("byol_random", "byol_cosine", "byol_tracin"):
+            assert found[method, images, 0.0, weight] >= {0, 1, 2}
 
 
 def test_an_ablation_changes_one_setting_and_its_own_value_is_the_main_cell():
@@ -48,17 +92,25 @@ def test_an_ablation_changes_one_setting_and_its_own_value_is_the_main_cell():
     first: dict[tuple[str, str, str], Cell] = {}  # method, data set, split
     for cell in study:
         first.setdefault((*cell.named[:2], cell.config["data"]["split"]), cell)
-    changed = []
+    tuned = {key for grid in TUNINGS["medmnist"].grids.values() for key in grid.axes}
+    changed: dict[str, None] = {}  # in order, each once
     for ablation in PLANS["medmnist"].ablations:
         images = ablation.images or PLANS["medmnist"].datasets[0]
-        for key, values in ablation.axes.items():
-            group, name = key.split(".")
-            for method in ablation.methods:
-                own = first[method, images.named, images.updates.get("data.split", "official")].config[group][name]
-                assert own in values, "the main cell is a point of every axis"
-                changed += [(method, images.named, key, value) for value in values if value != own]
-    variants = [cell for cell in study if cell not in first.values()]
-    assert [(*cell.named[:2], *list(cell.updates.items())[-1]) for cell in variants] == changed
+        for (key, values), method in itertools.product(ablation.axes.items(), ablation.methods):
+            main = first[method, images.named, images.updates.get("data.split", "official")]
+            own, same = dict(flat(main.config)), 0
+            for value in values:
+                updates = {**images.updates, "seed": 0, **ablation.settings, key: value}
+                variant = Cell((method, images.named, "medmnist"), updates, "train")
+                differing = {name for name, each in flat(variant.config) if each != own[name]}
+                assert differing <= {key, *ablation.settings}
+                same += not differing
+                if differing:
+                    changed[variant.key] = None
+            if key not in tuned and not ablation.settings:
+                assert same == 1, "the main cell is a point of every axis"
+    variants = [cell.key for cell in study if cell not in first.values()]
+    assert variants == [*changed]
 
 
 def test_a_transfer_is_named_by_the_pretraining_and_not_by_its_number_in_some_database():
@@ -112,3 +164,14 @@ def test_a_transfer_of_a_plan_with_encoders_takes_the_encoder_along(monkeypatch:
     for cell in study:
         if cell.origin is not None:
             assert cell.config["encoder"] == cell.origin.config["encoder"]
+
+
+def test_one_data_set_may_stand_in_place_of_the_plans():
+    found = cells("medmnist", methods=["byol"], seeds=[0], updates={"data.csv": "mine"}, dataset="folder")
+    (cell,) = found
+    assert cell.named == ("byol", "folder", "medmnist")
+    assert cell.config["data"]["split"] == "seeded"
+    with pytest.raises(InputError, match=r"--data: no data set 'foldre'\. Did you mean 'folder'"):
+        cells("smoke", dataset="foldre")
+    with pytest.raises(InputError, match="choose the data set with --data folder"):
+        cells("smoke", updates={"data.name": "folder"})

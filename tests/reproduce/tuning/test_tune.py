@@ -1,5 +1,6 @@
 """Recipes are chosen on validation images alone, the same ones whatever interrupts the trials."""
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,6 +50,9 @@ def own_recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         grids={
             "byol": Grid({"pretrain.lr": RATES}),
             "byol_random": Grid({"selector.weight": (0.5,)}, base="byol"),
+            "byol_tracin_refined": Grid(
+                base="byol_random", each=({}, {"selector.name": "tracin", "selector.mutual": True}), seeds=(11, 12)
+            ),
         },
         steps=(2, 4),
         finetune={**small, "evaluate.protocols": ["finetune"]},
@@ -103,6 +107,14 @@ def test_a_choice_follows_from_stored_validation_scores_and_is_the_same_after_an
     assert chosen["byol"]["score"] == pytest.approx(means[winner], abs=1e-6)
     assert chosen["byol_random"]["settings"] == {"pretrain.lr": winner, "selector.weight": 0.5}
     assert set(chosen["byol"]["runs"]) <= {run["_id"] for run in runs}
+    # Those whose base has a base itself come last, take its recipe, and have seeds of their own.
+    refined = [run["config"] for run in runs if run["config"]["method"]["name"] == "byol_tracin_refined"]
+    assert len(refined) == 2 * 2 * 2  # candidates, data sets, seeds
+    assert {config["seed"] for config in refined} == {11, 12}
+    assert {(c["pretrain"]["lr"], c["selector"]["weight"]) for c in refined} == {(winner, 0.5)}
+    assert {c["selector"]["mutual"] for c in refined} == {False, True}
+    only, *_ = tune(database, "smoke", ("byol_tracin_refined",), lambda cells: run_missing(database, cells))
+    assert only == {}  # its base has no recipe yet
 
     again, *_ = tune(database, "smoke", (), lambda cells: run_missing(database, cells))
     assert again == chosen
@@ -124,12 +136,25 @@ def test_a_choice_follows_from_stored_validation_scores_and_is_the_same_after_an
 
 def test_trials_and_the_study_share_no_seed():
     for scale, how in TUNINGS.items():
-        assert not set(how.seeds) & set(PLANS[scale].seeds)
+        plan = PLANS[scale]
+        tried = {seed for grid in how.grids.values() for seed in (*how.seeds, *grid.seeds)}
+        seeds = [plan.seeds, *plan.more_seeds.values(), *(each.seeds for each in (*plan.datasets, *plan.ablations))]
+        assert tried.isdisjoint(itertools.chain(*seeds))
 
 
 def test_every_base_method_gets_as_many_candidates_and_those_with_partners_too():
     for how in TUNINGS.values():
-        assert len({len(candidates(grid)) for grid in how.grids.values()}) == 1
+        assert len({len(candidates(grid)) for grid in how.grids.values() if not grid.each}) == 1
+
+
+def test_variants_of_tracin_are_tried_beside_byol_and_tracin_as_they_are():
+    for how in TUNINGS.values():
+        for grid in how.grids.values():
+            if grid.each:
+                assert grid.base == "byol_tracin"
+                assert {"selector.name": "none"} in grid.each
+                assert {} in grid.each
+                assert len(grid.seeds) >= 3
 
 
 def test_candidates_take_the_recipe_of_their_base_first(own_recipes: Path):
@@ -139,7 +164,10 @@ def test_candidates_take_the_recipe_of_their_base_first(own_recipes: Path):
 
 
 def test_a_method_without_declared_candidates_is_refused(own_recipes: Path):
-    with pytest.raises(InputError, match=r"no candidates are declared for 'simclr'\. Declared for: byol, byol_random"):
+    with pytest.raises(
+        InputError,
+        match=r"no candidates are declared for 'simclr'\. Declared for: byol, byol_random",
+    ):
         base_trials("smoke", ["simclr"])
     with pytest.raises(InputError, match="no recipes are tried for it"):
         base_trials("paper")
