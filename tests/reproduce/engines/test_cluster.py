@@ -131,7 +131,7 @@ def test_a_machine_that_does_not_reach_the_run_database_says_which_and_why(lost_
 
 
 def test_a_cell_that_wants_more_than_there_is_is_refused(database: Database, study: list[Cell], nodes: Cluster):
-    with pytest.raises(InputError, match="wants 3 CPU, but the cluster has 2"):
+    with pytest.raises(InputError, match="needs 3 CPU, but the cluster has 2"):
         engine.run_missing(study, nodes.address, 3, None)
     ray.shutdown()
     with pytest.raises(InputError, match="wants 1 GPU, but the cluster has 0"):
