@@ -81,8 +81,8 @@ def test_a_database_killed_in_the_middle_of_a_run_and_brought_back_lacks_nothing
     assert process.poll() is None, "the run trains without its database"
     server.start()
     said = ends_well(process)
-    assert "the run goes on" in said
-    assert "what waited has been delivered" in said
+    assert "the run continues" in said
+    assert "waiting records have been written to it" in said
     assert_whole(epochs)
 
 

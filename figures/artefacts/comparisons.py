@@ -59,7 +59,7 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
             "same protocol; the columns before it are not tested.",
         ]  # fmt: skip
     elif data["seeds"].max() == 2:
-        sentences.append(f"Both pairs of runs ({captions.seeds(runs)}): two make no interval and no test.")
+        sentences.append(f"At most two pairs of runs ({over}): two make no interval and no test.")
     else:
         sentences.append(f"One pair of runs each ({titles.seeds(runs)}), so there is no interval and no test.")
     return " ".join(filter(None, [*sentences, captions.references(study)]))

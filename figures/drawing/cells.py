@@ -55,7 +55,7 @@ def intervals(rows: pd.DataFrame, runs: Sequence[Run]) -> list[str]:
     if max(counts, default=0) < 2:
         return [f"One seed per cell ({titles.seeds(runs)}), so there is no interval."]
     if max(counts) == 2:
-        told = [f"Both seeds of each cell ({titles.seeds(runs)}): two make no interval."]
+        told = [f"Both seeds of each cell ({captions.seeds_averaged(runs, counts)}): two make no interval."]
     else:
         told = [f"Mean ± half-width of the 95 % t-interval over {captions.seeds_averaged(runs, counts)}."]
         told += ["Cells of two seeds show both."] if 2 in counts else []

@@ -67,7 +67,8 @@ def _drawing(summary: Summary) -> dict[str, Any] | None:
 
 
 def _lines(summary: Summary, across: Any) -> Iterator[dict[str, Any]]:
-    for number, row in enumerate(summary.rows.itertuples()):
+    rows: Iterator[Any] = summary.rows.itertuples()
+    for number, row in enumerate(rows):
         interval = pd.notna(row.low) and pd.notna(row.high)
         yield {
             "down": ROW * number + ROW / 2 + 2,

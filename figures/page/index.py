@@ -48,11 +48,11 @@ class Chapter:
 
 def page(overall: Chapter, chapters: Sequence[Chapter], left_out: Sequence[LeftOut]) -> bytes:
     """Return the page as UTF-8 bytes: the answer and its figure, then study by study, then what all give together."""
-    numbers = {"Table": count(1), "Figure": count(1)}
+    numbers: Numbers = {"Table": count(1), "Figure": count(1)}
     about = captions.about(overall.evidence)
     labels = {label: method for chapter in chapters for label, method in _methods(chapter.evidence.study).items()}
     figure = _found(overall, FIGURE)
-    shown = {
+    shown: dict[str, Any] = {
         "groups": cards.groups(read(), _judged(overall)),
         "figure": figure and _exhibit("", about, figure, labels, numbers),
         "studies": [_chapter(chapter, numbers) for chapter in chapters],

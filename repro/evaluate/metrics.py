@@ -53,7 +53,8 @@ def measure(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) 
         class_names: C names, for warnings.
 
     Returns:
-        Multi-class: balanced_accuracy, accuracy, macro_auc (one against rest), macro_f1. A tie (the highest score
+        Multi-class: balanced_accuracy, accuracy, macro_auc (one against rest; of two classes the second's, as in
+        MedMNIST's evaluator), macro_f1. A tie (the highest score
         shared by several classes) is no prediction: it is wrong in balanced_accuracy, as in ISIC 2019's own scorer
         (isic-challenge-scoring), and in macro_f1. In accuracy its first class counts, as in MedMNIST's evaluator.
         Multi-label: mean_auc, mean_average_precision, and the AUC of every label under its `metric_names`.
@@ -64,7 +65,9 @@ def measure(scores: np.ndarray, labels: np.ndarray, class_names: Sequence[str]) 
         return _multi_label(scores, labels, class_names)
     first, present = scores.argmax(axis=1), np.unique(labels)
     predicted = np.where(ties(scores), UNDECIDED, first)
-    aucs = _aucs(scores, labels[:, None] == np.arange(scores.shape[1]), class_names)
+    # Of two classes the second's: the first's is the same but for rounding, which ties more scores near 1 than near 0.
+    asked = range(1, 2) if scores.shape[1] == 2 else range(scores.shape[1])
+    aucs = _aucs(scores[:, asked], labels[:, None] == np.array(asked), [class_names[c] for c in asked])
     return {
         "balanced_accuracy": float(
             sk.recall_score(labels, predicted, labels=present, average="macro", zero_division=0)

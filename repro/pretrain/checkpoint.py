@@ -158,8 +158,9 @@ class Checkpoint:
         metrics = {name: values.tolist() for name, values in below(tensors, "metrics/").items()}
         probes = {name: values.tolist() for name, values in below(tensors, "probes/").items()}
         batches, choices = below(tensors, "batches/"), below(tensors, "choices/")
-        times = about["seconds"], *(about.get(name, math.nan) for name in ("processor_seconds", "other_seconds"))
-        return about["epoch"], History(metrics, batches, *times, about["interruptions"] + 1, choices, probes)
+        processor, other = (about.get(name, math.nan) for name in ("processor_seconds", "other_seconds"))
+        again = about["interruptions"] + 1
+        return about["epoch"], History(metrics, batches, about["seconds"], processor, other, again, choices, probes)
 
     def delete(self) -> None:
         """Remove the checkpoint: what it led to is stored."""

@@ -43,7 +43,7 @@ def test_it_stays_for_a_container_that_is_not_connected_and_stops_when_nobody_is
     assert "answers" in project("run", "--rm", "-T", "reproduce", "bash", "-c", waits).stdout
     until("the end of the database", 120, lambda: project.running() == [])
     assert docker("inspect", "--format={{.State.ExitCode}}", project.container("mongo")).strip() == "0"
-    assert "nobody has used the run database for 20 s" in docker("logs", project.container("mongo"))
+    assert "no connection to the run database for 20 s" in docker("logs", project.container("mongo"))
 
 
 def test_offline_a_study_begun_online_goes_on_and_no_network_of_its_leads_out(project: Project):

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, sync_playwright
 
 from tests.container.conftest import Project
+from tests.container.test_database import until
 from tests.figures.page.test_browser import CHROMIUM, QUIET
 
 pytestmark = [
@@ -25,7 +26,17 @@ def board(project: Project) -> str:
         *("data.limit=100", "pretrain.epochs=1", "pretrain.batch_size=32", "evaluate.protocols=['knn']"),
     )
     project("--profile", "dashboard", "up", "-d", "omniboard")
-    return f"http://127.0.0.1:{project.port}"
+    address = f"http://127.0.0.1:{project.port}"
+    until("Omniboard's answer", 180, lambda: answers(address))
+    return address
+
+
+def answers(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(address, timeout=30) as answer:
+            return answer.status == 200
+    except OSError:  # its port is open before it listens
+        return False
 
 
 @pytest.fixture

@@ -178,7 +178,7 @@ def test_a_missing_file_is_named_with_what_to_do(home: Path, server: FileServer,
 def test_a_licence_page_instead_of_the_file_is_not_kept_and_the_page_is_named(home: Path, server: FileServer, capsys):
     server.kind = "text/html; charset=utf-8"
     line = refused(capsys, data.main, "fetch", "photos", "--mirror", server.url)
-    assert "is a web page, not the file: it may want a click" in line
+    assert "is a web page, not the file: download it in a browser" in line
     assert str(home) in line
     assert not (home / "table.csv").exists()
 

@@ -61,7 +61,7 @@ CASES = [
     ("chestxray14", gone(TEST), "test_list.txt is not there; get it from https://nihcc.app.box.com"),
     ("kermany", dict, "chest_xray/train/NORMAL is not there; get ChestXRay2017.zip"),
     ("folder", gone(OWN), "labels.csv is not there; write it (columns path, label"),
-    ("folder", put(OWN, None), "labels.csv is a folder, not a table; name a file"),
+    ("folder", put(OWN, None), "labels.csv: no image in any folder below it; put the images of each class"),
     ("folder", put(OWN, ""), "labels.csv: it has no line; write it"),
     ("folder", put(OWN, "\n\n"), "it has no line"),
     ("folder", put(OWN, "path,label\n"), "it has no row below its header; write it"),

@@ -220,7 +220,7 @@ def test_corrupt_files_are_named_with_reasons_after_all_were_tried(source: Path,
     assert said == (
         "made-16: 3 of 150 files hold no usable image: 0000.png (empty file), "
         "0070.png (a web page in place of the image), 0149.png (truncated). "
-        "Get them anew, or set data.allow_corrupt=3 to go on without them"
+        "Download them again, or set data.allow_corrupt=3 to go on without them"
     )
     assert not (kept / "made-16").exists()
 

@@ -229,7 +229,7 @@ def test_files_and_decoded_images_are_hashed_again(decoded: Path, capsys: pytest
     os.utime(file, ns=times)
     assert at(data.main, *CHECK) == 1
     out = capsys.readouterr().out
-    assert "ALTERED since they were decoded: 0007.png. Get such files anew" in out
+    assert "ALTERED since they were decoded: 0007.png. Get such files again" in out
     assert "No leak found" in out
 
 

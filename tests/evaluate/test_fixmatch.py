@@ -117,7 +117,7 @@ def test_it_sees_as_many_images_as_a_pretrained_method():
 
 
 def test_frozen_features_of_a_network_without_pretraining_are_refused():
-    with pytest.raises(InputError, match="no pretrained encoder that knn or linear could judge"):
+    with pytest.raises(InputError, match="no pretrained encoder that knn or linear could evaluate"):
         allowed_protocols(resolve(["fixmatch"], {"evaluate.protocols": ["knn", "finetune"]}))
 
 

@@ -56,6 +56,16 @@ def test_accuracy_and_auc_are_those_of_medmnists_evaluator_ties_counted(task: st
     assert values["macro_auc"] == pytest.approx(getAUC(labels[:, None], scores, task), abs=1e-12)
 
 
+def test_of_two_classes_the_auc_is_medmnists_where_float32_ties_one_column_alone():
+    """Shares of votes such as 1e-9 and 1e-8: near 0 they differ, and what is left to 1 is 1 for both."""
+    labels = np.append(RNG.integers(0, 2, 400), [0, 1])
+    share = 10 ** RNG.uniform(-12, 0, len(labels)) * (0.2 + 0.8 * labels)
+    scores = np.stack([1 - share, share], axis=1).astype(np.float32)
+    assert len(np.unique(scores[:, 0])) < len(np.unique(scores[:, 1]))
+    expected = getAUC(labels[:, None], scores, "binary-class")
+    assert measure(scores, labels, "ab")["macro_auc"] == pytest.approx(expected, abs=1e-12)
+
+
 def test_multi_label_metrics_equal_their_definitions():
     labels = RNG.integers(0, 2, (40, 2))
     scores = RNG.random((40, 2))

@@ -215,5 +215,5 @@ def test_a_step_of_every_base_is_one_towards_the_partners_that_train(
 
 
 def test_simclr_refuses_a_pull_that_it_has_anyway():
-    with pytest.raises(InputError, match=r"selector\.symmetric=True: simclr pulls both"):
+    with pytest.raises(InputError, match=r"selector\.symmetric=True: simclr is symmetric already"):
         made("simclr", selector__symmetric=True)

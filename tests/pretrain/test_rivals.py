@@ -258,7 +258,7 @@ def test_an_unknown_objective_is_refused_with_the_nearest():
 
 
 def test_simsiam_without_predictor_is_refused():
-    with pytest.raises(InputError, match="simsiam is nothing without its predictor"):
+    with pytest.raises(InputError, match="simsiam needs its predictor"):
         objective_of("simsiam", OddEncoder(), heads__predictor=False)
 
 

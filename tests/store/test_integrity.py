@@ -145,7 +145,7 @@ DAMAGE: dict[str, tuple[Callable[[Database], object], str]] = {
         "a stored source is altered",
     ),
     "no expectation": (
-        lambda db: db.runs.update_one({}, {"$unset": {"info.expected": 1}}), "says not what it should hold",
+        lambda db: db.runs.update_one({}, {"$unset": {"info.expected": 1}}), "it does not say what it should hold",
     ),
     "not completed": (lambda db: db.runs.update_one({}, {"$set": {"status": "RUNNING"}}), "status is RUNNING"),
 }  # fmt: skip

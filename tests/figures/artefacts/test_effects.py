@@ -92,7 +92,7 @@ def test_too_few_runs_are_drawn_as_such_and_not_counted() -> None:
     (panel,) = drawing.draw(style.ONE_COLUMN).axes
     assert [mark.get_markerfacecolor() for mark in panel.lines[1::2]] == ["none"] * len(drawing.data)
     said = list(answer.sentences(ledger, judging.judge(evidence, ledger)))
-    assert [line.endswith("Not judged, for want of runs.") for line in said] == [True] * 3
+    assert [line.endswith("Too few runs to test.") for line in said] == [True] * 3
 
 
 @pytest.mark.parametrize(("effect", "counts"), [(8.0, "1 of 1 study"), (-8.0, "0 of 1 study, the opposite in 1")])
@@ -105,7 +105,7 @@ def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_inte
     interval = f"{sign}{abs(row['effect']):.1f} ± {row['high'] - row['effect']:.1f} points ({row['study']})."
     assert few.startswith(f"*{ledger['claim'][0]['text']}* **Supported in {counts}**: {sign}")
     assert few.endswith(interval)
-    assert other.endswith("Not judged, for want of runs.")
+    assert other.endswith("Too few runs to test.")
     assert f"**Supported in {counts}**" in partners
 
 

@@ -122,7 +122,7 @@ def test_every_link_leads_somewhere(browser, results: Path) -> None:
         if target.fragment:
             assert page.locator(f"[id='{unquote(target.fragment)}']").count() == 1, link
     page.locator("nav details summary").last.click()
-    page.click("nav a[href^='#']:has-text('What these runs say')")
+    page.click("nav a[href^='#']:has-text('Claims and verdicts')")
     assert page.evaluate("document.getElementById('overall-claims').getBoundingClientRect().top") < 800
 
 
@@ -140,7 +140,7 @@ def test_keys_alone_reach_the_content_the_tables_and_the_runs_behind(browser, re
     assert {"DIV.scroll", "SUMMARY.", "A."} <= seen
     page.focus("details.origins summary")
     page.keyboard.press("Enter")
-    assert "python -m repro.reproduce verify 1" in page.locator("details[open]").first.inner_text()
+    assert "python -m repro.reproduce verify 1" in page.locator("details.origins[open]").first.inner_text()
 
 
 def test_contents_stand_at_the_side_on_a_desk_and_fold_on_a_phone(browser, results: Path) -> None:
@@ -172,7 +172,7 @@ def test_the_filter_shows_the_studies_of_some_images_or_with_a_method_and_marks_
     shown = page.locator(".study:visible")
     assert shown.count() == 1
     assert shown.locator("h2").inner_text().startswith("DermaMNIST")
-    hidden = page.locator(".study[hidden] article h3").first.get_attribute("id")
+    hidden = page.locator(".study[hidden] article h3[id]").first.get_attribute("id")
     page.evaluate("hash => { location.hash = hash }", hidden)  # a link to what is filtered out shows it
     page.wait_for_function("id => document.getElementById(id).getBoundingClientRect().height > 0", arg=hidden)
 
@@ -180,7 +180,7 @@ def test_the_filter_shows_the_studies_of_some_images_or_with_a_method_and_marks_
 def test_a_link_into_a_folded_study_unfolds_it(browser, results: Path) -> None:
     page = Opened(browser, results, 1280, "light").page
     assert page.locator(".parts").evaluate_all("all => all.map(part => part.open)")[:2] == [True, False]
-    last = page.locator(".study").last.locator("article h3").last.get_attribute("id")
+    last = page.locator(".study").last.locator("article h3[id]").last.get_attribute("id")
     again = Opened(browser, results, 1280, "light").page
     again.goto(f"{page.url}#{last}")
     again.reload()

@@ -1,6 +1,6 @@
 import math
+from types import SimpleNamespace
 
-import pandas as pd
 import pytest
 from scipy import integrate
 
@@ -40,8 +40,8 @@ def test_two_seeds_have_no_interval_but_both_their_values() -> None:
     found = estimate([0.9, 0.1])
     assert (found.low, found.high) == (pytest.approx(0.1), pytest.approx(0.9))
     assert math.isnan(difference([0.9, 0.1]).p)
-    assert str(cell(pd.Series({"seeds": 2, "mean": 0.5, "low": found.low, "high": found.high}), 2)) == "10.0, 90.0"
-    assert str(signed(pd.Series({"pairs": 2, "mean": 0.4, "low": -0.1, "high": 0.9}))) == "−10.0, +90.0"
+    assert str(cell(SimpleNamespace(seeds=2, mean=0.5, low=found.low, high=found.high), 2)) == "10.0, 90.0"
+    assert str(signed(SimpleNamespace(pairs=2, mean=0.4, low=-0.1, high=0.9))) == "−10.0, +90.0"
 
 
 def test_equal_seeds_have_an_interval_of_no_width() -> None:

@@ -16,7 +16,7 @@ def test_done_cells_are_marked_and_cost_nothing_more():
     done = [True, False, True, False]
     first, second = table(study, done, left, jobs=2).splitlines()[1:3]
     assert first.split()[-3:] == ["byol", "2", "2"]
-    assert second.rstrip().endswith("2     0      60 s   2.2 min to 4.5 min")
+    assert " ".join(second.split()).endswith("simclr 2 0 60 s 2.2 min to 4.5 min")
     *_, counted, time = table(study, done, left, jobs=2).splitlines()
     assert counted.startswith("4 cells: 2 done, 2 to run. Of these 2 pretrain and 0 evaluate")
     # 60 s by a probe: 30 to 120; 120 s by a stored run: 96 to 150; on two jobs half of the sums
