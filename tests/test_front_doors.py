@@ -282,7 +282,7 @@ def test_a_study_runs_only_what_is_missing_and_goes_on_past_a_failure(database: 
     printed = capsys.readouterr()
     assert "is more than pretrain.epochs" in printed.err
     assert "1 of 2 cells failed" in printed.err
-    assert find_runs(database)[-1]["status"] == "FAILED"
+    assert sorted(stored["status"] for stored in find_runs(database)[-2:]) == ["COMPLETED", "FAILED"]  # at once
 
 
 def test_a_stored_encoder_is_written_for_plain_torchvision(database: Database, capsys, tmp_path: Path):
