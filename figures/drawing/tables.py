@@ -96,7 +96,7 @@ def templates(folder: Path, autoescape: bool = False) -> Environment:
     )  # fmt: skip
     made.filters["stacked"] = lambda text: wrap(str(text), HEADING, break_long_words=False, break_on_hyphens=False)
     made.filters["latex"] = lambda text: str(text).translate(_LATEX).replace(r" \%", r"~\%")
-    made.filters["unbroken"] = lambda text: re.sub(" (?=%|px)|(?<=<) ", "\u00a0", str(text))
+    made.filters["unbroken"] = lambda text: re.sub(" (?=%|px|±)|(?<=[<±]) ", "\u00a0", str(text))
     made.filters["markdown"] = lambda text: re.sub(r"([\\|*])", r"\\\1", " ".join(str(text).split()))
     return made
 
