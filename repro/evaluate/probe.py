@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,9 +90,10 @@ class Probe:
         features = self._features(encoder)
         known, labels = features[self._train], images.labels[self._train]
         classes, queries, truth = len(images.class_names), features[self._val], images.labels[self._val]
+        linear = self._linear(features)
         found: dict[str, float] = {}
         for name, scores in {
-            "linear": readout.predict(known, labels, classes, queries),
+            "linear": linear,
             "knn": knn.predict(known, labels, classes, queries, self._config["evaluate"]["knn"]),
         }.items():
             values = measure(scores, truth, images.class_names)
@@ -106,29 +108,35 @@ class Probe:
             "probe/weight_norm": float(torch.nn.utils.get_total_norm([*encoder.parameters()])),
         }
         if self._config["selector"]["start"] == "learned":
-            found[LEARNED] = float(self._gain_so_far(encoder).learned)
+            found[LEARNED] = float(self._gain(self._untrained, linear).learned)
         objective.train(training)
         return found
 
     def gain(self, random: Encoder, trained: Encoder) -> Gain:
         """Compare the linear readouts of the initial and the trained weights on the validation split."""
-        images, truth = self._images, self._images.labels[self._val]
-        scores = []
-        for encoder in (random, trained):
-            features = self._features(encoder.to(self._device))
-            labels, classes = images.labels[self._train], len(images.class_names)
-            scores.append(readout.predict(features[self._train], labels, classes, features[self._val]))
-        before, after = (_score(each, truth) for each in scores)
-        rng = np.random.default_rng(SEED)
-        drawn = [rng.integers(0, len(truth), len(truth)) for _ in range(RESAMPLED)]
-        differences = [_score(scores[1][s], truth[s]) - _score(scores[0][s], truth[s]) for s in drawn]
-        low, high = np.nanpercentile(differences, [2.5, 97.5])
-        return Gain(main_metric(images.multi_label), after, before, float(low), float(high))
+        before, after = (self._linear(self._features(encoder.to(self._device))) for encoder in (random, trained))
+        return self._gain(before, after)
 
-    def _gain_so_far(self, encoder: Encoder) -> Gain:
+    def _gain(self, before: np.ndarray, after: np.ndarray) -> Gain:
+        """Compare the scores `[V, C]` that two readouts give the validation images."""
+        truth, rng = self._images.labels[self._val], np.random.default_rng(SEED)
+        drawn = [rng.integers(0, len(truth), len(truth)) for _ in range(RESAMPLED)]
+        differences = [_score(after[s], truth[s]) - _score(before[s], truth[s]) for s in drawn]
+        low, high = np.nanpercentile(differences, [2.5, 97.5])
+        metric = main_metric(self._images.multi_label)
+        return Gain(metric, _score(after, truth), _score(before, truth), float(low), float(high))
+
+    @cached_property
+    def _untrained(self) -> np.ndarray:
+        """The scores that a readout of the initial weights gives the validation images."""
         devices = [self._device] if self._device.type == "cuda" else []
         with torch.random.fork_rng(devices):
-            return self.gain(encoder_of(self._config), encoder)
+            return self._linear(self._features(encoder_of(self._config).to(self._device)))
+
+    def _linear(self, features: np.ndarray) -> np.ndarray:
+        """Return the scores `[V, C]` of a linear readout for the validation images."""
+        labels, classes = self._images.labels[self._train], len(self._images.class_names)
+        return readout.predict(features[self._train], labels, classes, features[self._val])
 
     def _features(self, encoder: Encoder) -> np.ndarray:
         return extract(encoder, self._images, self._device, np.concatenate([self._train, self._val]))
