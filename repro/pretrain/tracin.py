@@ -160,8 +160,18 @@ def _gradients_at_output(losses: ImageLosses, out: Outputs, views: int) -> torch
 
 def cosine_of(kernel: torch.Tensor) -> torch.Tensor:
     """Return K_ij / sqrt(K_ii K_jj) `[B, B]`, in [-1, 1]; 0 where a gradient vanishes. [us]"""
-    norm = kernel.diagonal().clamp_min(0).sqrt()
-    return kernel / (norm[:, None] * norm[None, :]).clamp_min(torch.finfo(kernel.dtype).tiny)
+    return cosine_between(kernel, kernel.diagonal(), kernel.diagonal())
+
+
+def cosine_between(products: torch.Tensor, own: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    """Return the cosines `[B, N]` of gradients by their dot products and squared norms; 0 where one vanishes.
+
+    Args:
+        products: `[B, N]`.
+        own, theirs: squared norms `[B]` of the rows' gradients and `[N]` of the columns'.
+    """
+    rows, columns = (squared.clamp_min(0).sqrt() for squared in (own, theirs))
+    return products / (rows[:, None] * columns[None, :]).clamp_min(torch.finfo(products.dtype).tiny)
 
 
 def _norms(parts: Iterable[nn.Module]) -> Iterator[nn.Module]:

@@ -5,13 +5,9 @@ The bank keeps the gradients of earlier batches as they were: the weights have m
 
 import torch
 
-from repro.pretrain.selectors.batch import Batch, Candidates
-
-
-def candidates(batch: Batch) -> Candidates:
-    """Return the bank's images, in place of the batch's own."""
-    assert batch.bank is not None
-    return batch.bank
+from repro.pretrain.selectors.batch import Batch
+from repro.pretrain.selectors.queue import candidates
+from repro.pretrain.tracin import cosine_between
 
 
 def scores(batch: Batch) -> torch.Tensor:
@@ -22,5 +18,4 @@ def scores(batch: Batch) -> torch.Tensor:
     kernel = own.products(theirs)
     if batch.normalize == "dot":
         return kernel
-    lengths = [each.squared_norms().clamp_min(0).sqrt() for each in (own, theirs)]
-    return kernel / (lengths[0][:, None] * lengths[1][None, :]).clamp_min(torch.finfo(kernel.dtype).tiny)
+    return cosine_between(kernel, own.squared_norms(), theirs.squared_norms())
