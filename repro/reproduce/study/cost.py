@@ -4,10 +4,10 @@ import functools
 import itertools
 import json
 import platform
-import re
 import statistics
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,13 +93,14 @@ def costs(cells: Sequence[Cell], known: Mapping[str, float] | None = None) -> li
 
 def stored_seconds(database: Database, cells: Sequence[Cell]) -> dict[str, float]:
     """Return series of a cell -> the median seconds that its completed runs took on this machine."""
-    found = {}
-    for series in dict.fromkeys(cell.identity["series"] for cell in cells):
-        same = {"info.series": {"$regex": f"^{re.escape(series)}-"}, "host.hostname": platform.node()}
-        runs = database.runs.find({**same, "status": "COMPLETED"}, {"start_time": 1, "stop_time": 1})
-        if took := [(run["stop_time"] - run["start_time"]).total_seconds() for run in runs]:
-            found[series] = statistics.median(took)
-    return found
+    wanted = {cell.identity["series"] for cell in cells}
+    here = {"host.hostname": platform.node(), "status": "COMPLETED"}
+    took = defaultdict[str, list[float]](list)
+    for run in database.runs.find(here, {"info.series": 1, "start_time": 1, "stop_time": 1}):
+        series = run["info"].get("series", "").rpartition("-")[0]
+        if series in wanted:
+            took[series].append((run["stop_time"] - run["start_time"]).total_seconds())
+    return {series: statistics.median(seconds) for series, seconds in took.items()}
 
 
 def _kind(cell: Cell) -> str:
