@@ -19,6 +19,13 @@ SHOWN = 4
 """Folders and tables that a message names."""
 
 
+def images_below(folder: Path) -> Iterator[Path]:
+    """Yield the image files in a folder and below it; hidden ones, and what archives of macOS add, are left out."""
+    for place, below, names in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith((".", "__MACOSX"))]
+        yield from (Path(place) / name for name in names if name.lower().endswith(IMAGES) and not name.startswith("."))
+
+
 def root_of(name: str, signs: Sequence[str]) -> Path:
     """Return the folder of a data set: `$REPRO_DATA/NAME`, or else the one there that holds one of the signs.
 

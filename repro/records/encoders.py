@@ -1,6 +1,5 @@
 """Encoders outside a study: from a weights file to a torch module, and the features of any images."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,12 +85,11 @@ def images_in(folder: Path) -> list[Path]:
     Raises:
         InputError: there is no such folder, or no image in it.
     """
-    from repro.data.layout import IMAGES
+    from repro.data.layout import IMAGES, images_below
 
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; name one with images")
-    found = [Path(place) / name for place, _, names in os.walk(folder) for name in names]
-    images = sorted(file for file in found if file.suffix.lower() in IMAGES and not file.name.startswith("."))
+    images = sorted(images_below(folder))
     if not images:
         raise InputError(f"{folder}: no image in it or below it ({', '.join(IMAGES)})")
     return images

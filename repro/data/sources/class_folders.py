@@ -1,13 +1,11 @@
 """Class folders as a table: `cat/x.png` is an image of class cat."""
 
 import hashlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 from repro.data.csvfile import Table
 from repro.data.imageset import SPLITS
-from repro.data.layout import IMAGES, nearby
+from repro.data.layout import images_below, nearby
 from repro.errors import InputError
 
 ADVICE = "put the images of each class into a folder of its name, or write a table (columns path, label)"
@@ -22,7 +20,7 @@ def table_of(folder: Path) -> Table:
     Raises:
         InputError: there is no such folder, fewer than two classes, or an image beside the class folders.
     """
-    files = sorted(_images(folder))
+    files = sorted(file.relative_to(folder).as_posix() for file in images_below(folder))
     if not files:
         raise InputError(f"{folder}: no image in any folder below it; {ADVICE}{nearby(folder)}")
     tops = {file.split("/")[0] for file in files}
@@ -40,12 +38,3 @@ def table_of(folder: Path) -> Table:
         raise InputError(f"{folder}: its only class folder is '{classes[0]}'; {ADVICE}")
     text = "\n".join(files).encode(errors="surrogateescape")
     return Table(folder / "(class folders)", columns, range(1, len(files) + 1), hashlib.sha256(text).hexdigest())
-
-
-def _images(folder: Path) -> Iterator[str]:
-    """Yield the path of every image below a folder, relative to it, folders written with "/"."""
-    for place, below, names in os.walk(folder):
-        below[:] = [name for name in below if not name.startswith((".", "__MACOSX"))]
-        for name in names:
-            if name.lower().endswith(IMAGES) and not name.startswith("."):
-                yield (Path(place) / name).relative_to(folder).as_posix()
