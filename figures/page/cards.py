@@ -57,12 +57,13 @@ def _drawing(summary: Summary) -> dict[str, Any] | None:
     def across(value: float) -> float:
         return round(MARGIN + (min(max(value, low), high) - low) * scale, 1)
 
+    lines = list(_lines(summary, across))
     return {
         "width": WIDTH,
         "height": ROW * len(rows) + 4,
         "limit": across(limit),
-        "lines": list(_lines(summary, across)),
-        "alt": "; ".join(f"{row.study}: {effect(row)} {summary.unit}, {row.verdict}" for row in rows.itertuples()),
+        "lines": lines,
+        "alt": "; ".join(line["title"] for line in lines),
     }
 
 

@@ -9,13 +9,14 @@ from figures.drawing.cells import cell
 from figures.evidence import metrics, titles
 from figures.evidence.study import PAPERS_METHOD, Study
 from figures.page.exhibits import Exhibit
+from figures.statistics.differences import BASELINE
 from figures.style import PROTOCOLS
 
 SCORES = "semi_supervised"
 """The table that the scores are taken from."""
 
-BASELINE, PREFERRED = "byol", ("finetune", "linear", "knn")
-"""The method that the paper's is compared with; protocols, the first that has scores is told."""
+PREFERRED = ("finetune", "linear", "knn")
+"""Protocols; the first that has scores is told."""
 
 
 def summary(study: Study, exhibits: Sequence[Exhibit]) -> str:

@@ -94,7 +94,7 @@ _MORE: dict[str, tuple[Any, ...]] = {
 }
 """What else could keep the additional positive from helping: timing, weight and choice of partners, capacity, views."""
 
-_PNEUMONIA = Images("pneumoniamnist")
+_DERMA, _PNEUMONIA = Images("dermamnist", BY_LESION), Images("pneumoniamnist")
 
 _WEIGHTS = Ablation(
     ("byol_tracin", "byol_oracle"), {"selector.weight": (0.25, 0.5, 1.0, 2.0)}, seeds=(0, 1, 2, 3, 4), images=_PNEUMONIA
@@ -113,14 +113,13 @@ training, views that hide the colour, too slow a target."""
 _MAIN = ("byol", "byol_random", "byol_cosine", "byol_tracin", "byol_oracle")
 """The comparison that the paper's claim is about: which partner, if any."""
 
-
 _WEIGHTS_OF_PARTNERS = (0.5, 1.0)
 _AT_ONCE = {"selector.warmup_epochs": 0}
 _ERRORS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 _HOW_GOOD = tuple(
     Ablation(("byol_oracle",), {"selector.error": _ERRORS}, (0, 1, 2), images, {**_AT_ONCE, "selector.weight": weight})
-    for images in (Images("dermamnist", BY_LESION), _PNEUMONIA)
+    for images in (_DERMA, _PNEUMONIA)
     for weight in _WEIGHTS_OF_PARTNERS
 ) + tuple(
     Ablation(
@@ -130,12 +129,11 @@ _HOW_GOOD = tuple(
         images,
         _AT_ONCE,
     )
-    for images in (Images("dermamnist", BY_LESION), _PNEUMONIA)
+    for images in (_DERMA, _PNEUMONIA)
 )
 """How good must partners be? Gain over BYOL against the share of right partners: of an oracle that errs at a given rate,
 at two weights, and of the selectors at the same weights, with the shares that they have. All without warm-up, whatever
 recipe each has."""
-
 
 _COMPARED = ("random_init", "byol", "byol_cosine", "byol_tracin", "byol_oracle")
 
@@ -161,7 +159,7 @@ PLANS = {
         "partners. `python -m repro.reproduce plan --scale medmnist` says how long it takes.",
         datasets=(
             Images("dermamnist", BY_LESION, transfer=(_PNEUMONIA, _BREAST)),
-            Images("pneumoniamnist", transfer=(Images("dermamnist", BY_LESION), _BREAST)),
+            Images("pneumoniamnist", transfer=(_DERMA, _BREAST)),
             Images("dermamnist", methods=_MAIN, seeds=(0, 1, 2)),
         ),
         methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
@@ -190,7 +188,7 @@ PLANS = {
         "frozen and fine-tuned, on three MedMNIST data sets, one seed. Under an hour on two CPU cores; then "
         "`python -m figures gauntlet gauntlet_cost`. Networks of your own: `--set encoder.arch=NAME`; weights of your "
         "own: `--methods imagenet --set encoder.arch=NAME encoder.weights=FILE`.",
-        datasets=(Images("dermamnist", BY_LESION), _PNEUMONIA, _BREAST),
+        datasets=(_DERMA, _PNEUMONIA, _BREAST),
         methods=("random_init", "byol"),
         seeds=(0,),
         encoders=(
@@ -213,8 +211,7 @@ PLANS = {
     ),
     "paper": Plan(
         "The study on the paper's data sets: ISIC 2019 and ChestX-ray14, every method, five seeds, transfer to "
-        "Kermany's X-rays, and what "
-        "changes if the unknowns of the method change. Days on GPUs.",
+        "Kermany's X-rays, and what changes if the unknowns of the method change. Days on GPUs.",
         datasets=(Images("isic2019"), Images("chestxray14", transfer=(Images("kermany"),))),
         methods=(*_RIVALS, *_SELECTORS, *_OTHER_BASES),
         seeds=(0, 1, 2, 3, 4),

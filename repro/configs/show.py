@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from repro.configs import DATASETS, METHODS, SCALES, WITHOUT_PRETRAINING
-from repro.configs.resolve import flat, put, settings
+from repro.configs.resolve import defaults, flat, put, settings
 from repro.configs.setting import Setting
 
 SET = "[set]"
@@ -49,7 +49,7 @@ def in_short(config: Mapping[str, Any], named: Iterable[str]) -> str:
         config: the resolved config.
         named: the named configs in it.
     """
-    data, epochs, default = config["data"], config["pretrain"]["epochs"], flat_defaults()
+    data, epochs, default = config["data"], config["pretrain"]["epochs"], dict(flat(defaults()))
     pretrains = config["method"]["objective"] not in WITHOUT_PRETRAINING
     length = f"{epochs} epoch{'s' if epochs > 1 else ''} of pretraining" if pretrains else "no pretraining"
     chosen = set(named)
@@ -65,11 +65,6 @@ def in_short(config: Mapping[str, Any], named: Iterable[str]) -> str:
     more = f"; not named, so the default: {', '.join(unchosen)}" if unchosen else ""
     images = f"{data['name']} ({data['size']} px, {data['split']} split)"
     return f"{config['method']['name']} on {images}, seed {config['seed']}: {length}{more}"
-
-
-def flat_defaults() -> dict[str, Any]:
-    """Return dotted key -> default of every setting."""
-    return {key: setting.value for key, setting in settings()}
 
 
 def markdown() -> str:
