@@ -4,14 +4,26 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
+from repro import machine
 from repro.doctor.finding import Finding, note
 
 TITLE = "Docker"
 
+INSIDE = (".dockerenv", "run/.containerenv")
+"""Files that Docker and Podman put into every container."""
 
-def findings() -> Iterator[Finding]:
-    """Yield which engine and compose answer."""
+
+def findings(root: Path = machine.ROOT) -> Iterator[Finding]:
+    """Yield which engine and compose answer.
+
+    Args:
+        root: where the system's files are.
+    """
+    if any((root / file).exists() for file in INSIDE):
+        yield Finding("this is a container, and needs no engine of its own")
+        return
     if shutil.which("docker") is None:
         yield Finding("not installed, so no `docker compose up`; `make demo` needs none")
         return

@@ -14,7 +14,19 @@ import pytest
 import repro.doctor
 from repro import run
 from repro.data.sources.lesions import SPLIT_INFO
-from repro.doctor import CHEAP, __main__, before_work, folders, interpreter, load, memory, questions, runs, variables
+from repro.doctor import (
+    CHEAP,
+    __main__,
+    before_work,
+    containers,
+    folders,
+    interpreter,
+    load,
+    memory,
+    questions,
+    runs,
+    variables,
+)
 from repro.doctor import images as pictures
 from repro.doctor.finding import Finding
 from repro.errors import InputError
@@ -249,3 +261,12 @@ def test_a_run_database_that_does_not_answer_is_told(monkeypatch):
     (told,) = lines(list(runs.findings()), "fails")
     assert "no run database answers at 127.0.0.1:9" in told
     assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("sign", containers.INSIDE)
+def test_a_container_is_not_asked_for_docker(tmp_path: Path, sign: str):
+    (tmp_path / "run").mkdir()
+    (tmp_path / sign).touch()
+    (told,) = containers.findings(tmp_path)
+    assert "container" in told.what
+    assert told.level == "fine"
