@@ -53,9 +53,10 @@ def pytest_report_header() -> str:
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep every test away from the user's runs, results and database."""
+    """Keep every test away from the user's runs, results and database, and from the network."""
     monkeypatch.setenv("REPRO_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("REPRO_RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv("REPRO_MIRROR", str(tmp_path / "mirror"))  # there is none: a download fails at once
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 

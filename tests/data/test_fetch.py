@@ -21,9 +21,11 @@ import pytest
 from repro.data import __main__ as data
 from repro.data.fetch import download
 from repro.data.fetch.archives import OFFICIAL, File, Official
+from repro.data.sources import medmnist
 from repro.data.sources.lesions import INDEX_MAP, METADATA, SPLIT_INFO
 from repro.data.sources.medmnist import load
 from repro.data.splits import shared_group
+from repro.errors import InputError
 from tests.conftest import ROOT
 from tests.data.file_server import FileServer, noise, serving, tarred, zipped
 from tests.data.test_medmnist import arrays, written
@@ -521,6 +523,21 @@ def test_a_run_that_wants_lesions_gets_their_tables_by_itself(folder: Path, monk
         images = load("dermamnist", 28, "lesion")
     assert images.split.tolist().count("") == sum(index < 60 for index in (521, 542, 87))
     assert shared_group(images.groups, images.split) is None
+
+
+def test_what_could_not_be_downloaded_is_not_asked_for_again_by_the_next_cell(folder: Path, monkeypatch):
+    monkeypatch.setattr(download, "PAUSE", 0.01)
+    with serving({}) as server:
+        monkeypatch.setenv("REPRO_MIRROR", server.url)
+        server.statuses = [503] * 4
+        for _ in range(2):
+            with pytest.raises(InputError, match="2 times in a row"):
+                load("dermamnist", 28, "official")
+            assert len(server.requests) == 2
+        monkeypatch.setattr(medmnist, "RETRY_AFTER", 0.0)  # a minute later
+        with pytest.raises(InputError, match="2 times in a row"):
+            load("dermamnist", 28, "official")
+        assert len(server.requests) == 4
 
 
 def test_a_table_that_a_mirror_lacks_is_named_with_where_it_is(folder: Path, capsys):

@@ -194,7 +194,7 @@ class Installation:
         by_hand = (
             f"Get {file.name} by hand ({file.page or self.official.page}), put it into {self.folder} and run this again"
         )
-        download = Resuming(source, part := self.work / (file.name + ".part"), by_hand)
+        download = Resuming(source, part := self.work / (file.name + ".part"), by_hand, self._attempts)
         log.info("%s from %s", file.name, source.shown)
         cache = pooch.create(self.work, "", registry={file.name: known}, urls={file.name: source.shown})
         try:

@@ -5,6 +5,7 @@ A file is looked for in `$REPRO_DATA/medmnist`, in `$REPRO_DATA`, in medmnist's 
 
 import hashlib
 import logging
+import time
 import warnings
 import zipfile
 import zlib
@@ -24,6 +25,12 @@ log = logging.getLogger("repro.data")
 
 NAMES = ("dermamnist", "pneumoniamnist", "breastmnist", "chestmnist")
 SIZES = (28, 64, 128, 224)
+
+RETRY_AFTER = 60.0
+"""Seconds for which a download that failed is not tried again: each cell of a study would wait for the network. [us]"""
+
+_failed: dict[tuple[Path, str, int, tuple[str, ...]], tuple[float, str]] = {}
+"""Downloads that failed in this process: when, and why."""
 
 
 def load(name: str, size: int, split: str, split_seed: int = 0) -> ImageSet:
@@ -139,8 +146,15 @@ def _table_folders(file: Path | None) -> list[Path]:
 def _download(name: str, size: int, files: tuple[str, ...]) -> None:
     from repro.data.fetch.medmnist import get  # it stands above the sources, and is needed once
 
+    wanted = (_folder(), name, size, files)
+    when, reason = _failed.get(wanted, (-RETRY_AFTER, ""))
+    if time.monotonic() < when + RETRY_AFTER:
+        raise InputError(reason)
     try:
         get(name, size, files)
+    except InputError as error:
+        _failed[wanted] = time.monotonic(), str(error)
+        raise
     except OSError as error:
         raise InputError(
             f"{_folder()} cannot be written ({error.strerror}). Set REPRO_DATA to another folder"
