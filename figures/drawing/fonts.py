@@ -56,15 +56,23 @@ def families(text: str) -> tuple[str, ...]:
 
 def use(figure: Figure) -> None:
     """Give every text of a figure the fonts that it needs."""
+    _own()
     for text in figure.findobj(Text):
         if more := families(text.get_text()):
             text.set_fontfamily([OWN, *more])
 
 
 def _wanted(text: str) -> frozenset[str]:
-    return frozenset(letter for letter in text if letter.isprintable() and not letter.isspace()) - _letters(
-        font_manager.findfont(OWN)
-    )
+    return frozenset(letter for letter in text if letter.isprintable() and not letter.isspace()) - _letters(_own())
+
+
+@functools.cache
+def _own() -> str:
+    """Return the file of the figures' own font. It comes with matplotlib, whose list of fonts may be of elsewhere."""
+    for file in sorted(Path(get_data_path(), "fonts/ttf").glob(f"{OWN}*.ttf")):
+        if not any(Path(known.fname) == file for known in font_manager.fontManager.ttflist):
+            font_manager.fontManager.addfont(file)
+    return font_manager.findfont(OWN, fallback_to_default=False)
 
 
 def _written(family: str, letters: Iterable[str]) -> int:

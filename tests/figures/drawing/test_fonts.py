@@ -23,7 +23,7 @@ LABELS = [NEVUS, "N\u00e4\u00e4vus \u03b2 < 5 \u00b5m", "\u0440\u0430\u043a"]
 def fresh() -> Iterator[None]:
     """Fonts are looked for anew before and after."""
     known = list(font_manager.fontManager.ttflist)
-    caches = (fonts.families, fonts._letters, fonts._files, fonts._warn)
+    caches = (fonts.families, fonts._letters, fonts._files, fonts._own, fonts._warn)
     for cache in caches:
         cache.cache_clear()
     yield
@@ -87,6 +87,19 @@ def test_a_font_of_the_machine_that_has_the_letters_is_taken(without_chinese, tm
 
 def test_what_the_figures_own_font_has_is_drawn_with_it_alone(without_chinese):
     assert fonts.families("TracIn → β, 5 µm ± 3 %") == ()
+
+
+def test_a_list_of_fonts_that_lacks_the_figures_own_changes_no_byte(monkeypatch: pytest.MonkeyPatch):
+    figure = functools.partial(titled, "TracIn ± 3 %")
+    right = render(figure, 2.0)
+    for cached in (fonts._own, fonts.families, fonts._files):
+        cached.cache_clear()
+    others = [font for font in font_manager.fontManager.ttflist if not font.name.startswith(fonts.OWN)]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", others)
+    font_manager.fontManager._findfont_cached.cache_clear()  # type: ignore[attr-defined]
+    again = render(figure, 2.0)
+    assert b"STIXGeneral" in right.pdf
+    assert again == right
 
 
 def test_boxes_and_coloured_pictures_are_no_letters():
