@@ -1,6 +1,8 @@
 """What tests share: a run database of their own, tiny images, and the real data sets where they are."""
 
 import os
+import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,8 +65,13 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a real server that all tests share."""
-    with embedded.server(tmp_path_factory.mktemp("server")) as uri:
+    """The address of a real server that all tests share. It keeps its data in memory where there is room."""
+    memory = Path("/dev/shm")
+    roomy = memory.is_dir() and shutil.disk_usage(memory).free > 4e9
+    with (
+        tempfile.TemporaryDirectory(dir=memory if roomy else tmp_path_factory.getbasetemp()) as folder,
+        embedded.server(Path(folder)) as uri,
+    ):
         yield uri
 
 
