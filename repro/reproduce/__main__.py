@@ -218,7 +218,13 @@ def _parser() -> Parser:
     )
     tune = verbs.add_parser("tune", help="choose each method's recipe on validation images; runs only what is missing")
     tune.add_argument("--scale", choices=PLANS, required=True, help="whose recipes: " + ", ".join(TUNINGS))
-    tune.add_argument("--methods", nargs="+", default=[], metavar="METHOD", help="these methods only (default: all)")
+    tune.add_argument(
+        "--methods",
+        nargs="+",
+        default=[],
+        metavar="METHOD",
+        help="these methods only, random_init for the steps of fine-tuning (default: all)",
+    )
     tune.add_argument("--dry", action="store_true", help="show the choice, and leave the configs as they are")
     verify = verbs.add_parser(
         "verify", help="execute stored runs again and compare every number; exit code 1 if they differ"

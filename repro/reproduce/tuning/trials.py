@@ -20,6 +20,9 @@ AS_GOOD = 0.005
 
 STEPS = "evaluate.finetune.steps"
 
+UNTRAINED = "random_init"
+"""The method whose weights tell how many steps of fine-tuning are enough, for every method."""
+
 
 Candidate = dict[str, Any]
 """Settings that are tried, dotted key -> value."""
@@ -90,14 +93,14 @@ def base_trials(scale: str, methods: Sequence[str] = ()) -> list[Trial]:
     """
     how = tuning(scale)
     _check(how, methods)
-    steps = [_trial(scale, "random_init", {STEPS: count}, how.finetune, EVERY) for count in how.steps]
+    steps = [_trial(scale, UNTRAINED, {STEPS: count}, how.finetune, EVERY) for count in how.steps]
     own = [
         _trial(scale, method, candidate, how.settings, seeds=grid.seeds)
         for method, grid in how.grids.items()
         if grid.base is None and (not methods or method in methods)
         for candidate in candidates(grid)
     ]
-    return (steps if not methods else []) + own
+    return (steps if not methods or UNTRAINED in methods else []) + own
 
 
 def partner_trials(scale: str, recipes: Mapping[str, Candidate], methods: Sequence[str] = ()) -> list[Trial]:
@@ -163,11 +166,12 @@ def _trial(
 
 
 def _check(how: Tuning, methods: Sequence[str]) -> None:
+    declared = (UNTRAINED, *how.grids)
     for method in methods:
-        if method not in how.grids:
+        if method not in declared:
             raise InputError(
-                f"--methods: no candidates are declared for '{method}'.{did_you_mean(method, how.grids)} Declared for: "
-                f"{', '.join(how.grids)}"
+                f"--methods: no candidates are declared for '{method}'.{did_you_mean(method, declared)} Declared for: "
+                f"{', '.join(declared)}"
             )
 
 

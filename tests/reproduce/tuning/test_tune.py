@@ -115,6 +115,8 @@ def test_a_choice_follows_from_stored_validation_scores_and_is_the_same_after_an
     assert {c["selector"]["mutual"] for c in refined} == {False, True}
     only, *_ = tune(database, "smoke", ("byol_tracin_refined",), lambda cells: run_missing(database, cells))
     assert only == {}  # its base has no recipe yet
+    only, *_ = tune(database, "smoke", ("random_init",), lambda cells: run_missing(database, cells))
+    assert only == {EVERY: chosen[EVERY]}
 
     again, *_ = tune(database, "smoke", (), lambda cells: run_missing(database, cells))
     assert again == chosen
@@ -166,7 +168,7 @@ def test_candidates_take_the_recipe_of_their_base_first(own_recipes: Path):
 def test_a_method_without_declared_candidates_is_refused(own_recipes: Path):
     with pytest.raises(
         InputError,
-        match=r"no candidates are declared for 'simclr'\. Declared for: byol, byol_random",
+        match=r"no candidates are declared for 'simclr'\. Declared for: random_init, byol, byol_random",
     ):
         base_trials("smoke", ["simclr"])
     with pytest.raises(InputError, match="no recipes are tried for it"):
