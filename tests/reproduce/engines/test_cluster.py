@@ -134,5 +134,5 @@ def test_a_cell_that_wants_more_than_there_is_is_refused(database: Database, stu
     with pytest.raises(InputError, match="needs 3 CPU, but the cluster has 2"):
         engine.run_missing(study, nodes.address, 3, None)
     ray.shutdown()
-    with pytest.raises(InputError, match="wants 1 GPU, but the cluster has 0"):
+    with pytest.raises(InputError, match="needs 1 GPU, but the cluster has 0"):
         engine.run_missing(study, nodes.address, 1, 1)
