@@ -103,9 +103,9 @@ _WEIGHTS = Ablation(
 Partners of the right label against those of TracIn, so that what being wrong costs is told from what pulling costs."""
 
 _FLOOR: dict[str, tuple[Any, ...]] = {
-    "pretrain.epochs": (15, 60),
+    "pretrain.epochs": (10, 20, 40),
     "augment.jitter_prob": (0.0, 0.8),
-    "pretrain.renewals": (5.0, 50.0, 200.0),
+    "pretrain.renewals": (3.0, 30.0, 300.0),
 }
 """What could keep BYOL itself, with or without an additional positive, near random weights on skin images: too short a
 training, views that hide the colour, too slow a target."""
