@@ -98,7 +98,7 @@ def test_down_and_up_again_keep_every_run_and_train_nothing(study: tuple[Project
     tables = {file: file.read_bytes() for file in (project.folder / "results").rglob("*.md")}
     project("down")
     said = project("up", stderr=subprocess.STDOUT, stdout=subprocess.PIPE, capture_output=False).stdout
-    assert said.count("is there already") == CELLS
+    assert said.count("already done, skipped") == CELLS
     assert project.runs() == before
     assert {file: file.read_bytes() for file in (project.folder / "results").rglob("*.md")} == tables
 
