@@ -143,6 +143,8 @@ def _gaps(study: Study) -> list[str]:
         found.append(f"{count(len(corrupt), 'damaged image')} left out.")
     if unknown := data.get("unknown_labels"):
         found.append(f"{count(unknown, 'image')} without a known label left out.")
+    if unlabelled := data.get("unlabelled"):
+        found.append(f"{count(unlabelled, 'image')} without a label used for pretraining alone.")
     if grey := data.get("grey"):
         found.append(
             f"{count(grey['files'], 'file')} of more than 8 bits: grey value {grey['black']:g} is black, "

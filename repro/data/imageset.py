@@ -10,6 +10,9 @@ import numpy as np
 
 SPLITS = ("train", "val", "test")
 
+UNLABELLED = "unlabelled"
+"""Split of images whose label nobody knows: methods that need no labels train on them beside the training split."""
+
 
 @dataclass(frozen=True)
 class ImageSet:
@@ -19,7 +22,7 @@ class ImageSet:
         name: the source's name.
         images: uint8 `[N, H, W, C]`, C is 1 or 3.
         labels: int64 `[N]` for multi-class, uint8 0/1 `[N, L]` for multi-label.
-        split: `[N]` of "train", "val", "test", or "" for images in no split.
+        split: `[N]` of "train", "val", "test", "unlabelled" (their labels are -1), or "" for images in no split.
         class_names: one per class or label.
         groups: int64 `[N]`, equal for images of one patient or lesion; None where unknown.
         names: the file of each image, below the folder that all share; None where images are no files.
@@ -46,7 +49,8 @@ class ImageSet:
             raise ValueError(f"images are {self.images.dtype} {self.images.shape}, not uint8 [N, H, W, 1 or 3]")
         if len(self.labels) != n or len(self.split) != n or (self.groups is not None and len(self.groups) != n):
             raise ValueError(f"{n} images, but {len(self.labels)} labels and {len(self.split)} split entries")
-        if self.labels.ndim == 1 and not (self.labels.min() >= 0 and self.labels.max() < len(self.class_names)):
+        known = self.labels[self.split != UNLABELLED]
+        if self.labels.ndim == 1 and not (known.min() >= 0 and known.max() < len(self.class_names)):
             raise ValueError(f"labels outside 0..{len(self.class_names) - 1}")
         if self.labels.ndim == 2 and self.labels.shape[1] != len(self.class_names):
             raise ValueError(f"{self.labels.shape[1]} label columns for {len(self.class_names)} names")
@@ -59,6 +63,16 @@ class ImageSet:
     def indices(self, split: str) -> np.ndarray:
         """Return the int64 indices of a split, ascending."""
         return np.flatnonzero(self.split == split)
+
+    @property
+    def unlabelled(self) -> np.ndarray:
+        """The int64 indices of images without a known label, ascending."""
+        return self.indices(UNLABELLED)
+
+    @property
+    def pretraining(self) -> np.ndarray:
+        """The int64 indices of what methods without labels train on, ascending: the training split, and these."""
+        return np.flatnonzero((self.split == "train") | (self.split == UNLABELLED))
 
     def counts(self, split: str) -> list[int]:
         """Return the number of images per class (or with each label) in a split."""
@@ -90,6 +104,7 @@ class ImageSet:
     def describe(self) -> dict[str, Any]:
         """Return the plain record of this set that a run stores."""
         sizes = {split: len(self.indices(split)) for split in SPLITS}
+        unlabelled = {UNLABELLED: n} if (n := len(self.unlabelled)) else {}
         return {
             "name": self.name,
             "task": "multi-label" if self.multi_label else "multi-class",
@@ -97,7 +112,8 @@ class ImageSet:
             "class_names": list(self.class_names),
             "images": sizes,
             "per_class": {split: self.counts(split) for split in SPLITS},
-            "without_split": int(len(self.images) - sum(sizes.values())),
+            "without_split": int(len(self.images) - sum(sizes.values()) - n),
+            **unlabelled,
             "splits_sha256": {split: sha256_of(self.indices(split)) for split in SPLITS},
             "sha256": self.sha256_with(self.labels),
             **self.manifest,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from repro.data.imageset import SPLITS, ImageSet
+from repro.data.imageset import SPLITS, UNLABELLED, ImageSet
 from repro.errors import InputError
 
 
@@ -35,7 +35,7 @@ def label_subset(images: ImageSet, fraction: float, seed: int) -> np.ndarray:
 def limited(images: ImageSet, limit: int) -> ImageSet:
     """Return the data set with at most `limit` images in each split, stratified; the rest is in no split."""
     split = np.full(len(images.split), "", dtype=images.split.dtype)
-    for name in SPLITS:
+    for name in (*SPLITS, UNLABELLED):
         pool = images.indices(name)
         if len(pool) > limit:
             pool = _draw(images, name, limit / len(pool), seed=0, count=math.floor)

@@ -56,7 +56,7 @@ def fixmatch(
     size, paths = images.images.shape[1], consistency["paths"]
     weak, strong = LightViews(size).to(device), TwoViews(size, augment).to(device)
     known = Labelled(images, labelled, settings, class_weights, device)
-    pool = images.indices("train")
+    pool = images.pretraining
     order = batches(len(pool), consistency["ratio"] * settings["batch_size"], settings["steps"])
 
     def loss_at(step: int) -> torch.Tensor:

@@ -56,7 +56,7 @@ def semixup(
     model = new_classifier(encoder, images, device)
     augment = LightViews(images.images.shape[1]).to(device)
     known = Labelled(images, labelled, settings, class_weights, device)
-    pool = images.indices("train")
+    pool = images.pretraining
     order = batches(len(pool), settings["batch_size"], settings["steps"])
     alpha = torch.tensor(regularization["alpha"])
     labelled_ratios, ratios = Beta(alpha, alpha).sample(torch.Size([2, settings["steps"]])).tolist()

@@ -143,7 +143,7 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
     facts = {**identity(config, command, origins), "runs_folder": runs_folder_id()}
     facts["images"] = content_of(images_of(config))
     if command != "evaluate" and pretrains(config, command) and not set(named) & set(SCALES):
-        seconds = seconds_of_pretraining(config, len(images_of(config).indices("train")), device)
+        seconds = seconds_of_pretraining(config, len(images_of(config).pretraining), device)
         log.info("no scale was named: pretraining takes about %s here; name a scale, such as smoke", time_left(seconds))
     if "evaluate.pretraining" in origins:
         facts["pretrained_on"] = origins["evaluate.pretraining"]["data"]

@@ -121,7 +121,7 @@ class Procedure:
 
     def _evaluated(self, encoder: Encoder) -> dict[str, float]:
         start = time.monotonic()
-        extra = extra_steps(self.config, len(self.images.indices("train")))
+        extra = extra_steps(self.config, len(self.images.pretraining))
         result = evaluate(encoder, self.images, self.config, extra, self.device, self.recorder.metric)
         if result.scores:
             self.recorder.arrays("test_scores.npz", result.scores)

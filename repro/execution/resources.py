@@ -23,7 +23,10 @@ def images_of(config: dict[str, Any]) -> ImageSet:
 
 def content_of(images: ImageSet) -> str:
     """Return a short hash of the images, their labels and their division, as a run's `info.images` holds it."""
-    return images.sha256_with(images.labels, *(images.indices(split) for split in SPLITS))[:8]
+    parts = [images.indices(split) for split in SPLITS]
+    if len(images.unlabelled):
+        parts.append(images.unlabelled)
+    return images.sha256_with(images.labels, *parts)[:8]
 
 
 def checkpoint_folder(config: dict[str, Any]) -> Path:

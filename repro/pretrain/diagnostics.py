@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -72,9 +73,9 @@ class PartnerStatistics:
 
     def _add(self, batch: Batch, step: int, everything: bool) -> Partners | None:
         members = self._columns(batch.members.labels)
-        own = allowed, same = self._relations(batch, batch.members)
-        others = allowed.sum(dim=1)
-        self._count("chance", (same & allowed).sum(dim=1) / others.clamp_min(1), members, others > 0)
+        own = allowed, relation = self._relations(batch, batch.members)
+        others = (allowed & relation.known).sum(dim=1)
+        self._count("chance", (relation.same & allowed).sum(dim=1) / others.clamp_min(1), members, others > 0)
         scored, nearest, chosen = {}, None, None
         if everything:  # all are compared with the choice of cosine
             scored["cosine"] = SELECTORS["cosine"].scores(batch)
@@ -83,15 +84,15 @@ class PartnerStatistics:
         for name in self._names if everything else self._names[:1]:
             selector = SELECTORS[name]
             candidates = selector.candidates(batch)
-            allowed, same = own if selector.in_batch else self._relations(batch, candidates.members)
+            allowed, relation = own if selector.in_batch else self._relations(batch, candidates.members)
             scores = scored[name] if name in scored else selector.scores(batch)
             self.see(f"the selector {name}", scores, step)
             partners = choose(scores, allowed, candidates, self._k if name == self._used else 1)
-            self._measure(name, partners, same, members, selector.in_batch, nearest)
+            self._measure(name, partners, relation, members, selector.in_batch, nearest)
             if selector.in_batch and everything:
                 self.latest.first[name] = partners.index[:, 0]
             if name == self._used:
-                chosen = partners if self._filter.idle else self._filtered(name, partners, scores, same, members)
+                chosen = partners if self._filter.idle else self._filtered(name, partners, scores, relation, members)
         norm = batch.kernel.diagonal().clamp_min(0).sqrt()
         self._note("gradient_norm_spread", norm.std(unbiased=False) / norm.mean())
         return chosen
@@ -138,22 +139,24 @@ class PartnerStatistics:
             found[name][list(numbers)] = torch.stack(values).float().cpu()
         return found
 
-    def _relations(self, batch: Batch, others: Members) -> tuple[torch.Tensor, torch.Tensor]:
-        return batch.allowed(others, self._exclude_group), batch.same_label(others)
+    def _relations(self, batch: Batch, others: Members) -> tuple[torch.Tensor, "Relation"]:
+        known = batch.members.labelled[:, None] & others.labelled[None, :]
+        return batch.allowed(others, self._exclude_group), Relation(batch.same_label(others), known)
 
     def _measure(
         self,
         name: str,
         partners: Partners,
-        same: torch.Tensor,
+        relation: "Relation",
         members: torch.Tensor,
         in_batch: bool,
         nearest: torch.Tensor | None,
     ) -> None:
         count = partners.valid.sum(dim=1)
         has_partner, some = count > 0, count.clamp_min(1)
-        self._count(f"{name}/same_label", _hits(partners, same), members, has_partner)
-        in_degree = torch.zeros(same.shape[1], device=same.device)
+        shared, known = relation.hits(partners)
+        self._count(f"{name}/same_label", shared, members, known)
+        in_degree = torch.zeros(relation.same.shape[1], device=members.device)
         in_degree.scatter_add_(0, partners.index.flatten(), partners.valid.flatten().float())
         self._note(f"{name}/hub_max", in_degree.max())
         if not in_batch:
@@ -164,20 +167,20 @@ class PartnerStatistics:
             self._mean(f"{name}/agrees_with_cosine", agrees.any(dim=1).float(), has_partner)
 
     def _filtered(
-        self, name: str, partners: Partners, scores: torch.Tensor, same: torch.Tensor, members: torch.Tensor
+        self, name: str, partners: Partners, scores: torch.Tensor, relation: "Relation", members: torch.Tensor
     ) -> Partners:
         """Return the partners that train; note how many images have some, and how often these share the label."""
         kept = self._filter.kept(partners, scores)
-        trains = kept.valid.any(dim=1)
-        self._mean(f"{name}/trained", trains.float(), partners.valid.any(dim=1))
-        self._count(f"{name}/trained_same_label", _hits(kept, same), members, trains)
+        self._mean(f"{name}/trained", kept.valid.any(dim=1).float(), partners.valid.any(dim=1))
+        shared, known = relation.hits(kept)
+        self._count(f"{name}/trained_same_label", shared, members, known)
         return kept
 
     def _columns(self, labels: torch.Tensor) -> torch.Tensor:
-        """Return float64 `[B, classes]`: which classes an image counts for."""
+        """Return float64 `[B, classes]`: which classes an image counts for; none where its label is unknown."""
         if labels.ndim == 2:
             return labels.double()
-        return torch.nn.functional.one_hot(labels, self._classes).double()
+        return torch.nn.functional.one_hot(labels.clamp_min(0), self._classes).double() * (labels >= 0)[:, None]
 
     def _count(self, name: str, value: torch.Tensor, members: torch.Tensor, counted: torch.Tensor) -> None:
         self._mean(name, value, counted)
@@ -192,10 +195,23 @@ class PartnerStatistics:
         self._batches[name].append((self._number, value))
 
 
-def _hits(partners: Partners, same: torch.Tensor) -> torch.Tensor:
-    """Return which share of each image's partners has its label `[B]`; 0 without a partner."""
-    right = same.gather(1, partners.index) & partners.valid
-    return right.sum(dim=1) / partners.valid.sum(dim=1).clamp_min(1)
+@dataclass(frozen=True)
+class Relation:
+    """Images of a batch and their candidates, by label.
+
+    Args:
+        same: bool `[B, N]`, whether they share it.
+        known: bool `[B, N]`, whether both labels are known.
+    """
+
+    same: torch.Tensor
+    known: torch.Tensor
+
+    def hits(self, partners: Partners) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return which share of each image's partners has its label, `[B]`, and bool `[B]` where that is known."""
+        counted = self.known.gather(1, partners.index) & partners.valid
+        right = self.same.gather(1, partners.index) & counted
+        return right.sum(dim=1) / counted.sum(dim=1).clamp_min(1), counted.any(dim=1)
 
 
 def feature_std(projections: torch.Tensor) -> torch.Tensor:

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from repro.data import ImageSet
+from repro.data.imageset import UNLABELLED
 from repro.data.subsets import strata
 from repro.pretrain.augment import TwoViews
 from repro.pretrain.encoder import to_input, to_stored
@@ -51,13 +52,14 @@ def partnered(images: ImageSet, choices: Mapping[str, torch.Tensor]) -> dict[str
     Args:
         images: the data set.
         choices: from `Choices.read`; n = 8 images that have a partner by every selector are shown, of as many classes
-            as there are, in the order of the batch.
+            as there are, in the order of the batch; none without a known label.
 
     Returns:
         queries uint8 `[n, H, W, C]` and labels; SELECTOR/images and SELECTOR/labels of their partners.
     """
-    train = images.indices("train")
-    paired = torch.stack([position >= 0 for position in choices.values()]).all(dim=0).numpy()
+    train = images.pretraining
+    known = torch.from_numpy(images.split[train] != UNLABELLED)
+    paired = torch.stack([(at >= 0) & known[at] for at in choices.values()]).all(dim=0).numpy()
     chosen = {name: train[position.numpy()[paired]] for name, position in choices.items()}
     batch = chosen.pop("batch")
     shown = spread(strata(images.labels[batch]), QUERIES)

@@ -87,7 +87,7 @@ def pretrain(
     trainer = Trainer(images, config, device, stored)
     # Labels and groups too: oracles train on them, and partners are measured by them.
     groups = () if images.groups is None else (images.groups,)
-    content = images.sha256_with(images.indices("train"), images.labels, *groups)
+    content = images.sha256_with(images.pretraining, images.labels, *groups)
     done, history = checkpoint.load(trainer.objective, trainer.optimizer, content)
     if len(processes.gathered(torch.tensor([done], device=device)).unique()) > 1:
         raise InputError(
@@ -183,7 +183,7 @@ def fitting(config: dict[str, Any], images: ImageSet) -> dict[str, Any]:
     A batch of more images than there are for training becomes half of them, so that an epoch has two steps: the same
     for every method. [us]
     """
-    settings, training = config["pretrain"], len(images.indices("train"))
+    settings, training = config["pretrain"], len(images.pretraining)
     if training >= settings["batch_size"]:
         return config
     number = processes.started()  # each process takes its share
@@ -198,7 +198,7 @@ def fitting(config: dict[str, Any], images: ImageSet) -> dict[str, Any]:
 def _check(images: ImageSet, config: dict[str, Any]) -> None:
     """Raise InputError for settings that do not fit the data or each other."""
     fits(config, processes.count())
-    train, settings = images.indices("train"), config["pretrain"]
+    train, settings = images.pretraining, config["pretrain"]
     if len(train) < settings["batch_size"]:
         raise InputError(
             f"pretrain.batch_size={settings['batch_size']}, but {images.name} has only {len(train)} training images; "

@@ -42,7 +42,7 @@ class Trainer:
     def __init__(
         self, images: ImageSet, config: dict[str, Any], device: torch.device, stored: Sequence[tuple[float, Byol]]
     ) -> None:
-        train, settings = images.indices("train"), config["pretrain"]
+        train, settings = images.pretraining, config["pretrain"]
         self.config, self.device, self.batches = config, device, len(train) // settings["batch_size"]
         self.pixels = Pixels(images.images, train, device, config["data"]["residency"])
         self.labels = torch.from_numpy(images.labels[train]).to(device)

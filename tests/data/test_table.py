@@ -289,3 +289,44 @@ def test_a_label_of_minus_one_is_told_as_what_it_is(root: Path):
     table(root, "\n".join(["path,edema", *(f"{i}.png,{(0, 1, -1)[i % 3]}" for i in range(60))]))
     with pytest.raises(InputError, match="column 'edema': '-1' is neither 0 nor 1: if nobody knows"):
         listing(SETTINGS)
+
+
+def test_images_without_a_label_serve_pretraining_alone_unless_their_patient_is_in_validation_or_test(
+    root: Path, caplog: pytest.LogCaptureFixture
+):
+    words = [["a", "b"][i // 2 % 2] if i % 6 else ["", "NA"][i // 6 % 2] for i in range(120)]
+    rows = [f"{i}.png,{word},p{i // 4}" for i, word in enumerate(words)]
+    table(root, "\n".join(["path,label,patient", *rows]))
+    with caplog.at_level(logging.INFO):
+        found = listing(SETTINGS | {"unknown_labels": "pretrain"})
+    unknown = [i for i in range(120) if i % 6 == 0]
+    assert found.class_names == ("a", "b")
+    assert found.labels[unknown].tolist() == [-1] * 20
+    held = {patient for patient, split in zip(found.groups, found.split, strict=True) if split in ("val", "test")}
+    for i in range(120):
+        if i % 6:
+            assert found.split[i] in ("train", "val", "test")
+        else:
+            assert found.split[i] == ("" if found.groups[i] in held else "unlabelled")
+    used = int((found.split == "unlabelled").sum())
+    assert 0 < used < 20
+    assert f"{used} images without a label, for pretraining alone; {20 - used} others belong to" in caplog.text
+
+    (root / "known.csv").write_text("\n".join(["path,label,patient", *(row for i, row in enumerate(rows) if i % 6)]))
+    without = listing(SETTINGS | {"csv": str(root / "known.csv")})
+    known = [i for i in range(120) if i % 6]
+    assert without.split.tolist() == found.split[known].tolist()  # the labelled ones are divided as if they were alone
+
+
+def test_images_without_a_label_in_a_split_of_ones_own(root: Path):
+    rows = [f"{i}.png,{'ab'[i // 4 % 2] if i >= 6 else ''},{('train', 'val', 'test', '')[i % 4]}" for i in range(40)]
+    table(root, "\n".join(["path,label,split", *rows]))
+    found = listing(SETTINGS | {"unknown_labels": "pretrain", "split": "official"})
+    assert found.split[:6].tolist() == ["unlabelled", "", "", "unlabelled", "unlabelled", ""]
+    assert found.split[6:].tolist() == [("train", "val", "test", "")[i % 4] for i in range(6, 40)]
+
+
+def test_several_labels_and_images_without_one_for_pretraining_are_refused(root: Path):
+    table(root, labelled(["a|b", "a", "NA"] * 20))
+    with pytest.raises(InputError, match=r"for images of one class each"):
+        listing(SETTINGS | {"unknown_labels": "pretrain"})

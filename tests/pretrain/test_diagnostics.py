@@ -60,6 +60,29 @@ def test_means_equal_a_loop_over_images(multi_label: bool, k: int):
     assert "queue/mutual" not in means  # nobody in a bank chooses
 
 
+def test_images_without_a_known_label_count_neither_as_right_nor_as_wrong():
+    torch.manual_seed(6)
+    labels = torch.randint(0, 3, (24,))
+    labels[torch.randperm(24)[:9]] = -1
+    batch = batch_of(24, 1, labels)
+    statistics = PartnerStatistics("tracin_cosine", MEASURED, 3, exclude_group=False, k=3)
+    statistics.add(batch, 0)
+    partners = partners_of(batch, "tracin_cosine", exclude_group=False, k=3).index.tolist()
+    hits, chances = [], []
+    for i, own in enumerate(labels.tolist()):
+        known = [labels[j] == own for j in partners[i] if labels[j] >= 0]
+        others = [labels[j] == own for j in range(24) if j != i and labels[j] >= 0]
+        if own >= 0 and known:
+            hits.append(sum(known) / len(known))
+        if own >= 0:
+            chances.append(sum(others) / len(others))
+    means = statistics.means()
+    assert len(hits) < 24
+    assert means["tracin_cosine/same_label"] == pytest.approx(float(sum(hits)) / len(hits))
+    assert means["chance"] == pytest.approx(float(sum(chances)) / len(chances))
+    assert not batch.same_label(batch.members)[labels < 0].any()
+
+
 def test_selectors_that_do_not_train_are_measured_in_some_batches_and_the_last_of_the_epoch_is_one():
     batches = [batch_of(24, seed) for seed in range(5)]
     some, few, all_of_them = (

@@ -20,7 +20,9 @@ from repro import run
 from repro.configs import METHODS
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
+from repro.data.imageset import UNLABELLED
 from repro.errors import InputError
+from repro.pretrain import example_images
 from repro.pretrain.checkpoint import Checkpoint, below
 from repro.pretrain.encoder import Encoder
 from repro.pretrain.loop import LEARNED, Pretrained, fits, pretrain
@@ -178,6 +180,23 @@ def test_labels_reach_no_weight_unless_the_selector_is_the_oracle(tiny: ImageSet
         a, _ = train(tiny, tmp_path / f"{method}1", method)
         b, _ = train(relabelled, tmp_path / f"{method}2", method)
         assert same_weights(a.encoder, b.encoder) != (method == "byol_oracle"), method
+
+
+def test_images_without_a_label_are_trained_on_as_those_with_one(tiny: ImageSet, tmp_path: Path):
+    without = tiny.indices("train")[::3]
+    labels, split = tiny.labels.copy(), tiny.split.astype("<U10")
+    labels[without], split[without] = -1, UNLABELLED
+    partly = replace(tiny, labels=labels, split=split)
+    assert partly.describe()["unlabelled"] == len(without)
+    for method in ("byol_tracin", "byol_queue"):
+        a, _ = train(tiny, tmp_path / f"{method}1", method)
+        b, reported = train(partly, tmp_path / f"{method}2", method)
+        assert same_weights(a.encoder, b.encoder), method
+        found = example_images.partnered(partly, b.history.choices)
+        assert all((found[name] >= 0).all() for name in found if name.endswith("labels"))
+    rates = [value for name, value, _ in reported if name.endswith("chance")]
+    assert all(0.3 < rate < 0.7 for rate in rates)
+    assert rates
 
 
 def test_every_metric_is_reported_once_per_epoch_and_the_loss_is_the_sum_of_its_terms(tiny: ImageSet, tmp_path: Path):

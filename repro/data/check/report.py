@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from repro.data.check.duplicates import CORRELATION, DISTANCE, fingerprints, near_duplicates
-from repro.data.imageset import SPLITS, ImageSet
+from repro.data.imageset import SPLITS, UNLABELLED, ImageSet
 
 EXAMPLES = 4
 """Pairs of images shown for every pair of splits, and names of altered files. [us]"""
@@ -147,13 +147,15 @@ def inspect(
     """
     prints = fingerprints(images.images)
     record = images.describe()
-    parts = {split: images.indices(split) for split in SPLITS}
+    seen = np.where(images.split == UNLABELLED, "train", images.split)  # pretraining sees both
+    parts = {split: np.flatnonzero(seen == split) for split in SPLITS}
     # A picture that is in one split many times would be near another picture as many times over.
     once = [part[np.unique(prints.content[part], return_index=True)[1]] for part in parts.values()]
-    within, between = _near(near_duplicates(prints, np.sort(np.concatenate(once)), distance), images.split)
-    described = np.unique(np.column_stack([prints.content, images.labels]), axis=0)
-    groups = () if images.groups is None else _shared(images.groups, images.split)
-    pictures = _shared(prints.content, images.split)
+    within, between = _near(near_duplicates(prints, np.sort(np.concatenate(once)), distance), seen)
+    labelled = images.split != UNLABELLED
+    described = np.unique(np.column_stack([prints.content, images.labels])[labelled], axis=0)
+    groups = () if images.groups is None else _shared(images.groups, seen)
+    pictures = _shared(prints.content, seen)
     examples = {index for overlap in (*groups, *pictures, *between) for pair in overlap.examples for index in pair}
     return Report(
         name=images.name,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from repro.data.check.duplicates import CORRELATION
 from repro.data.check.report import Overlap, Report, some
-from repro.data.imageset import SPLITS
+from repro.data.imageset import SPLITS, UNLABELLED
 
 
 def text_of(report: Report) -> str:
@@ -14,7 +14,7 @@ def text_of(report: Report) -> str:
 
 def _head(report: Report) -> Iterator[str]:
     record = report.record
-    total = sum(record["images"].values()) + record["without_split"]
+    total = sum(record["images"].values()) + record["without_split"] + record.get(UNLABELLED, 0)
     height, width, channels = record["shape"]
     kind = f"{height} x {width} px, {'grey' if channels == 1 else 'colour'}, {record['task']}"
     yield f"{report.name}, split {report.division}: {total:,} images, {kind}"
@@ -39,6 +39,8 @@ def _classes(report: Report) -> Iterator[str]:
     rows.append(("images", *(cell for split in SPLITS for cell in (f"{sizes[split]:,}", ""))))
     yield from ("", "Labels (an image has any number)" if record["task"] == "multi-label" else "Classes")
     yield from _table(rows)
+    if UNLABELLED in record:
+        yield f"  without a label, for pretraining alone: {record[UNLABELLED]:,}"
     yield f"  in no split: {record['without_split']:,}"
     yield from (f"  note: {split} has no images" for split in SPLITS if not sizes[split])
     for name, split in report.missing:

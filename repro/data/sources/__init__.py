@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.data.folder import prepared_folder
-from repro.data.imageset import SPLITS, ImageSet
+from repro.data.imageset import SPLITS, UNLABELLED, ImageSet
 from repro.data.listing import Listing
 from repro.data.prepare import prepared, rehash
 from repro.data.sources import chestxray14, isic2019, kermany, medmnist, phantom, table
@@ -85,12 +85,15 @@ def altered(settings: Settings, folder: Path) -> tuple[str, ...] | None:
 def split_sizes(settings: Settings) -> dict[str, int]:
     """Return how many images each split has, without decoding any; files that are missing count too.
 
+    Where there are images without a label, their number is there too, as "unlabelled".
+
     Raises:
         InputError: as `load`, as far as tables tell.
     """
     listed = settings["name"] in LISTINGS and settings["limit"] is None
     found = LISTINGS[settings["name"]](settings) if listed else load(settings, prepared_folder())
-    return {split: int((found.split == split).sum()) for split in SPLITS}
+    sizes = {split: int((found.split == split).sum()) for split in (*SPLITS, UNLABELLED)}
+    return {split: size for split, size in sizes.items() if size or split in SPLITS}
 
 
 def _home(listing: Listing, settings: Settings) -> str:

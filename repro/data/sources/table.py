@@ -8,7 +8,7 @@ of a table has one folder of images per class.
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +16,13 @@ import numpy as np
 
 from repro.data.csvfile import Table, read_table, rows_where
 from repro.data.folder import data_folder
-from repro.data.imageset import SPLITS
+from repro.data.imageset import SPLITS, UNLABELLED
 from repro.data.layout import spelled_otherwise
 from repro.data.listing import Listing
 from repro.data.notices import once
 from repro.data.sources.class_folders import table_of
 from repro.data.sources.table_groups import GROUP, group_columns, groups_of, groups_of_paths
-from repro.data.sources.table_labels import LABEL, labels_of, with_known_labels
+from repro.data.sources.table_labels import LABEL, labels_of, unlabelled_rows, with_known_labels
 from repro.data.splits import SEVENTY_TEN_TWENTY, check_offered, divide, shared_group
 from repro.errors import InputError, did_you_mean
 
@@ -59,7 +59,9 @@ def listing(settings: Mapping[str, Any]) -> Listing:
     folder = os.path.commonpath({os.path.dirname(path) for path in files})  # noqa: PTH120  (no class Path: see Listing)
     together = group_columns(table)
     others = [column for column in table.columns if column not in (*ABOUT, LABEL, *together)]
-    labels, names = labels_of(table, others)
+    unlabelled = unlabelled_rows(table) if settings.get("unknown_labels") == "pretrain" else set()
+    labels, names = _with_unlabelled(table, unlabelled, others)
+    known = labels >= 0 if unlabelled else np.ones(len(files), dtype=bool)
     groups = groups_of(table, together) if together else groups_of_paths(table)
     if LABEL in table.columns and others:
         unused = ", ".join(others)
@@ -71,8 +73,13 @@ def listing(settings: Mapping[str, Any]) -> Listing:
             once(logging.WARNING, f"{file}: its column 'split' is not used; data.split=official uses it")
         apart = np.arange(len(files)) if groups is None else groups
         by = f" by {' and '.join(together)}" if together else ""
-        split = divide(f"{file}{by}", labels, apart, SEVENTY_TEN_TWENTY, settings.get("split_seed", 0))
-    _report(file, labels, names, groups, split)
+        split = np.full(len(files), "", dtype="<U5")
+        split[known] = divide(
+            f"{file}{by}", labels[known], apart[known], SEVENTY_TEN_TWENTY, settings.get("split_seed", 0)
+        )
+    _report(file, labels[known], names, None if groups is None else groups[known], split[known])
+    if unlabelled:
+        split = _for_pretraining(file, split, known, groups)
     return Listing(
         name=NAME,
         folder=Path(folder),
@@ -90,6 +97,37 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         },
         home=f"{file} {channels}",
     )
+
+
+def _with_unlabelled(table: Table, unlabelled: set[int], columns: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return labels and their names as `labels_of`; -1 for rows without a label."""
+    found, names = labels_of(table.without(unlabelled) if unlabelled else table, columns)
+    if not unlabelled:
+        return found, names
+    if found.ndim == 2:
+        raise InputError(
+            f"{table.file}: data.unknown_labels=pretrain is for images of one class each; with several labels an empty "
+            "cell means no finding. Take these rows out"
+        )
+    labels = np.full(len(table.lines), -1, dtype=np.int64)
+    labels[[row for row in range(len(labels)) if row not in unlabelled]] = found
+    return labels, names
+
+
+def _for_pretraining(file: Path, split: np.ndarray, known: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Return the division with the images of unknown label in `UNLABELLED`, but for those of validation and test.
+
+    These are images that the table puts there, or of a group that has others there: pretraining must not see them.
+    """
+    held = np.isin(split, ("val", "test"))
+    barred = held & ~known
+    if groups is not None:
+        barred |= ~known & np.isin(groups, groups[held & known])
+    found = np.where(known, split, "").astype(f"<U{len(UNLABELLED)}")
+    found[~known & ~barred] = UNLABELLED
+    left_out = f"; {barred.sum()} others belong to validation or test and are left out" if barred.any() else ""
+    once(logging.INFO, f"{file}: {(found == UNLABELLED).sum()} images without a label, for pretraining alone{left_out}")
+    return found
 
 
 def _files(table: Table) -> list[str]:

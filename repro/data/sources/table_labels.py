@@ -36,26 +36,31 @@ def with_known_labels(table: Table, unknown: str) -> Table:
 
     Args:
         table: the table.
-        unknown: what to do with labels that read like "nobody knows": ask, class (they are a class like others), or
-            leave_out.
+        unknown: what to do with labels that read like "nobody knows": ask, class (they are a class like others),
+            leave_out, or pretrain (the table stays; `unlabelled_rows` says which they are).
 
     Raises:
         InputError: there are some, and `unknown` is "ask"; or no other row is left.
     """
     rows = list(rows_where(table.columns.get(LABEL, ()), reads_unknown))
-    if not rows or unknown == "class":
+    if not rows or unknown in ("class", "pretrain"):
         return table
     if unknown == "ask":
         raise table.fault(
             LABEL,
             rows[0],
             f"is no label, as it stands there ({len(rows):,} such rows). Leave these images out with "
-            "data.unknown_labels=leave_out, or make it a class with data.unknown_labels=class",
+            "data.unknown_labels=leave_out, pretrain on them with =pretrain, or make it a class with =class",
         )
     if len(rows) == len(table.lines):
         raise InputError(f"{table.file}: no image has a known label")
     once(logging.WARNING, f"{table.file}: {len(rows)} images whose label is not known are left out")
     return table.without(set(rows))
+
+
+def unlabelled_rows(table: Table) -> set[int]:
+    """Return the rows whose label is empty or reads like "nobody knows"."""
+    return set(rows_where(table.columns.get(LABEL, ()), lambda cell: not cell or reads_unknown(cell)))
 
 
 def labels_of(table: Table, columns: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:

@@ -14,13 +14,18 @@ class Members:
 
     Args:
         position: int64 `[N]`, which image of the training split; -1 where a memory bank is still empty.
-        labels: int64 `[N]` or 0/1 `[N, L]`. Only `oracle` and the measurements look at them.
+        labels: int64 `[N]`, -1 where unknown, or 0/1 `[N, L]`. Only `oracle` and the measurements look at them.
         groups: int64 `[N]`, equal for images of one patient or lesion; None where unknown.
     """
 
     position: torch.Tensor
     labels: torch.Tensor
     groups: torch.Tensor | None
+
+    @property
+    def labelled(self) -> torch.Tensor:
+        """Bool `[N]`: whether the label is known."""
+        return self.labels >= 0 if self.labels.ndim == 1 else torch.ones_like(self.position, dtype=torch.bool)
 
 
 @dataclass(frozen=True)
@@ -68,10 +73,10 @@ class Batch:
         return Candidates(self.out.t, self.members, self.last)
 
     def same_label(self, others: Members) -> torch.Tensor:
-        """Return bool `[B, N]`: the same class; for several labels, one in common, or none in both. [us]"""
+        """Return bool `[B, N]`: the same known class; for several labels, one in common, or none in both. [us]"""
         own, theirs = self.members.labels, others.labels
         if own.ndim == 1:
-            return own[:, None] == theirs[None, :]
+            return (own[:, None] == theirs[None, :]) & (own >= 0)[:, None]
         none, nor = own.sum(dim=1) == 0, theirs.sum(dim=1) == 0
         return (own.float() @ theirs.float().T > 0) | (none[:, None] & nor[None, :])
 

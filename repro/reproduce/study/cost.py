@@ -17,6 +17,7 @@ from pymongo.database import Database
 
 from repro.configs.resolve import resolve
 from repro.data import SPLITS, ImageSet, split_sizes
+from repro.data.imageset import UNLABELLED
 from repro.errors import InputError
 from repro.evaluate.budget import extra_steps, steps
 from repro.evaluate.protocols import evaluate
@@ -167,9 +168,10 @@ def _sizes(settings: str) -> dict[str, int]:
 
 def _seconds(cell: Cell, probe: tuple[float, float]) -> float | None:
     try:
-        train, val, test = _sizes(json.dumps(cell.config["data"])).values()
+        sizes = _sizes(json.dumps(cell.config["data"]))
     except InputError:
         return None
+    train, val, test = sizes["train"] + sizes.get(UNLABELLED, 0), sizes["val"], sizes["test"]
     pretraining, judging = probe
     seconds = pretraining * train * cell.config["pretrain"]["epochs"] if cell.pretrains else 0.0
     if cell.task != "pretrain":
