@@ -5,7 +5,7 @@ from lightly.models.modules import NNMemoryBankModule
 from lightly.models.modules.memory_bank import MemoryBankModule
 from torch import nn
 
-from repro.pretrain.last_layer import LastLayer
+from repro.pretrain.gradients.last_layer import LastLayer
 from repro.pretrain.selectors import Batch, Candidates, Members
 
 

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from repro.configs import WITHOUT_PRETRAINING
 from repro.pretrain.encoder import Encoder, encoder_of
-from repro.pretrain.tiers import coverage
+from repro.pretrain.gradients.tiers import coverage
 from repro.pretrain.weights import Source, started
 
 log = logging.getLogger("repro.pretrain")

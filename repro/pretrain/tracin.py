@@ -18,10 +18,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from repro.pretrain import processes
 from repro.pretrain.byol import Byol, Outputs, image_losses
-from repro.pretrain.gram import gram_products, layer_kernel
-from repro.pretrain.last_layer import LastLayer
-from repro.pretrain.per_image_gradients import Tape
-from repro.pretrain.tiers import coverage
+from repro.pretrain.gradients.gram import gram_products, layer_kernel
+from repro.pretrain.gradients.last_layer import LastLayer
+from repro.pretrain.gradients.per_image_gradients import Tape
+from repro.pretrain.gradients.tiers import coverage
 
 See = Callable[[str, torch.Tensor], None]
 """Called with a layer's name and each image's K_ii `[B]` over it."""

@@ -24,9 +24,9 @@ def test_a_step_with_partners_whose_loss_has_no_weight_is_the_plain_step_it_is_c
         work.trainer.objective.model.double()
         work.first, work.second = work.first.double(), work.second.double()
     ours.step()
-    plain.trainer.optimizer.param_groups[0]["lr"] = plain.trainer.optimizer.param_groups[1]["lr"] = (
-        ours.trainer.optimizer.param_groups[0]["lr"]
-    )
+    groups = (work.trainer.optimizer.param_groups for work in (plain, ours))
+    for own, theirs in zip(*groups, strict=True):
+        own["lr"] = theirs["lr"]
     plain_step(plain)
     torch.testing.assert_close(weights(ours.trainer.encoder), weights(plain.trainer.encoder), rtol=1e-9, atol=1e-12)
     assert not torch.equal(weights(ours.trainer.encoder), before.double())

@@ -7,7 +7,7 @@ from lightly.models.modules import NNMemoryBankModule
 from repro.configs.resolve import resolve
 from repro.pretrain.bank import NeighbourBank, PartnerBank
 from repro.pretrain.byol import Outputs
-from repro.pretrain.last_layer import LastLayer
+from repro.pretrain.gradients.last_layer import LastLayer
 from repro.pretrain.selectors import Batch, Members
 from repro.pretrain.trainer import Trainer
 from tests.pretrain.sharing import CPU, images

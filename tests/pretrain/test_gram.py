@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from repro.pretrain import gram
-from repro.pretrain.gram import cheapest, layer_kernel
+from repro.pretrain.gradients import gram
+from repro.pretrain.gradients.gram import cheapest, layer_kernel
 
 ALL_AT_ONCE = 2**30
 

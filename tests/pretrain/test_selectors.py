@@ -9,7 +9,7 @@ from repro.configs.resolve import resolve
 from repro.errors import InputError
 from repro.pretrain.bank import PartnerBank
 from repro.pretrain.byol import Outputs
-from repro.pretrain.last_layer import LastLayer
+from repro.pretrain.gradients.last_layer import LastLayer
 from repro.pretrain.selectors import SELECTORS, Batch, Candidates, Members, choose, used_selector
 from repro.pretrain.tracin import last_layer, last_layer_kernel
 

@@ -8,8 +8,8 @@ from torchvision.models import VisionTransformer
 from repro.configs.resolve import defaults
 from repro.errors import InputError
 from repro.pretrain.encoder import Encoder
-from repro.pretrain.per_image_gradients import Tape
-from repro.pretrain.tiers import coverage
+from repro.pretrain.gradients.per_image_gradients import Tape
+from repro.pretrain.gradients.tiers import coverage
 from repro.pretrain.tracin import OnlineTracin
 from tests.pretrain.networks import byol_in_float64, draw, image_gradients
 from tests.pretrain.test_tracin import equal, kernel_of, see

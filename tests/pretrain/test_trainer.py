@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from repro.configs.resolve import resolve
-from repro.pretrain import gram, unfolding
+from repro.pretrain.gradients import gram, unfolding
 from repro.pretrain.trainer import Trainer
 from tests.pretrain.sharing import CPU, images
 from tests.pretrain.test_loop import SMALL

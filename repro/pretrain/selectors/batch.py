@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from repro.pretrain.byol import Outputs
-from repro.pretrain.last_layer import LastLayer
+from repro.pretrain.gradients.last_layer import LastLayer
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from repro.pretrain.gradients.unfolding import Inner, Patches, Windows
 from repro.pretrain.precision import exact
-from repro.pretrain.unfolding import Inner, Patches, Windows
 
 CACHED = 2**22
 """Bytes of patches that a CPU makes at a time, so that they stay in its cache. [us]"""
