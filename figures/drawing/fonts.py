@@ -56,7 +56,6 @@ def families(text: str) -> tuple[str, ...]:
 
 def use(figure: Figure) -> None:
     """Give every text of a figure the fonts that it needs."""
-    _own()
     for text in figure.findobj(Text):
         if more := families(text.get_text()):
             text.set_fontfamily([OWN, *more])
@@ -68,7 +67,7 @@ def _wanted(text: str) -> frozenset[str]:
 
 @functools.cache
 def _own() -> str:
-    """Return the file of the figures' own font. It comes with matplotlib, whose list of fonts may be of elsewhere."""
+    """Return the file of the figures' own font. It comes with matplotlib, whose list of fonts may lack it."""
     for file in sorted(Path(get_data_path(), "fonts/ttf").glob(f"{OWN}*.ttf")):
         if not any(Path(known.fname) == file for known in font_manager.fontManager.ttflist):
             font_manager.fontManager.addfont(file)

@@ -72,7 +72,7 @@ class PartnerStatistics:
         return chosen
 
     def _add(self, batch: Batch, step: int, everything: bool) -> Partners | None:
-        members = self._columns(batch.members.labels)
+        members = self._columns(batch.members)
         own = allowed, relation = self._relations(batch, batch.members)
         others = (allowed & relation.known).sum(dim=1)
         self._count("chance", (relation.same & allowed).sum(dim=1) / others.clamp_min(1), members, others > 0)
@@ -176,11 +176,12 @@ class PartnerStatistics:
         self._count(f"{name}/trained_same_label", shared, members, known)
         return kept
 
-    def _columns(self, labels: torch.Tensor) -> torch.Tensor:
+    def _columns(self, members: Members) -> torch.Tensor:
         """Return float64 `[B, classes]`: which classes an image counts for; none where its label is unknown."""
+        labels = members.labels
         if labels.ndim == 2:
             return labels.double()
-        return torch.nn.functional.one_hot(labels.clamp_min(0), self._classes).double() * (labels >= 0)[:, None]
+        return torch.nn.functional.one_hot(labels.clamp_min(0), self._classes).double() * members.labelled[:, None]
 
     def _count(self, name: str, value: torch.Tensor, members: torch.Tensor, counted: torch.Tensor) -> None:
         self._mean(name, value, counted)

@@ -49,8 +49,8 @@ def with_known_labels(table: Table, unknown: str) -> Table:
         raise table.fault(
             LABEL,
             rows[0],
-            f"is no label, as it stands there ({len(rows):,} such rows). Leave these images out with "
-            "data.unknown_labels=leave_out, pretrain on them with =pretrain, or make it a class with =class",
+            f"is no label, as it stands there ({len(rows):,} such rows). Say what to do: "
+            "data.unknown_labels=leave_out, or pretrain (used for pretraining alone), or class (it is a class)",
         )
     if len(rows) == len(table.lines):
         raise InputError(f"{table.file}: no image has a known label")

@@ -76,7 +76,7 @@ class Batch:
         """Return bool `[B, N]`: the same known class; for several labels, one in common, or none in both. [us]"""
         own, theirs = self.members.labels, others.labels
         if own.ndim == 1:
-            return (own[:, None] == theirs[None, :]) & (own >= 0)[:, None]
+            return (own[:, None] == theirs[None, :]) & self.members.labelled[:, None]
         none, nor = own.sum(dim=1) == 0, theirs.sum(dim=1) == 0
         return (own.float() @ theirs.float().T > 0) | (none[:, None] & nor[None, :])
 

@@ -95,10 +95,10 @@ def costs(cells: Sequence[Cell], known: Mapping[str, float] | None = None) -> li
 def stored_seconds(database: Database, cells: Sequence[Cell]) -> dict[str, float]:
     """Return series of a cell -> the median seconds that its completed runs took on this machine."""
     wanted = {cell.identity["series"] for cell in cells}
-    here = {"host.hostname": platform.node(), "status": "COMPLETED"}
+    here = {"info.series": {"$type": "string"}, "host.hostname": platform.node(), "status": "COMPLETED"}
     took = defaultdict[str, list[float]](list)
     for run in database.runs.find(here, {"info.series": 1, "start_time": 1, "stop_time": 1}):
-        series = run["info"].get("series", "").rpartition("-")[0]
+        series = run["info"]["series"].rpartition("-")[0]
         if series in wanted:
             took[series].append((run["stop_time"] - run["start_time"]).total_seconds())
     return {series: statistics.median(seconds) for series, seconds in took.items()}
