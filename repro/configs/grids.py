@@ -86,8 +86,6 @@ TUNINGS = {
             "pretrain.epochs": 20,
             "evaluate.test": False,
             "evaluate.protocols": ["linear"],
-            "evaluate.fractions": [0.01, 0.1, 1.0],
-            "evaluate.finetune.steps": 200,
         },
         grids={
             "byol": Grid({"pretrain.predictor_lr": (1.0, 10.0), "pretrain.renewals": (100.0, 300.0)}),

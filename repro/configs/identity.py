@@ -40,6 +40,9 @@ OF_METHODS = (
 )
 """Groups of settings that one method or a few have."""
 
+PROTOCOLS = ("knn", "linear", "finetune")
+"""Groups of settings under `evaluate` that count where their protocol is run."""
+
 FILES = ("encoder.weights",)
 """Keys that may name a file: its content counts, not its path."""
 
@@ -70,8 +73,8 @@ def identity(
 ) -> dict[str, str]:
     """Return the hashes that say what a run is.
 
-    `cell` is everything; `series` all but the seed; `study` what runs that may be compared share: all but seed, method
-    and recipe.
+    `cell` is everything that its result depends on; `series` all of that but the seed; `study` what runs that may be
+    compared share: all but seed, method and recipe, with the settings of every protocol, since some methods skip one.
 
     Args:
         config: the resolved config.
@@ -81,7 +84,8 @@ def identity(
     origins = origins or {}
     method = ("method", "selector", "tracin", *OF_METHODS, "evaluate.protocols", "encoder.weights", *RECIPE)
     free = ("seed", *ORIGINS, "pretrain.keep_every")  # what else is stored
-    without = {"cell": ORIGINS, "series": free, "study": (*free, *method)}
+    unused = [f"evaluate.{name}" for name in PROTOCOLS if name not in config["evaluate"]["protocols"]]
+    without = {"cell": (*ORIGINS, *unused), "series": (*free, *unused), "study": (*free, *method)}
     found = {kind: digest(config, without[kind]) for kind in without}
     for kind in ("cell", "series"):
         found[kind] = "-".join([command, found[kind], *(origins[key][kind] for key in ORIGINS if key in origins)])

@@ -56,7 +56,10 @@ SCALES = {
                 "warmup_epochs": 5,
                 "precision": "float32",
             },
-            "evaluate": {"finetune": {"steps": 200, "batch_size": 64, "validations": 10}},
+            "evaluate": {
+                "fractions": [0.01, 0.1, 1.0],
+                "finetune": {"steps": 1000, "batch_size": 32, "optimizer": "adam", "lr": 0.001, "validations": 10},
+            },
         },
     ),
     "medmnist_protocol": Named(

@@ -133,6 +133,19 @@ def test_methods_and_seeds_of_a_plan_share_a_study_and_data_sets_do_not():
     assert identity(resolve(["byol", "phantom", "smoke"]), "train")["study"] not in studies
 
 
+def test_settings_of_a_protocol_that_is_not_run_do_not_change_what_a_run_is():
+    def of(**updates: object) -> dict[str, str]:
+        return identity(resolve(["byol", "phantom", "smoke"], updates), "train")
+
+    linear = {"evaluate.protocols": ["linear"]}
+    assert of(**linear) == of(**linear, **{"evaluate.knn.k": 7}) | {"study": of(**linear)["study"]}
+    for changed in ({"evaluate.linear.c": [0.5]}, {"pretrain.lr": 0.25}, {"evaluate.fractions": [1.0]}):
+        assert of(**linear, **changed)["cell"] != of(**linear)["cell"]
+        assert of(**linear, **changed)["series"] != of(**linear)["series"]
+    assert of(**{"evaluate.knn.k": 7})["cell"] != of()["cell"]
+    assert of(**linear, **{"evaluate.finetune.steps": 7})["study"] != of(**linear)["study"]
+
+
 def test_semixup_shares_the_study_of_the_other_methods_whatever_its_weights():
     semixup = resolve(["semixup", "dermamnist", "smoke"], {"semixup.alpha": 0.3, "semixup.in_manifold": 1.0})
     byol = resolve(["byol", "dermamnist", "smoke"])
