@@ -103,10 +103,16 @@ class Board:
         return "; ".join(parts)
 
     def seconds_left(self) -> float | None:
-        """Return how long the rest takes if it goes on like this; None while nothing has ended."""
+        """Return how long the rest takes if it goes on like this; None while nothing tells.
+
+        Nothing has ended, or all that is left runs already and each takes longer than those before.
+        """
         if not self._took:
             return None
         now, mean = time.monotonic(), sum(self._took) / len(self._took)
+        to_come = self._total - self._done - len(self._since)
+        if to_come <= 0 and all(now - since > mean for since in self._since.values()):
+            return None
         # Of what runs, as much is done as its time tells; never quite all.
         begun = sum(min(NEARLY, (now - since) / mean) for since in self._since.values())
         worked = len(self._took) + begun

@@ -62,6 +62,11 @@ def test_what_is_done_runs_and_is_left_is_told_with_all_images_a_second_and_the_
     assert board.seconds_left() == pytest.approx(10.0)
     clock.now += 1000  # longer than the others took: nearly done, as far as anybody knows
     assert board.seconds_left() == pytest.approx(1015 / 3.8 * 1.2)
+    board.end("c")
+    board.settle(worked=True)
+    board.begin("e", "e")
+    clock.now += 2000  # nothing is to come, and both take longer than any before: nobody knows
+    assert board.words() == "4 of 6 cells done, 2 running, 0 to come; 700 images/s"
 
 
 def test_in_a_log_there_are_plain_lines_and_nothing_is_redrawn():
