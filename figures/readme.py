@@ -12,10 +12,12 @@ import pandas as pd
 
 from figures.__main__ import main as draw
 from figures.artefacts import effects
-from figures.claims.answer import sentences
-from figures.claims.ledger import read
+from figures.claims.answer import compute, sentences
+from figures.claims.ledger import read as read_ledger
+from figures.evidence.reading import read
 from figures.page.files import write
 from repro.errors import InputError, Parser, front_door
+from repro.store import open_archive
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "figures" / "reference"
@@ -58,10 +60,17 @@ def result(archive: Path) -> tuple[str, str, bytes]:
         table = pd.read_csv(folder / "claims.csv", keep_default_na=False, na_values=[""]).fillna({"study": ""})
         picture = (folder / "effects.png").read_bytes()
         found = [file.read_text().strip() for each in TABLES if (file := folder / f"{each}.md").exists()]
-    answer = "\n".join(f"- {sentence}" for sentence in sentences(read(), table))
+    answer = "\n".join(f"- {sentence}" for sentence in sentences(read_ledger(), table))
     alt = f"{effects.ARTEFACT.title}, claim by claim and study by study; every number is in the first table below"
     shown = f"![{alt}](../{PICTURE.relative_to(ROOT)})"
-    return f"{answer}\n", "\n\n".join([shown, *found]) + "\n", picture
+    return f"{answer}\n\n{_compute(archive)}\n", "\n\n".join([shown, *found]) + "\n", picture
+
+
+def _compute(archive: Path) -> str:
+    with open_archive(archive) as stored:
+        records = read(stored)
+    runs = {run["_id"]: run for study in (*records.studies, *records.trials) for run in study.runs}
+    return compute([*runs.values()])
 
 
 if __name__ == "__main__":

@@ -192,6 +192,7 @@ def test_a_run_is_recorded_whole_with_all_that_its_numbers_rest_on(database: Dat
     assert info["label_subsets"][1]["images"] == sizes["train"]
     assert info["timings"]["pretrain_s"] > 0
     assert info["timings"]["pretrain_processor_s"] > 0
+    assert info["timings"]["evaluate_processor_s"] > 0
     marks = info["sources"]
     assert (marks["pretrain"]["epochs"], marks["pretrain"]["momentum"], marks["seed"]) == ("[set]", "[BYOL]", "[set]")
     assert dict(flat(marks)).keys() == dict(flat(stored["config"])).keys()

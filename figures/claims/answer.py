@@ -1,6 +1,7 @@
 """The answer of the claims ledger in a few sentences, with intervals."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,9 @@ import pandas as pd
 from figures import style
 from figures.claims.judging import NOT_ASKED, OPPOSITE, SUPPORTED, TOO_FEW
 from figures.drawing.tables import Cell
+from figures.evidence.series import Run
+from figures.evidence.timings import core_hours
+from figures.evidence.titles import count
 from figures.statistics.estimates import FEWEST
 
 TOLD = 3
@@ -45,6 +49,14 @@ def effect(row: Any) -> Cell:
     text = f"{row.effect:{sign}z.{digits}f}".replace("-", "−")
     text = text.removeprefix("+") if float(f"{row.effect:.{digits}f}") == 0 else text
     return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if row.pairs >= FEWEST else "")
+
+
+def compute(runs: Sequence[Run]) -> str:
+    """Say how many runs there are, and how much processor time those took that know it."""
+    hours = [each for run in runs if math.isfinite(each := core_hours(run))]
+    which = "which" if len(hours) == len(runs) else f"{len(hours)} of which"
+    took = f", {which} took {sum(hours):,.1f} core hours of a CPU" if hours else ""
+    return f"The archive behind these sentences holds {count(len(runs), 'run')}{took}."
 
 
 def _said(rows: pd.DataFrame) -> str:

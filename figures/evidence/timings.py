@@ -22,6 +22,14 @@ def comparable_epoch_seconds(run: Run) -> float:
     return seconds / run["config"]["pretrain"]["epochs"]
 
 
+def core_hours(run: Run) -> float:
+    """Return the processor time of pretraining and evaluation, in hours of one core; NaN where it is not stored."""
+    timings = run["info"].get("timings", {})
+    needed = ["pretrain_processor_s"] if "pretrain_s" in timings else []
+    needed += ["evaluate_processor_s"] if "evaluate_s" in timings else []
+    return sum(timings.get(name, math.nan) for name in needed) / 3600
+
+
 def device_of(run: Run) -> str:
     """Return the name of the device that the run computed on."""
     return str(run["info"].get("provenance", {}).get("device", "unknown device"))

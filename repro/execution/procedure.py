@@ -120,7 +120,7 @@ class Procedure:
         return result.encoder
 
     def _evaluated(self, encoder: Encoder) -> dict[str, float]:
-        start = time.monotonic()
+        start, used = time.monotonic(), time.process_time()
         extra = extra_steps(self.config, len(self.images.pretraining))
         result = evaluate(encoder, self.images, self.config, extra, self.device, self.recorder.metric)
         if result.scores:
@@ -131,6 +131,7 @@ class Procedure:
         if result.images_per_second is not None:
             self.timings["features_per_second"] = round(result.images_per_second, 1)
         self.timings["evaluate_s"] = round(time.monotonic() - start, 3)
+        self.timings["evaluate_processor_s"] = round(time.process_time() - used, 3)
         self._complete()
         return result.main
 
