@@ -23,6 +23,7 @@ def test_core_hours_are_processor_time_of_what_the_run_did():
 
 def test_the_compute_of_runs_is_said_and_of_those_alone_that_know_it():
     timed, old = _run(evaluate_s=9.0, evaluate_processor_s=5400.0), _run(evaluate_s=9.0)
-    assert compute([timed, timed]) == "The archive behind these sentences holds 2 runs, which took 3.0 core hours of a CPU."
-    assert compute([timed, old]) == "The archive behind these sentences holds 2 runs, 1 of which took 1.5 core hours of a CPU."
-    assert compute([old]) == "The archive behind these sentences holds 1 run."
+    holds = "The archive behind these sentences holds"
+    assert compute([timed, timed]) == f"{holds} 2 runs, which took 3.0 core hours of a CPU."
+    assert compute([timed, old]) == f"{holds} 2 runs, 1 of which took 1.5 core hours of a CPU."
+    assert compute([old]) == f"{holds} 1 run."
