@@ -28,9 +28,9 @@ def picture_grid(columns: int, rows: int, width: float, legend_lines: int) -> tu
 
 
 def show(axes: Axes, image: np.ndarray, border: str | None = None, dashed: bool = False) -> None:
-    """Draw a uint8 image `[H, W, C]`, grey or colour, in a border of this colour."""
+    """Draw a uint8 image `[H, W, C]`, grey or colour, in a border of this colour; vector files hold its own pixels."""
     grey = image.shape[-1] == 1
-    axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255)
+    axes.imshow(image[..., 0] if grey else image, cmap="gray" if grey else None, vmin=0, vmax=255, interpolation="none")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.grid(visible=False)

@@ -1,4 +1,4 @@
-"""A figure as bytes: PDF and PNG for papers, SVG for the page. The same figure gives the same bytes."""
+"""A figure as bytes: PDF and PNG for papers, SVG for the page, light or dark as it is. The same figure gives the same bytes."""
 
 import contextlib
 import io
@@ -32,7 +32,6 @@ class Rendered:
     pdf: bytes
     png: bytes
     svg: str
-    svg_dark: str
 
 
 def render(draw: Callable[[float], Figure], width: float) -> Rendered:
@@ -45,7 +44,7 @@ def render(draw: Callable[[float], Figure], width: float) -> Rendered:
         figure.draw_without_rendering()
         figure.set_layout_engine(None)  # the layout is found, and the same for every format
         svg = _saved(figure, "svg").decode()
-        return Rendered(width, _saved(figure, "pdf"), _saved(figure, "png"), svg, _dark(svg))
+        return Rendered(width, _saved(figure, "pdf"), _saved(figure, "png"), _also_dark(svg))
 
 
 @contextlib.contextmanager
@@ -78,7 +77,12 @@ def _saved(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _dark(svg: str) -> str:
-    for light, dark in style.DARK.items():
-        svg = svg.replace(light, dark)
-    return svg
+def _also_dark(svg: str) -> str:
+    """Return the image with a rule for dark screens: each of our colours becomes its dark counterpart."""
+    rules = "".join(
+        f'[style*="{what}: {light}"]{{{what}:{dark} !important}}'
+        for light, dark in style.DARK.items()
+        for what in ("fill", "stroke")
+        if f"{what}: {light}" in svg
+    )
+    return svg.replace("</style>", f"@media screen and (prefers-color-scheme: dark){{{rules}}}</style>", 1)

@@ -154,9 +154,7 @@ def _exhibit(folder: str, about: str, exhibit: Exhibit, labels: dict[str, str], 
         shown["picture"] = {
             "alt": product.alt,
             "wide": _uri(exhibit.wide.svg),
-            "wide_dark": _uri(exhibit.wide.svg_dark),
             "narrow": _uri(exhibit.narrow.svg),
-            "narrow_dark": _uri(exhibit.narrow.svg_dark),
         }
     return shown
 

@@ -141,5 +141,5 @@ def test_nothing_in_it_is_white_which_would_hide_its_words_on_a_dark_page() -> N
     assert isinstance(drawing, Drawing)
     for width in (style.TWO_COLUMNS, style.ONE_COLUMN):
         drawn = render(drawing.draw, width)
-        assert style.DARK[style.INK] in drawn.svg_dark
-        assert style.PAPER not in drawn.svg_dark
+        assert style.DARK[style.INK] in drawn.svg
+        assert style.PAPER not in drawn.svg

@@ -210,7 +210,7 @@ def test_its_words_say_seeds_interval_zero_and_shares_and_nothing_is_white_on_a_
     assert f"TracIn {100 * share:.0f} % ({100 * share - 30:.0f} % as a mean over classes)" in made.caption
     assert "Oracle, errs at 0.25, weight 0.5:" in made.alt
     assert {"partners/oracle/same_label", "partners/tracin_cosine/same_label_macro"} <= set(made.metrics)
-    page = render(made.draw, style.TWO_COLUMNS).svg_dark
+    page = render(made.draw, style.TWO_COLUMNS).svg
     assert style.DARK[style.INK] in page
     assert style.PAPER not in page
 

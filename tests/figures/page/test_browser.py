@@ -1,13 +1,17 @@
 """The page in a real browser, without a network, as a reader opens it: on a desk, on a phone, in the dark, on paper."""
 
+import io
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from figures import style
 from figures.__main__ import main
 from tests.figures.synthetic import add, add_transfers, add_whole_study, config
 
@@ -17,6 +21,9 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt install chromium"),
 ]
+
+MANY = 40
+"""Pixels of one colour that are no mere edge between two others."""
 
 QUIET = [
     "--no-sandbox",
@@ -109,6 +116,28 @@ def test_the_dark_page_is_dark_and_its_text_can_be_read(browser, results: Path) 
             ratio, paper = page.evaluate(contrast, selector)
             assert ratio >= 4.5, (scheme, selector)  # WCAG 2, level AA
             assert (paper < 0.1) == (scheme == "dark")
+
+
+def test_figures_are_dark_on_a_dark_screen_and_light_on_paper(browser, results: Path) -> None:
+    light = [name for name in style.DARK if np.ptp(_rgb(name)) > 40]  # no greys, which edges of others have too
+    for scheme, media, colours in (
+        ("light", "screen", light),
+        ("dark", "screen", [style.DARK[name] for name in light]),
+        ("dark", "print", light),
+    ):
+        page = Opened(browser, results, 1280, scheme).page
+        page.emulate_media(media=media, color_scheme=scheme)
+        figure = page.locator("figure img").first
+        pixels = np.asarray(Image.open(io.BytesIO(figure.screenshot())).convert("RGB")).reshape(-1, 3).astype(int)
+        shown = {name: (abs(pixels - _rgb(name)).max(1) < 4).sum() for pair in style.DARK.items() for name in pair}
+        drawn = {name for name in colours if shown[name] > MANY}
+        other = {style.DARK[name] for name in light} if colours == light else set(light)
+        assert drawn, (scheme, media)
+        assert not [name for name in other if shown[name] > MANY], (scheme, media)
+
+
+def _rgb(name: str) -> np.ndarray:
+    return np.array([int(name[n : n + 2], 16) for n in (1, 3, 5)])
 
 
 def test_every_link_leads_somewhere(browser, results: Path) -> None:
