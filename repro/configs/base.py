@@ -43,7 +43,7 @@ BASE = {
         "predictor": S(True, "[BYOL]", "False removes BYOL's predictor: the networks collapse, and a warning is logged."),
     },
     "augment": {
-        "crop": S([0.2, 1.0], "[us]", "Area of the random crop, as a fraction; BYOL's 0.08 loses small lesions.", positive=True, high=1.0, length=2),
+        "crop": S([0.2, 1.0], "[us]", "Area of the random crop, as a fraction. BYOL: from 0.08, as dermamnist takes.", positive=True, high=1.0, length=2),
         "flip": S(0.5, "[BYOL]", "Probability of a horizontal flip.", low=0.0, high=1.0),
         "jitter": S([0.2, 0.2, 0.1, 0.02], "[us]", "Strength of brightness, contrast, saturation, hue. BYOL: 0.4, 0.4, 0.2, 0.1; colour is informative in medical images.", low=0.0, high=1.0, length=4),
         "jitter_prob": S(0.8, "[BYOL]", "Probability of colour jitter.", low=0.0, high=1.0),
