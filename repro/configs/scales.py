@@ -37,8 +37,8 @@ SCALES = {
         "the diagnosis, and BYOL's blur is left out, since at 28 px its sigma is at most a quarter of a pixel. Chosen on "
         "validation images with a seed outside the study, until BYOL learned: a predictor ten times as fast as the other "
         "layers, and a target that is replaced 300 times; how small crops are depends on the data set. "
-        "`python -m repro.reproduce tune` chooses each method's own. Fine-tuning takes small batches, since few labels are what the claim is about; float32 everywhere, so that CPUs "
-        "and GPUs make the same study [us]. `python -m repro.reproduce plan --scale medmnist` says what it costs.",
+        "`python -m repro.reproduce tune` chooses each method's own recipe. Fine-tuning takes small batches, since few labels "
+        "are what the claim is about; float32 everywhere, so that CPUs and GPUs make the same study [us]. `python -m repro.reproduce plan --scale medmnist` says what it costs.",
         {
             "scale": "medmnist",
             "encoder": {"arch": "resnet18", "stem": "half", "width": 16},
