@@ -19,13 +19,13 @@ warnings.filterwarnings("ignore", message="pkg_resources is deprecated", categor
 
 
 def __getattr__(name: str) -> Any:
-    """Give `from repro import runs, load_encoder` what it asks for, imported when somebody does."""
+    """Give `from repro import runs, load_encoder, prepared` what it asks for, imported when somebody does."""
     if name == "runs":
         from repro.records.access import runs
 
         return runs
-    if name == "load_encoder":
-        from repro.records.encoders import load_encoder
+    if name in ("load_encoder", "prepared"):
+        from repro.records import encoders
 
-        return load_encoder
+        return getattr(encoders, name)
     raise AttributeError(f"module 'repro' has no attribute '{name}'")

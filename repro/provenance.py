@@ -69,9 +69,13 @@ def versions() -> dict[str, str | None]:
     return {name: _version(name) for name in PACKAGES}
 
 
+CODE = ("repro", "figures", "docker", "Dockerfile", "pyproject.toml", "uv.lock")
+"""What decides how a run computes and is drawn: only a change here makes a checkout another one than its commit."""
+
+
 def _checkout() -> dict[str, Any]:
     """Return what git says of the code, as a stamp does."""
-    status = _git("status", "--porcelain")
+    status = _git("status", "--porcelain", "--", *CODE)
     return {"commit": _git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status), "image_id": None}
 
 

@@ -149,7 +149,7 @@ def _caption(ledger: dict[str, Any]) -> str:
         "runs of the same seed; bars: 95 % t-interval, in brackets the pairs. Triangles: supported, "
         f"p < {ledger['level']:g} adjusted after Holm (pointing down: the opposite); "
         f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs); "
-        "squares: not asked, since BYOL has learned nothing there. Few labels: "
+        "squares: not asked, since BYOL is not shown there to learn more than random weights. Few labels: "
         "fine-tuned with less than all; other images: pretrained on the first, fine-tuned on the second. Bars with an "
         "arrow go on beyond the edge. The table of claims has every number."
     )

@@ -11,6 +11,8 @@ from figures.drawing.tables import MISSING, Cell, Grid, Group
 from figures.evidence.evidence import Evidence
 from figures.evidence.metric_points import named
 from figures.evidence.series import Run, flat
+from figures.evidence.titles import data_name, listing
+from repro.configs.identity import PROTOCOLS
 
 AS_GOOD = 0.005
 """AUC by which more steps of fine-tuning have to be better to count as better. [us]"""
@@ -20,7 +22,7 @@ STEPS, BASELINE = "evaluate.finetune.steps", "random_init"
 SAME = ("seed", "scale", "device", "data.", "method.", "evaluate.protocols")
 """Settings that do not tell candidates of a method apart."""
 
-COLUMNS = ("method", "label", "percent", "auc", "images", "chosen", "runs")
+COLUMNS = ("method", "label", "percent", "auc", "data", "seeds", "chosen", "runs")
 
 
 def make(evidence: Evidence) -> Table | None:
@@ -35,10 +37,11 @@ def make(evidence: Evidence) -> Table | None:
         own = [run for run in runs if run["config"]["method"]["name"] == method]
         for label, members in _candidates(own).items():
             ids = " ".join(str(run["_id"]) for run in members)
-            images = len({run["info"]["images"] for run in members if "images" in run["info"]})
+            data_sets = listing(sorted({data_name(run["config"]["data"]) for run in members}))
+            told = ", ".join(map(str, sorted({run["config"]["seed"] for run in members})))
             found = aucs.loc[aucs.index.isin([run["_id"] for run in members])]
             for percent, values in found.groupby("step")["value"]:
-                rows.append((method, label, percent, float(values.mean()), images, False, ids))
+                rows.append((method, label, percent, float(values.mean()), data_sets, told, False, ids))
     data = pd.DataFrame(rows, columns=list(COLUMNS))
     if data.empty:
         return None
@@ -52,14 +55,26 @@ def make(evidence: Evidence) -> Table | None:
 
 
 def _candidates(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Return the runs of a method by the settings in which they differ: "pretrain.lr=2.0, ..."."""
-    settings = [{name: str(value) for name, value in flat(run["config"]) if not name.startswith(SAME)} for run in runs]
-    varied = [name for name in settings[0] if len({each.get(name) for each in settings}) > 1]
+    """Return the runs of a method by the settings in which those on the same images differ: "pretrain.lr=2.0, ..."."""
+    settings = [_counting(run) for run in runs]
+    on = [(run["config"]["data"]["name"], run["config"]["data"]["split"]) for run in runs]
+    varied = [
+        name
+        for name in settings[0]
+        if any(len({own.get(name) for own, at in zip(settings, on, strict=True) if at == one}) > 1 for one in set(on))
+    ]
     found: dict[str, list[Run]] = {}
     for run, own in zip(runs, settings, strict=True):
         found.setdefault(", ".join(f"{name}={own.get(name)}" for name in varied) or "the scale's own", []).append(run)
     order = sorted(found, key=lambda label: [_sortable(part.rpartition("=")[2]) for part in label.split(", ")])
     return {label: found[label] for label in order}
+
+
+def _counting(run: Run) -> dict[str, str]:
+    """Return the settings that can tell a run from other candidates: none of a protocol that it did not run."""
+    used = run["config"]["evaluate"]["protocols"]
+    left_out = (*SAME, *(f"evaluate.{name}." for name in PROTOCOLS if name not in used))
+    return {name: str(value) for name, value in flat(run["config"]) if not name.startswith(left_out)}
 
 
 def _sortable(value: str) -> tuple[float, str]:
@@ -70,8 +85,13 @@ def _sortable(value: str) -> tuple[float, str]:
 
 
 def _best(own: pd.DataFrame) -> list[int]:
-    """Return the rows of the candidate with the highest mean over label fractions, of those with the most images."""
-    full = own[own["images"] == own["images"].max()]
+    """Return the rows of the candidate with the highest mean over label fractions, of those that can be compared.
+
+    These have the same data sets and seeds: of several such groups, the one with the most runs of each, then of all.
+    """
+    of_each, of_all = own["runs"].str.split().str.len(), own.groupby(["data", "seeds"])["runs"].transform("size")
+    last = own.assign(of_each=of_each, of_all=of_all).sort_values(["of_each", "of_all"], kind="stable").iloc[-1]
+    full = own[(own["data"] == last["data"]) & (own["seeds"] == last["seeds"])]
     means = full.groupby("label", sort=False)["auc"].mean()
     return list(full.index[full["label"] == means.idxmax()])
 
@@ -98,16 +118,18 @@ def _grid(data: pd.DataFrame) -> Grid:
                 else Cell(MISSING)
                 for percent in percents
             ]
-            lines.append((str(label), [*cells, Cell(f"{100 * float(np.mean(rows['auc'])):.2f}")]))
+            mean, first = 100 * float(np.mean(rows["auc"])), rows.iloc[0]
+            lines.append((str(label), [*cells, Cell(f"{mean:.2f}"), Cell(first["data"]), Cell(first["seeds"])]))
         groups.append(Group(style.look(str(method)).label, lines))
-    return Grid("Candidate", [*(f"{percent:g} %" for percent in percents), "Mean"], groups)
+    return Grid("Candidate", [*(f"{percent:g} %" for percent in percents), "Mean", "Data sets", "Seeds"], groups)
 
 
 def _caption() -> str:
     return (
         "AUC (%) on the validation split by label fraction, mean over data sets and seeds; no seed is one of "
         "the study, and no test image is read. Methods: macro AUC of the linear probe, and * the candidate with the "
-        f"highest mean. {style.look(BASELINE).label}: fine-tuned with different numbers of steps, and * at each share "
+        "highest mean, of those with the same data sets and seeds; means over different ones cannot be compared. "
+        f"{style.look(BASELINE).label}: fine-tuned with different numbers of steps, and * at each share "
         f"the fewest after which more are not better by {100 * AS_GOOD:g} points."
     )
 

@@ -14,6 +14,9 @@ from figures.evidence.timings import core_hours
 from figures.evidence.titles import count
 from figures.statistics.estimates import FEWEST
 
+UNLEARNED = "is not shown there to learn more than random weights"
+"""What a base method is where nothing can be built on it."""
+
 TOLD = 3
 """Studies whose effects are told one by one; of more, the least and the greatest."""
 
@@ -33,13 +36,9 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
             base = style.look(claim["base"]).label if claim["base"] else ""
             if unasked and asked.empty:
                 many = "the only study" if unasked == 1 else f"any of {unasked} studies"
-                yield f"*{claim['text']}* **Not asked in {many}**: {base} learned nothing there over random weights."
+                yield f"*{claim['text']}* **Not asked in {many}**: {base} {UNLEARNED}."
             else:
-                rest = (
-                    f" Not asked in {unasked} more, where {base} learned nothing over random weights."
-                    if unasked
-                    else ""
-                )
+                rest = f" Not asked in {unasked} more: {base} {UNLEARNED}." if unasked else ""
                 yield f"*{claim['text']}* {_said(asked)}.{rest}"
 
 

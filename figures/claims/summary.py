@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from figures import style
-from figures.claims.answer import effect
+from figures.claims.answer import UNLEARNED, effect
 from figures.claims.judging import NOT_ASKED, NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW
 
 MIXED = "mixed"
@@ -92,7 +92,7 @@ def _told(verdict: str, found: dict[str, int]) -> str:
 
 def _counts(found: dict[str, int], base: str) -> str:
     if found[NOT_ASKED] == sum(found.values()) > 0:
-        return f"{style.look(base).label} learned nothing there over random weights."
+        return f"{style.look(base).label} {UNLEARNED}."
     several = [verdict for verdict in ORDER if found[verdict]]
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in several) if len(several) > 1 else ""
 

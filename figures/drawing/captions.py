@@ -44,8 +44,8 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
     marked = [line for line in marked if MARK in line]
     if marked:
         found.append(
-            f"{MARK.strip()} Nothing learned: after pretraining, a linear readout on validation images is not above "
-            f"that of random weights: {'; '.join(marked)}."
+            f"{MARK.strip()} Not shown to have learned: after pretraining, a linear readout on validation images is "
+            f"not above that of random weights, or by less than their number can tell: {'; '.join(marked)}."
         )
     return found
 

@@ -1,4 +1,4 @@
-"""A figure as bytes: PDF and PNG for papers, SVG for the page, light or dark as it is. The same figure gives the same bytes."""
+"""A figure as bytes: PDF and PNG for papers, SVG for the page, light or dark. The same figure gives the same bytes."""
 
 import contextlib
 import io

@@ -49,8 +49,8 @@ class ImageSet:
             raise ValueError(f"images are {self.images.dtype} {self.images.shape}, not uint8 [N, H, W, 1 or 3]")
         if len(self.labels) != n or len(self.split) != n or (self.groups is not None and len(self.groups) != n):
             raise ValueError(f"{n} images, but {len(self.labels)} labels and {len(self.split)} split entries")
-        known = self.labels[self.split != UNLABELLED]
-        if self.labels.ndim == 1 and not (known.min() >= 0 and known.max() < len(self.class_names)):
+        known = self.labels[np.isin(self.split, SPLITS)]  # others may lack a label
+        if self.labels.ndim == 1 and known.size and not (known.min() >= 0 and known.max() < len(self.class_names)):
             raise ValueError(f"labels outside 0..{len(self.class_names) - 1}")
         if self.labels.ndim == 2 and self.labels.shape[1] != len(self.class_names):
             raise ValueError(f"{self.labels.shape[1]} label columns for {len(self.class_names)} names")

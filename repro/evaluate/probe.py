@@ -58,6 +58,11 @@ def told(method: str, gain: Gain) -> tuple[int, str]:
     )
     if gain.learned:
         return logging.INFO, line
+    if gain.readout > gain.random:
+        return (
+            logging.WARNING,
+            f"{line}: no more than other validation images could have given; every table marks this run",
+        )
     return logging.WARNING, f"{line}: NOTHING LEARNED that random weights do not give; every table marks this run"
 
 

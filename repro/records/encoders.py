@@ -9,6 +9,8 @@ import numpy as np
 from repro.errors import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from repro.pretrain.encoder import Encoder
 
 SETTINGS = {"arch": str, "stem": str, "width": int, "patch": int, "size": int}
@@ -22,7 +24,7 @@ def load_encoder(file: str | Path) -> "Encoder":
     """Return the encoder of a file that `python -m repro.db weights RUN FILE` wrote, in eval mode, on the CPU.
 
     Its metadata say which network it is, so widths and stems that torchvision does not have load as well. Input:
-    float `[B, 3, H, W]`, made of uint8 images as (x / 255 - 0.5) / 0.25; output: features `[B, D]`.
+    float `[B, 3, H, W]`, as `prepared` returns it; output: features `[B, D]`.
 
     Raises:
         InputError: there is no such file, or it does not say which network it is.
@@ -52,6 +54,25 @@ def load_encoder(file: str | Path) -> "Encoder":
     return encoder.eval()
 
 
+def prepared(files: Sequence[str | Path], size: int) -> "torch.Tensor":
+    """Return image files as an encoder takes them: float32 `[N, 3, size, size]`.
+
+    Of each image the centre square, scaled as in training (Pillow, bicubic), then (x / 255 - 0.5) / 0.25.
+
+    Args:
+        files: images.
+        size: height and width in pixels; `encoder.size` is that of the images it was pretrained on.
+
+    Raises:
+        InputError: a file is no image, or is not there.
+    """
+    import torch
+
+    from repro.pretrain.encoder import normalized, to_input
+
+    return normalized(to_input(torch.from_numpy(np.stack([_pixels(file, size) for file in files]))))
+
+
 def features_of(encoder: "Encoder", files: Sequence[str | Path], size: int | None = None) -> np.ndarray:
     """Return an encoder's features of image files, float32 `[N, D]`, in their order.
 
@@ -65,7 +86,6 @@ def features_of(encoder: "Encoder", files: Sequence[str | Path], size: int | Non
     """
     import torch
 
-    from repro.pretrain.encoder import normalized, to_input
     from repro.progress import Progress
 
     size = size or encoder.size or 224
@@ -73,8 +93,7 @@ def features_of(encoder: "Encoder", files: Sequence[str | Path], size: int | Non
     with torch.no_grad(), Progress("features", max(1, len(files)), "image") as progress:
         for start in range(0, len(files), BATCH):
             some = files[start : start + BATCH]
-            pixels = torch.from_numpy(np.stack([_pixels(file, size) for file in some]))
-            found[start : start + BATCH] = encoder(normalized(to_input(pixels))).float().numpy()
+            found[start : start + BATCH] = encoder(prepared(some, size)).float().numpy()
             progress.advance(len(some))
     return found
 

@@ -7,7 +7,7 @@ from typing import Any
 from pymongo.database import Database
 
 from repro.errors import run_id
-from repro.records.document import changed, document
+from repro.records.document import changed, config_of, document
 from repro.records.summary import status_of, summary
 from repro.store import examine
 from repro.store.source import Run
@@ -41,7 +41,8 @@ def lines(database: Database, run: Run) -> Iterator[str]:
     if told["started"]:
         yield f"started {told['started'].astimezone():%Y-%m-%d %H:%M}, {told['minutes']} minutes"
     yield from _block("settings that are not the default", changed(run))
-    yield from _block("scores on the test split", {name: f"{score:.4f}" for name, score in told["scores"].items()})
+    split = "test" if config_of(run).get("evaluate.test", True) else "validation"
+    yield from _block(f"scores on the {split} split", {name: f"{score:.4f}" for name, score in told["scores"].items()})
     about = run["info"].get("provenance") or {}
     yield from _block("provenance", {key: about[key] for key in TOLD if about.get(key) is not None})
     yield from _block("versions", about.get("versions") or {})

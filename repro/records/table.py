@@ -47,7 +47,8 @@ def frame_of(stored: Database | RunSource, **wanted: Any) -> "pd.DataFrame":
 
     Returns:
         Index: run. Columns: status, command, method, data, scale, seed, started (UTC), minutes; "config.KEY" for every
-        setting (lists as text); "test/PROTOCOL/METRIC/PERCENT" for every final score, NaN where a run has none.
+        setting (lists as text); "val/PROTOCOL/METRIC/PERCENT" and "test/PROTOCOL/METRIC/PERCENT" for every final score.
+        NaN where a run has none: those that choose recipes have none on test.
     """
     import pandas as pd
 
@@ -70,7 +71,9 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _scores(source: RunSource, run_ids: Sequence[int]) -> "pd.DataFrame":
-    points = metric_points(source, run_ids, "test/")
+    import pandas as pd
+
+    points = pd.concat([metric_points(source, run_ids, f"{split}/") for split in ("val", "test")])
     names = points["name"] + "/" + points["step"].map("{:g}".format)
     return points.assign(name=names).pivot_table(index="run_id", columns="name", values="value", aggfunc="last")
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from repro.data.check.report import inspect
 from repro.data.sources.table import listing
 from repro.data.splits import shared_group
 from repro.errors import InputError
@@ -316,6 +317,18 @@ def test_images_without_a_label_serve_pretraining_alone_unless_their_patient_is_
     without = listing(SETTINGS | {"csv": str(root / "known.csv")})
     known = [i for i in range(120) if i % 6]
     assert without.split.tolist() == found.split[known].tolist()  # the labelled ones are divided as if they were alone
+
+
+def test_images_without_a_label_of_patients_held_out_are_loaded_and_used_nowhere(tmp_path: Path):
+    rows = [f"{i}.png,{'' if i % 4 == 0 else 'ab'[i % 2]},p{i // 4}" for i in range(80)]
+    (tmp_path / "labels.csv").write_text("\n".join(["path,label,patient_id", *rows]))
+    for i in range(80):
+        Image.new("L", (16, 16), 3 * i).save(tmp_path / f"{i}.png")
+    images = load("folder", 16, "seeded", csv=str(tmp_path / "labels.csv"), unknown_labels="pretrain")
+    nowhere = images.split == ""
+    assert images.labels[nowhere].tolist() == [-1] * nowhere.sum()
+    assert 0 < nowhere.sum() == 20 - len(images.unlabelled)
+    assert inspect(images, "seeded").record["without_split"] == nowhere.sum()
 
 
 def test_images_without_a_label_in_a_split_of_ones_own(root: Path):

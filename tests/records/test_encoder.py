@@ -13,7 +13,7 @@ from pymongo.database import Database
 from safetensors import safe_open
 from safetensors.torch import load, load_file, save_file
 
-from repro import db, load_encoder, run, runs
+from repro import db, load_encoder, prepared, run, runs
 from repro.errors import InputError
 from repro.pretrain.encoder import Encoder
 from repro.records.encoders import features_of, images_in
@@ -83,6 +83,14 @@ def test_a_file_of_weights_and_a_folder_of_images_give_the_features_that_the_run
     assert np.allclose(table.to_numpy(), expected, atol=1e-5)
     with np.load(tmp_path / "features.npz") as arrays:
         assert np.allclose(arrays["features"], expected, atol=1e-5)
+
+
+def test_images_are_prepared_by_their_centre_square_as_pillow_scales_it(tmp_path: Path):
+    pixels = np.random.default_rng(0).integers(0, 256, (70, 96, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "x.png")
+    scaled = Image.fromarray(pixels).resize((28, 28), Image.Resampling.BICUBIC, box=(13, 0, 83, 70))
+    expected = (torch.from_numpy(np.asarray(scaled).copy()).permute(2, 0, 1) / 255 - 0.5) / 0.25
+    assert torch.allclose(prepared([tmp_path / "x.png"], 28)[0], expected)
 
 
 def test_what_is_no_file_of_weights_or_no_folder_of_images_is_told(tmp_path: Path):

@@ -152,7 +152,7 @@ def inspect(
     # A picture that is in one split many times would be near another picture as many times over.
     once = [part[np.unique(prints.content[part], return_index=True)[1]] for part in parts.values()]
     within, between = _near(near_duplicates(prints, np.sort(np.concatenate(once)), distance), seen)
-    labelled = images.split != UNLABELLED
+    labelled = images.labels.reshape(len(images.labels), -1).min(axis=1) >= 0
     described = np.unique(np.column_stack([prints.content, images.labels])[labelled], axis=0)
     groups = () if images.groups is None else _shared(images.groups, seen)
     pictures = _shared(prints.content, seen)

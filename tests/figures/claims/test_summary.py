@@ -30,7 +30,12 @@ def table(*rows: tuple[str, float, float]) -> pd.DataFrame:
         ([NOT_SUPPORTED], NOT_SUPPORTED, "Not supported in 1 study", ""),
         ([SUPPORTED, OPPOSITE], MIXED, "Supported in 1 of 2 studies", "1 supported, 1 opposite"),
         ([SUPPORTED, NOT_ASKED], SUPPORTED, "Supported in 1 study", "1 supported, 1 not asked"),
-        ([NOT_ASKED] * 2, NOT_ASKED, "Not asked in 2 studies", "BYOL learned nothing there over random weights."),
+        (
+            [NOT_ASKED] * 2,
+            NOT_ASKED,
+            "Not asked in 2 studies",
+            "BYOL is not shown there to learn more than random weights.",
+        ),
         ([NOT_ASKED, TOO_FEW], NOT_ASKED, "Not asked in 1 study", "1 not asked, 1 too few runs"),
     ],
 )

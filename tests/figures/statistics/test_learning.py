@@ -53,7 +53,7 @@ def test_nothing_is_asked_about_partners_where_byol_has_learned_nothing_and_the_
         assert "−1.0" in table.loc[name, "note"]
     assert table.loc["byol_over_random", "verdict"] != judging.NOT_ASKED
     first = next(iter(answer.sentences(ledger, table.reset_index())))
-    assert first.endswith("**Not asked in the only study**: BYOL learned nothing there over random weights.")
+    assert first.endswith("**Not asked in the only study**: BYOL is not shown there to learn more than random weights.")
 
 
 def test_where_byol_has_learned_claims_are_asked():
@@ -93,7 +93,9 @@ def test_every_table_marks_methods_of_which_a_run_learned_nothing_and_says_which
         f"{name}{MARK}"
         for name in ("BYOL", "BYOL + random", "BYOL + cosine", "BYOL + TracIn", "BYOL + oracle (uses labels)")
     }
-    (said,) = [line for line in captions.warnings(evidence.study, evidence.points) if "Nothing learned" in line]
+    (said,) = [
+        line for line in captions.warnings(evidence.study, evidence.points) if "Not shown to have learned" in line
+    ]
     assert "BYOL † in all 5 runs" in said
     unmarked = semi_supervised.make(evidence_of(study(learns=True)))
     assert not [label for group in unmarked.grid.groups for label, _ in group.rows if MARK in label]
