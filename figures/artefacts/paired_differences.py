@@ -33,7 +33,7 @@ def make(evidence: Evidence) -> Drawing | None:
     metric = metrics.main_metric(study)
     names = sorted({f"test/{protocol}/{metric}" for protocol in shown["protocol"]})
     draw = functools.partial(_draw, shown, each, series)
-    return Drawing(_caption(evidence, shown), shown, names, draw, _alt(shown))
+    return Drawing(_caption(evidence, shown, each), shown, names, draw, _alt(shown))
 
 
 def _draw(shown: pd.DataFrame, each: dict[str, pd.Series], series: list[Series], width: float) -> Figure:
@@ -59,21 +59,21 @@ def _draw(shown: pd.DataFrame, each: dict[str, pd.Series], series: list[Series],
         panel.grid(axis="y", visible=False)
         panel.set_title(style.PROTOCOLS.get(protocol, protocol))
         panel.tick_params(axis="y", length=0, labelleft=not wide or protocol == protocols[0])
-        panel.set_xlim(*_limits(shown))
+        panel.set_xlim(*_limits(shown, each))
         if wide or protocol == protocols[-1]:
             panel.set_xlabel(f"Points over {style.look(BASELINE).label}")
     return figure
 
 
-def _limits(shown: pd.DataFrame) -> tuple[float, float]:
-    """Return the range of the horizontal axis: zero, the means, and half as much again on both sides, so that the
-    interval of two seeds, which can be many times wider, does not flatten what there is to see."""  # fmt: skip
+def _limits(shown: pd.DataFrame, each: dict[str, pd.Series]) -> tuple[float, float]:
+    """Return the range of the horizontal axis: every seed, and beyond zero and the means half as much again, so that
+    the interval of two seeds, which can be many times wider, does not flatten what there is to see."""  # fmt: skip
     low, high = min(0.0, 100 * shown["mean"].min()), max(0.0, 100 * shown["mean"].max())
-    margin = max(1.0, 0.5 * (high - low))
-    return low - margin, high + margin
+    margin, seeds = max(1.0, 0.5 * (high - low)), 100 * pd.concat([*each.values()])
+    return min(low - margin, 1.05 * seeds.min()), max(high + margin, 1.05 * seeds.max())
 
 
-def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
+def _caption(evidence: Evidence, shown: pd.DataFrame, each: dict[str, pd.Series]) -> str:
     study, metric = evidence.study, metrics.METRICS[metrics.main_metric(evidence.study)]
     runs = [run for one in study.references if one.key in set(shown["series"]) for run in one.runs]
     sentences = [
@@ -85,7 +85,7 @@ def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
             f"Bars: 95 % t-interval of the mean over {captions.seeds_averaged(runs, shown['seeds'])}, one comparison "
             "at a time; the table of comparisons corrects for their number."
         )
-        low, high = (limit / 100 for limit in _limits(shown))
+        low, high = (limit / 100 for limit in _limits(shown, each))
         if (shown["low"] < low).any() or (shown["high"] > high).any():
             sentences.append("Bars that reach the panel's edge go on beyond it; the CSV has their ends.")
     else:

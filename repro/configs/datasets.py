@@ -35,8 +35,7 @@ DATASETS = {
         {"data": {"name": "pneumoniamnist", "size": 28, "split": "official"}},
     ),
     "breastmnist": Named(
-        "BreastMNIST: 780 breast ultrasound images, malignant or not (CC BY 4.0), 28 px. "
-        "Small: pretrain.batch_size must stay under 546.",
+        "BreastMNIST: 780 breast ultrasound images, malignant or not (CC BY 4.0), 28 px. Small: 546 training images.",
         {"data": {"name": "breastmnist", "size": 28, "split": "official"}},
     ),
     "chestmnist": Named(

@@ -43,6 +43,8 @@ def lines(database: Database, run: Run) -> Iterator[str]:
     yield from _block("settings that are not the default", changed(run))
     split = "test" if config_of(run).get("evaluate.test", True) else "validation"
     yield from _block(f"scores on the {split} split", {name: f"{score:.4f}" for name, score in told["scores"].items()})
+    learning = run["info"].get("learning") or {}
+    yield from _block("linear readout on the validation split, at the end of pretraining", learning)
     about = run["info"].get("provenance") or {}
     yield from _block("provenance", {key: about[key] for key in TOLD if about.get(key) is not None})
     yield from _block("versions", about.get("versions") or {})

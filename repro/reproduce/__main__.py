@@ -59,7 +59,8 @@ def main(arguments: list[str]) -> None:
 
 
 def _plan(database: Database, study: Sequence[Cell], options: argparse.Namespace) -> None:
-    print(PLANS[options.scale].doc)
+    if not options.data:
+        print(PLANS[options.scale].doc)
     if options.cells:
         for cell in study:
             print(f"  {cell.key}  {cell.command}")
