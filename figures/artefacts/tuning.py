@@ -12,7 +12,6 @@ from figures.evidence.evidence import Evidence
 from figures.evidence.metric_points import named
 from figures.evidence.series import Run, flat
 from figures.evidence.titles import data_name, listing
-from repro.configs.identity import PROTOCOLS
 
 AS_GOOD = 0.005
 """AUC by which more steps of fine-tuning have to be better to count as better. [us]"""
@@ -73,7 +72,7 @@ def _candidates(runs: Sequence[Run]) -> dict[str, list[Run]]:
 def _counting(run: Run) -> dict[str, str]:
     """Return the settings that can tell a run from other candidates: none of a protocol that it did not run."""
     used = run["config"]["evaluate"]["protocols"]
-    left_out = (*SAME, *(f"evaluate.{name}." for name in PROTOCOLS if name not in used))
+    left_out = (*SAME, *(f"evaluate.{name}." for name in style.PROTOCOLS if name not in used))
     return {name: str(value) for name, value in flat(run["config"]) if not name.startswith(left_out)}
 
 
@@ -89,7 +88,7 @@ def _best(own: pd.DataFrame) -> list[int]:
 
     These have the same data sets and seeds: of several such groups, the one with the most runs of each, then of all.
     """
-    of_each, of_all = own["runs"].str.split().str.len(), own.groupby(["data", "seeds"])["runs"].transform("size")
+    of_each, of_all = own["runs"].str.count(" "), own.groupby(["data", "seeds"])["runs"].transform("size")
     last = own.assign(of_each=of_each, of_all=of_all).sort_values(["of_each", "of_all"], kind="stable").iloc[-1]
     full = own[(own["data"] == last["data"]) & (own["seeds"] == last["seeds"])]
     means = full.groupby("label", sort=False)["auc"].mean()

@@ -26,17 +26,22 @@ REACH = 3.0
 
 
 def groups(ledger: dict[str, list[Claim]], table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return the cards, by the source of their claims.
+    """Return the cards, by the source of their claims, and the names of claims without any run.
 
     Args:
         ledger: from `ledger.read`.
         table: from `judging.judge`.
     """
-    cards = list(summaries(ledger, table))
-    found = dict.fromkeys(card.source for card in cards)
+    found: dict[str, list[Summary]] = {}
+    for one in summaries(ledger, table):
+        found.setdefault(one.source, []).append(one)
     return [
-        {"title": SOURCES.get(source, source), "cards": [_card(card) for card in cards if card.source == source]}
-        for source in found
+        {
+            "title": SOURCES.get(source, source),
+            "cards": [_card(one) for one in claims if not one.rows.empty],
+            "without": [one.short for one in claims if one.rows.empty],
+        }
+        for source, claims in found.items()
     ]
 
 
