@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> None:
 
 def _understood(words: list[str]) -> tuple[str, dict, list[str]]:
     """Return (command, nested updates, named configs) of `[COMMAND] [with NAME... KEY=VALUE...]`."""
-    if not words:
+    if not words or words == ["with"]:
         raise InputError(
             "name what to run: `python -m repro.run with byol_tracin dermamnist smoke`; `--help` lists the names"
         )

@@ -69,6 +69,11 @@ def refused(capsys: pytest.CaptureFixture, main: Callable[[list[str]], None], *a
         (["with", "data.name=dermamist"], "no data set 'dermamist'. Did you mean 'dermamnist'?"),
         (["with", "phantom", "data.size=9"], "data.size=9"),
         ([], "name what to run"),
+        (["with"], "name what to run"),
+        (
+            ["with", "phantom", "smoke", "method.objective=simclr"],
+            "under the name of byol, whose objective is byol; set",
+        ),
         (["with", "byol", "seed", "=", "3"], "write settings without blanks"),
         (
             ["byol", "dermamnist"],

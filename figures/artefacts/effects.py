@@ -146,7 +146,8 @@ def _limits(shown: pd.DataFrame) -> tuple[float, float]:
 def _caption(ledger: dict[str, Any]) -> str:
     return (
         "How much higher the first of two methods scores than the second, mean over the label fractions and over "
-        "runs of the same seed; bars: 95 % t-interval, in brackets the pairs. Triangles: supported, "
+        "runs of the same seed; bars: 95 % t-interval, of two pairs from the one "
+        "to the other; in brackets the pairs. Triangles: supported, "
         f"p < {ledger['level']:g} adjusted after Holm (pointing down: the opposite); "
         f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs); "
         "squares: not asked, since BYOL is not shown there to learn more than random weights. Few labels: "

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.artefacts.artefact import Artefact, Drawing, Table
+from figures.drawing import captions
 from figures.drawing.cells import cell, intervals, most_seeds, seeds_cell
 from figures.drawing.curves import Stroke
 from figures.drawing.panels import panels, ticks
@@ -148,7 +149,9 @@ def _figure_caption(evidence: Evidence, scores: pd.DataFrame) -> str:
     percent, most = scores["percent"].max(), scores["seeds"].max()
     runs = _runs(evidence, scores)
     seeds = titles.seeds(runs)
-    over = f"Mean over {seeds}; bars: 95 % t-interval." if most > 1 else f"One seed per point ({seeds})."
+    over = (
+        f"Mean over {seeds}; bars: {captions.bars(scores['seeds'])}." if most > 1 else f"One seed per point ({seeds})."
+    )
     return (
         f"{_metrics(scores)} (%) on the test split with {percent:g} % of the training labels, against the "
         f"multiply-accumulate operations of one image (log scale). {over}"

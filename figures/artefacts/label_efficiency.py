@@ -35,7 +35,7 @@ def _caption(study: Study, shown: pd.DataFrame) -> str:
     sentences = [f"{metric} on the test split against the label fraction (log scale)."]
     if shown["seeds"].max() > 1:
         over = captions.seeds_averaged(runs, shown["seeds"])
-        sentences.append(f"Points: mean over {over}; bars: 95 % t-interval, drawn side by side.")
+        sentences.append(f"Points: mean over {over}; bars: {captions.bars(shown['seeds'])}; drawn side by side.")
         if (shown["seeds"] == 1).any():
             sentences.append("Points of one seed have no bar.")
         sentences.append(edge_note(shown))

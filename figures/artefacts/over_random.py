@@ -62,7 +62,10 @@ def _caption(evidence: Evidence, shown: pd.DataFrame) -> str:
     ]
     if shown["seeds"].max() > 1:
         over = captions.seeds_averaged(runs, shown["seeds"])
-        sentences += [f"Points: mean over {over}; bars: 95 % t-interval, drawn side by side.", edge_note(shown)]
+        sentences += [
+            f"Points: mean over {over}; bars: {captions.bars(shown['seeds'])}; drawn side by side.",
+            edge_note(shown),
+        ]
     else:
         sentences.append(f"One seed per point ({titles.seeds(runs)}), so there is no interval.")
     return " ".join(filter(None, [*sentences, captions.references(study)]))

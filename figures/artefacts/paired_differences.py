@@ -82,8 +82,8 @@ def _caption(evidence: Evidence, shown: pd.DataFrame, each: dict[str, pd.Series]
     ]
     if shown["seeds"].max() > 1:
         sentences.append(
-            f"Bars: 95 % t-interval of the mean over {captions.seeds_averaged(runs, shown['seeds'])}, one comparison "
-            "at a time; the table of comparisons corrects for their number."
+            f"Mean over {captions.seeds_averaged(runs, shown['seeds'])}; bars: {captions.bars(shown['seeds'])}. "
+            "Intervals are those of one comparison at a time; the table of comparisons corrects for their number."
         )
         low, high = (limit / 100 for limit in _limits(shown, each))
         if (shown["low"] < low).any() or (shown["high"] > high).any():

@@ -227,7 +227,7 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
         f"{FEW:g} % of the training labels, against the share of partners with the image's label in the last epoch.",
         "The oracle draws a partner of another label at a given rate. Selectors: same weights and settings, "
         "drawn side by side.",
-        f"Lines and marks: mean over {over} seeds; bands and bars: 95 % t-interval."
+        f"Lines and marks: mean over {over} seeds; bands and bars: {captions.bars(gains['seeds'])}."
         + (filled if len(weights) > 1 else ""),
         "Grey strip: the share at which the gain is zero, from a straight line fitted to all runs of the oracle, with "
         "the 95 % interval over resampled seeds.",

@@ -75,6 +75,14 @@ def seeds_averaged(runs: Sequence[Run], counts: Iterable[int]) -> str:
     return ("" if set(counts) - {0} == all_of_them else "up to ") + seeds(runs)
 
 
+def bars(counts: Iterable[int]) -> str:
+    """Return what bars show: of two seeds both, since two make no interval; `counts` has how many each mean is over."""
+    several = [each for each in counts if each > 1]
+    if max(several, default=0) == 2:
+        return "from the one seed to the other"
+    return "95 % t-interval" + (", of two seeds from the one to the other" if 2 in several else "")
+
+
 def test_images(study: Study) -> str:
     """Return how many test images there are."""
     return count(study.data["images"]["test"], "test image")

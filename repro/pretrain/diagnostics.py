@@ -10,7 +10,7 @@ from repro.errors import InputError
 from repro.pretrain.byol import Partners
 from repro.pretrain.filtering import Filter, mutual
 from repro.pretrain.partner_choices import Choices
-from repro.pretrain.selectors import SELECTORS, Batch, Members, choose
+from repro.pretrain.selectors import SELECTORS, Batch, Members, choose, scored
 
 COLLAPSED = 0.1
 """Spread of the features, where 1 is isotropic, below which a network counts as collapsed [us]."""
@@ -76,16 +76,16 @@ class PartnerStatistics:
         own = allowed, relation = self._relations(batch, batch.members)
         others = (allowed & relation.known).sum(dim=1)
         self._count("chance", (relation.same & allowed).sum(dim=1) / others.clamp_min(1), members, others > 0)
-        scored, nearest, chosen = {}, None, None
+        known, nearest, chosen = {}, None, None
         if everything:  # all are compared with the choice of cosine
-            scored["cosine"] = SELECTORS["cosine"].scores(batch)
-            nearest = choose(scored["cosine"], allowed, batch.own).index[:, 0]
+            known["cosine"] = scored("cosine", batch, allowed.shape)
+            nearest = choose(known["cosine"], allowed, batch.own).index[:, 0]
             self.latest = Choices(batch.members.position, allowed)
         for name in self._names if everything else self._names[:1]:
             selector = SELECTORS[name]
             candidates = selector.candidates(batch)
             allowed, relation = own if selector.in_batch else self._relations(batch, candidates.members)
-            scores = scored[name] if name in scored else selector.scores(batch)
+            scores = known[name] if name in known else scored(name, batch, allowed.shape)
             self.see(f"the selector {name}", scores, step)
             partners = choose(scores, allowed, candidates, self._k if name == self._used else 1)
             self._measure(name, partners, relation, members, selector.in_batch, nearest)
@@ -113,9 +113,11 @@ class PartnerStatistics:
         steps = {where: int(step) for where, step in self._not_finite.items()}
         where = min(steps, key=lambda w: steps[w], default=None)
         if where is not None and steps[where] < never:
+            cure = (
+                "lower pretrain.lr or selector.weight" if steps[where] else "nothing is trained yet: mend what scores"
+            )
             raise InputError(
-                f"pretraining diverged: at step {steps[where] + 1} the score of {where} is not a finite number; "
-                "lower pretrain.lr or selector.weight"
+                f"pretraining diverged: at step {steps[where] + 1} the score of {where} is not a finite number; {cure}"
             )
 
     def means(self) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """One epoch and one step of pretraining: views, loss, update."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from repro.data import ImageSet
+from repro.errors import InputError
 from repro.pretrain import optimizer as optim
 from repro.pretrain import processes
 from repro.pretrain.augment import TwoViews
@@ -93,13 +94,25 @@ class Trainer:
         optim.set_lr(self.optimizer, optim.lr_at(step, steps, warmup, peak))
         terms = self.objective.losses(first, second, members, step)
         self.optimizer.zero_grad(set_to_none=True)
-        terms["loss"].backward()
+        self._loss(terms).backward()
         processes.sum_gradients(self.objective.parameters())
         gradients = [p.grad for p in self.objective.parameters() if p.grad is not None]
         terms["gradient_norm"] = nn.utils.get_total_norm(gradients)
         self.optimizer.step()
         self.objective.after_step(step)
         return {name: value.detach() for name, value in terms.items()}
+
+    def _loss(self, terms: Mapping[str, torch.Tensor]) -> torch.Tensor:
+        loss = terms.get("loss")
+        if isinstance(loss, torch.Tensor) and loss.ndim == 0 and loss.requires_grad:
+            return loss
+        what = f"a tensor {[*loss.shape]}" if isinstance(loss, torch.Tensor) else type(loss).__name__
+        what += " without a gradient" if isinstance(loss, torch.Tensor) and not loss.requires_grad else ""
+        name = self.config["method"]["objective"]
+        raise InputError(
+            f"method.objective={name}: the 'loss' that it returns is {what}, not a scalar tensor with a gradient; mend "
+            f"repro/pretrain/objectives/{name}.py"
+        )
 
     def members(self, index: torch.Tensor) -> Members:
         """Return who the images `index` `[B]` of the training split are."""

@@ -95,7 +95,7 @@ def test_networks_are_looked_at_before_training_now_and_then_and_at_the_end(sett
 @pytest.mark.parametrize("method", list(OBJECTIVES))
 def test_every_objective_can_be_looked_at(tiny: ImageSet, method: str):
     network = {"encoder.arch": "vit_tiny_patch16_224", "encoder.patch": 4} if method == "gmml" else {}
-    config = resolve(updates={**SMALL, **network, "method.objective": method})
+    config = resolve(updates={**SMALL, **network, "method.objective": method, "method.name": "mine"})
     trainer = Trainer(tiny, config, CPU, ())
     found = Probe(tiny, config, CPU).look(trainer.objective, trainer.encoder)
     assert {"probe/linear/balanced_accuracy", "probe/knn/macro_auc", "probe/uniformity"} <= found.keys()

@@ -285,7 +285,7 @@ def test_the_alarm_goes_off_when_all_images_look_the_same_and_not_before(
     monkeypatch.setattr("repro.pretrain.trainer.new_encoder", lambda _: Blind())
     for encoder, alarm in ((Blind(), True), (PatchNetwork(), False)):
         torch.manual_seed(0)
-        found = objective_of("byol", encoder, method__objective=objective, data__size=16)
+        found = objective_of("byol", encoder, method__objective=objective, method__name="mine", data__size=16)
         found.begin_epoch(0, torch.Generator().manual_seed(0))
         for module in found.modules() if alarm else ():
             if isinstance(module, nn.BatchNorm1d):  # it would blow up the last difference there is
@@ -299,7 +299,7 @@ def test_the_alarm_goes_off_when_all_images_look_the_same_and_not_before(
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_probe_sees_projections_of_every_rival(objective: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("repro.pretrain.trainer.new_encoder", lambda _: Blind())
-    found = objective_of("byol", PatchNetwork(), method__objective=objective, data__size=16).eval()
+    found = objective_of("byol", PatchNetwork(), method__objective=objective, method__name="mine", data__size=16).eval()
     with torch.no_grad():
         projections = found.projections(views_at(0)[0])
         assert projections.shape[0] == 12

@@ -1,7 +1,9 @@
 """Selectors: who may be a partner, and what each of them looks for."""
 
 from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from repro.errors import InputError
 from repro.pretrain.bank import PartnerBank
 from repro.pretrain.byol import Outputs
 from repro.pretrain.gradients.last_layer import LastLayer
-from repro.pretrain.selectors import SELECTORS, Batch, Candidates, Members, choose, used_selector
+from repro.pretrain.selectors import SELECTORS, Batch, Candidates, Members, choose, scored, used_selector
 from repro.pretrain.tracin import last_layer, last_layer_kernel
 
 IN_BATCH = [name for name, selector in SELECTORS.items() if selector.in_batch]
@@ -35,6 +37,23 @@ def partners_of(batch: Batch, name: str, exclude_group: bool = False, k: int = 1
     candidates = SELECTORS[name].candidates(batch)
     allowed = batch.allowed(candidates.members, exclude_group)
     return choose(SELECTORS[name].scores(batch), allowed, candidates, k)
+
+
+@pytest.mark.parametrize(
+    ("found", "what"),
+    [
+        (torch.zeros(12), r"torch.float32 \[12\]"),
+        (torch.zeros(12, 12, dtype=torch.int64), r"torch.int64 \[12, 12\]"),
+        (np.zeros((12, 12)), "ndarray"),
+        (None, "NoneType"),
+    ],
+)
+def test_scores_of_ones_own_selector_that_are_no_matrix_of_floats_are_refused_with_its_file(
+    found: Any, what: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("repro.pretrain.selectors.cosine.scores", lambda batch: found)
+    with pytest.raises(InputError, match=rf"the selector cosine: its scores are {what}, not .* mend .*cosine\.py"):
+        scored("cosine", batch_of(), torch.Size((12, 12)))
 
 
 @pytest.mark.parametrize("name", SELECTORS)

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from repro.configs.resolve import resolve
+from repro.errors import InputError
 from repro.pretrain.gradients import gram, unfolding
 from repro.pretrain.trainer import Trainer
 from tests.pretrain.sharing import CPU, images
@@ -46,6 +47,24 @@ def test_neither_layout_nor_cached_pieces_nor_the_way_to_k_change_losses_or_part
             for name in one:
                 torch.testing.assert_close(one[name], two[name], rtol=1e-9, atol=1e-11, msg=name)
         assert all(torch.equal(a, b) for a, b in zip(partners, other_partners, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("loss", "what"),
+    [
+        (torch.zeros(4, requires_grad=True), r"a tensor \[4\]"),
+        (torch.tensor(1.0), r"a tensor \[\] without a gradient"),
+        (1.0, "float"),
+        (None, "NoneType"),
+    ],
+)
+def test_a_loss_of_ones_own_that_cannot_be_minimised_is_refused_with_its_file(loss, what: str, monkeypatch):
+    trainer = Trainer(images(), resolve(["byol"], SMALL), CPU, ())
+    trainer.begin_epoch(0)
+    monkeypatch.setattr(trainer.objective, "losses", lambda *_: {"loss": loss, "feature_std": torch.ones(())})
+    first, second = torch.randn(2, 16, 3, 28, 28)
+    with pytest.raises(InputError, match=rf"the 'loss' that it returns is {what}, .*objectives/byol\.py"):
+        trainer.step(first, second, trainer.members(torch.arange(16)), 0)
 
 
 def test_patches_are_those_of_torchs_unfold():

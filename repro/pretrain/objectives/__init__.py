@@ -4,42 +4,28 @@ An objective is a file here with a subclass of `Objective` named `OBJECTIVE`; it
 file's. docs/extend.md adds one.
 """
 
-import importlib
-import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
-from repro.configs import WITHOUT_PRETRAINING
+from repro.configs import METHODS, WITHOUT_PRETRAINING
 from repro.errors import InputError, did_you_mean
+from repro.pretrain.by_file import ByFile
 from repro.pretrain.objectives.base import Objective
 
 SHARED = ("base", "partnered", "siamese")
 """Files here that are no objectives: what several of them share."""
 
 
-class _Objectives(Mapping[str, type[Objective]]):
-    """Every objective by the name of its file, imported when it is asked for: the rivals' libraries are large."""
-
-    def __init__(self) -> None:
-        self._names = [file.name for file in pkgutil.iter_modules(__path__) if file.name not in SHARED]
-
-    def __getitem__(self, name: str) -> type[Objective]:
-        if name not in self._names:
-            raise KeyError(name)
-        found: type[Objective] = importlib.import_module(f"{__name__}.{name}").OBJECTIVE
-        return found
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._names
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._names)
-
-    def __len__(self) -> int:
-        return len(self._names)
+def _read(module: ModuleType) -> type[Objective]:
+    found = getattr(module, "OBJECTIVE", None)
+    if not (isinstance(found, type) and issubclass(found, Objective)):
+        what = "no name OBJECTIVE" if found is None else "an OBJECTIVE that is no subclass of Objective"
+        raise InputError(f"{module.__file__} has {what}; docs/extend.md shows a method")
+    return found
 
 
-OBJECTIVES: Mapping[str, type[Objective]] = _Objectives()
+OBJECTIVES: Mapping[str, type[Objective]] = ByFile(__name__, __path__, SHARED, _read)
 """By `method.objective`."""
 
 
@@ -55,6 +41,7 @@ def used_objective(config: dict[str, Any]) -> type[Objective]:
         raise InputError(
             f"method.objective: no objective '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}"
         )
+    _check_name(config["method"]["name"], name)
     found = OBJECTIVES[name]
     if config["selector"]["name"] != "none":
         partnered = found.with_partners()
@@ -66,6 +53,17 @@ def used_objective(config: dict[str, Any]) -> type[Objective]:
         found = partnered
     found.check(config)
     return found
+
+
+def _check_name(method: str, objective: str) -> None:
+    """Raise InputError where the results of one method would stand under another's name."""
+    if method in METHODS:
+        own = METHODS[method].values.get("method", {}).get("objective", "byol")
+        if own != objective:
+            raise InputError(
+                f"method.objective={objective} under the name of {method}, whose objective is {own}; set method.name "
+                f"too, for example method.name={objective}"
+            )
 
 
 __all__ = ["OBJECTIVES", "Objective", "used_objective"]

@@ -4,15 +4,15 @@ A selector is a file here with a function `scores(batch) -> [B, B]`; its name is
 other images than the batch's also has `candidates(batch) -> Candidates`, and its scores are `[B, N]`.
 """
 
-import importlib
-import pkgutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
 
 from repro.errors import InputError, did_you_mean
+from repro.pretrain.by_file import ByFile
 from repro.pretrain.byol import Partners
 from repro.pretrain.selectors.batch import Batch, Candidates, Members
 
@@ -32,20 +32,17 @@ class Selector:
     in_batch: bool
 
 
-def _found() -> dict[str, Selector]:
-    modules = [importlib.import_module(f"{__name__}.{file.name}") for file in pkgutil.iter_modules(__path__)]
-    return {
-        module.__name__.rpartition(".")[2]: Selector(
-            module.scores,
-            getattr(module, "candidates", lambda batch: batch.own),
-            not hasattr(module, "candidates"),
-        )
-        for module in modules
-        if hasattr(module, "scores")
-    }
+def _read(module: ModuleType) -> Selector:
+    if not hasattr(module, "scores"):
+        raise InputError(f"{module.__file__} has no function 'scores'; docs/extend.md shows a selector")
+    return Selector(
+        module.scores,
+        getattr(module, "candidates", lambda batch: batch.own),
+        not hasattr(module, "candidates"),
+    )
 
 
-SELECTORS = _found()
+SELECTORS: Mapping[str, Selector] = ByFile(__name__, __path__, ("batch",), _read)
 """Every selector, by the name of its file."""
 
 TRACIN = ("tracin_cosine", "tracin_dot")
@@ -93,11 +90,32 @@ def used_selector(config: dict[str, Any]) -> str | None:
 def banked(config: dict[str, Any]) -> set[str]:
     """Return the selectors, trained by or measured, that choose from a memory bank."""
     asked = {used_selector(config), *config["selector"]["measured"]}
-    return {name for name, selector in SELECTORS.items() if name in asked and not selector.in_batch}
+    return {name for name in asked if name is not None and not SELECTORS[name].in_batch}
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
     return f"no selector '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}"
+
+
+def scored(name: str, batch: Batch, shape: torch.Size) -> torch.Tensor:
+    """Return the scores of a selector, float `[B, N]`.
+
+    Args:
+        name: a key of `SELECTORS`.
+        batch: the batch.
+        shape: `[B, N]`.
+
+    Raises:
+        InputError: it returns anything else.
+    """
+    found = SELECTORS[name].scores(batch)
+    if isinstance(found, torch.Tensor) and found.is_floating_point() and found.shape == shape:
+        return found
+    what = f"{found.dtype} {[*found.shape]}" if isinstance(found, torch.Tensor) else type(found).__name__
+    raise InputError(
+        f"the selector {name}: its scores are {what}, not a tensor of floats {[*shape]}; mend "
+        f"repro/pretrain/selectors/{name}.py"
+    )
 
 
 def choose(scores: torch.Tensor, allowed: torch.Tensor, candidates: Candidates, k: int = 1) -> Partners:
@@ -127,5 +145,6 @@ __all__ = [
     "Selector",
     "banked",
     "choose",
+    "scored",
     "used_selector",
 ]
