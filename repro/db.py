@@ -77,7 +77,7 @@ def _parser() -> Parser:
     parser = Parser(
         prog="python -m repro.db", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     verbs.add_parser("ping", help="say whether the run database answers")
     verbs.add_parser("serve", help="keep the database open until Ctrl-C")
     verbs.add_parser(

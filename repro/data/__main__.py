@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> None:
     parser = Parser(
         prog="python -m repro.data", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     verbs.add_parser("list", help="name the data sets")
     get = verbs.add_parser("fetch", help="download the official files of a data set")
     get.add_argument("name", help="a data set of `list`")

@@ -16,7 +16,7 @@ from repro.store.source import Run
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
     parser = verbs.add_parser("delete", help="delete runs with their metrics and files, after confirmation")
-    parser.add_argument("runs", type=run_id, nargs="+", metavar="RUN")
+    parser.add_argument("runs", type=run_id, nargs="+", metavar="RUN", help="run ids")
     parser.add_argument("--yes", action="store_true", help="do not ask")
 
 

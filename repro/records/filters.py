@@ -12,10 +12,19 @@ KINDS = ("method", "data", "scale", "command", "status")
 """Filters that are words; several of a kind mean any of them."""
 
 
+OF = {
+    "command": ": train, pretrain or evaluate",
+    "status": ": COMPLETED, RUNNING, DEAD, FAILED, INTERRUPTED or INCOMPLETE",
+}
+"""What there is to choose from."""
+
+
 def add_filters(parser: argparse.ArgumentParser) -> None:
     """Add the filters to a verb's options."""
     for kind in KINDS:
-        parser.add_argument(f"--{kind}", nargs="+", default=[], metavar=kind.upper(), help=f"only of this {kind}")
+        parser.add_argument(
+            f"--{kind}", nargs="+", default=[], metavar=kind.upper(), help=f"only of this {kind}{OF.get(kind, '')}"
+        )
     parser.add_argument("--seed", nargs="+", type=int, default=[], metavar="SEED", help="only of this seed")
     parser.add_argument(
         "--since", type=_time, metavar="TIME", help="only runs that started since, e.g. 2026-11-30 or 2026-11-30T14"

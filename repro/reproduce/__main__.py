@@ -191,7 +191,7 @@ def _parser() -> Parser:
     parser = Parser(
         prog="python -m repro.reproduce", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    verbs = parser.add_subparsers(dest="verb", required=True)
+    verbs = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
     plan = verbs.add_parser("plan", help="print the cells, what is done, and how long the rest takes")
     status = verbs.add_parser("status", help="print the status of each cell")
     run = verbs.add_parser("run", help="run missing cells")
@@ -218,7 +218,7 @@ def _parser() -> Parser:
         "--gpus", type=float, metavar="N", help="ray: GPUs of a cell, 0.5 for two on one (default: 1 if any)"
     )
     tune = verbs.add_parser("tune", help="choose each method's recipe on validation images; runs only what is missing")
-    tune.add_argument("--scale", choices=PLANS, required=True, help="whose recipes: " + ", ".join(TUNINGS))
+    tune.add_argument("--scale", choices=TUNINGS, required=True, help="whose recipes")
     tune.add_argument(
         "--methods",
         nargs="+",
@@ -258,7 +258,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
         "--scale",
         choices=PLANS,
         required=True,
-        help="how much: " + "; ".join(f"{k}: {v.doc}" for k, v in PLANS.items()),
+        help="how much; docs/study.md says what each is",
     )
     parser.add_argument(
         "--methods",
