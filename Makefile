@@ -38,7 +38,7 @@ partners: setup  ## which selector finds the best partners? five seeds on proced
 test: setup      ## the whole test suite
 	$(PYTEST) --numprocesses auto --dist worksteal
 
-test-quick: setup ## the unit tests of every part, under a minute; no server, nothing slow
+test-quick: setup ## the unit tests of every part, minutes; no server, nothing slow
 	$(PYTEST) --numprocesses auto --dist worksteal -m 'not slow and not server'
 
 thorough: setup  ## tests that take minutes each, which `make test` skips: half an hour
