@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from figures.artefacts.artefact import Artefact, Table
-from figures.claims.answer import effect
+from figures.claims.answer import UNLEARNED, effect
 from figures.claims.judging import judge
 from figures.claims.ledger import read
 from figures.drawing.cells import p_value
@@ -61,7 +61,7 @@ def _caption(ledger: dict[str, Any]) -> str:
         "Holm-adjusted for the claims of the same source tested in the same study; opposite: the same, but "
         "against the claim. Against several methods, all have to be beaten. "
         "By macro AUC: the same test with the second metric; its verdict is given where it differs. "
-        "Not asked: BYOL, on which the claim builds, is not shown there to learn more than random weights. "
+        f"Not asked: BYOL, on which the claim builds, {UNLEARNED}. "
         f'Too few runs: fewer than {ledger["pairs"]} pairs, or a method without runs. "Not supported" does not mean '
         '"refuted".'
     )

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from figures import style
 from figures.artefacts.artefact import Artefact, Drawing
-from figures.claims.answer import effect
+from figures.claims.answer import UNLEARNED, effect
 from figures.claims.judging import NOT_ASKED, NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW, judge
 from figures.claims.ledger import read
 from figures.evidence.evidence import Evidence
@@ -146,11 +146,11 @@ def _limits(shown: pd.DataFrame) -> tuple[float, float]:
 def _caption(ledger: dict[str, Any]) -> str:
     return (
         "How much higher the first of two methods scores than the second, mean over the label fractions and over "
-        "runs of the same seed; bars: 95 % t-interval, of two pairs from the one "
-        "to the other; in brackets the pairs. Triangles: supported, "
+        "runs of the same seed; bars: 95 % t-interval, of two pairs from the one to the other; in brackets the pairs. "
+        "Triangles: supported, "
         f"p < {ledger['level']:g} adjusted after Holm (pointing down: the opposite); "
         f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs); "
-        "squares: not asked, since BYOL is not shown there to learn more than random weights. Few labels: "
+        f"squares: not asked, since BYOL {UNLEARNED}. Few labels: "
         "fine-tuned with less than all; other images: pretrained on the first, fine-tuned on the second. Bars with an "
         "arrow go on beyond the edge. The table of claims has every number."
     )

@@ -71,9 +71,7 @@ def _settings(run: Run) -> dict[str, Any]:
 
 
 def _scores(source: RunSource, run_ids: Sequence[int]) -> "pd.DataFrame":
-    import pandas as pd
-
-    points = pd.concat([metric_points(source, run_ids, f"{split}/") for split in ("val", "test")])
+    points = metric_points(source, run_ids, ("val/", "test/"))
     names = points["name"] + "/" + points["step"].map("{:g}".format)
     return points.assign(name=names).pivot_table(index="run_id", columns="name", values="value", aggfunc="last")
 

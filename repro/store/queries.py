@@ -28,13 +28,15 @@ def find_runs(database: Database, **equal: Any) -> list[Run]:
     return list(database.runs.find({**OURS, **query}, LEFT_OUT).sort("_id", ASCENDING))
 
 
-def metric_points(runs: Database | RunSource, run_ids: Iterable[int], prefix: str = "") -> "pd.DataFrame":
-    """Return the points of metrics whose name begins with `prefix`.
+def metric_points(
+    runs: Database | RunSource, run_ids: Iterable[int], prefix: str | tuple[str, ...] = ""
+) -> "pd.DataFrame":
+    """Return the points of metrics whose name begins with `prefix`, or with one of several.
 
     Args:
         runs: a run database, or another source of runs.
         run_ids: of which runs.
-        prefix: of the names.
+        prefix: of the names; several as a tuple.
 
     Returns:
         One row per point, columns run_id, name, step, value; ordered by run, name and position.

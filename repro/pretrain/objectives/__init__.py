@@ -9,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from repro.configs import METHODS, WITHOUT_PRETRAINING
+from repro.configs.resolve import resolve
 from repro.errors import InputError, did_you_mean
 from repro.pretrain.by_file import ByFile
 from repro.pretrain.objectives.base import Objective
@@ -58,7 +59,7 @@ def used_objective(config: dict[str, Any]) -> type[Objective]:
 def _check_name(method: str, objective: str) -> None:
     """Raise InputError where the results of one method would stand under another's name."""
     if method in METHODS:
-        own = METHODS[method].values.get("method", {}).get("objective", "byol")
+        own = resolve([method])["method"]["objective"]
         if own != objective:
             raise InputError(
                 f"method.objective={objective} under the name of {method}, whose objective is {own}; set method.name "
