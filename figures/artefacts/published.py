@@ -56,13 +56,17 @@ def _rows(evidence: Evidence, number: dict[str, Any]) -> Iterator[tuple[Any, ...
             yield (
                 number["source"], number["protocol"], style.DATA[number["images"]], number["images"], metric, low, high,
                 found.seeds, found.undefined, found.mean, found.low, found.high, study.config["encoder"]["width"],
-                number["differs"], " ".join(map(str, own["run_id"])),
+                number["differs"] + _precision(study), " ".join(map(str, own["run_id"])),
             )  # fmt: skip
 
 
 def _is_of(study: Study, number: dict[str, Any]) -> bool:
     data = study.config["data"]
     return (data["name"], data["split"], study.scale) == (number["images"], number["split"], number["scale"])
+
+
+def _precision(study: Study) -> str:
+    return "; ours computes in bfloat16" if study.config["evaluate"]["finetune"].get("precision") == "bf16" else ""
 
 
 def _cells(row: Any) -> list[Cell]:

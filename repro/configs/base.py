@@ -185,6 +185,7 @@ BASE = {
             "choose_by": S("main", "[us]", "Validation score that chooses the checkpoint. main: balanced accuracy (several labels: mean AUC); auc: macro or mean AUC.", choices=("main", "auc"), absent="main"),
             "weight_decay": S(1e-4, "[us]", "Weight decay.", low=0.0),
             "validations": S(10, "[us]", "Number of validations; the best one gives the model.", low=1),
+            "precision": S("float32", "[us]", "bf16: autocast, faster on GPUs and on CPUs with bfloat16 units; auto: bf16 on a GPU only.", choices=("auto", "float32", "bf16"), absent="float32"),
         },
     },
 }  # fmt: skip

@@ -43,7 +43,7 @@ def finetune(
         InputError: the loss is no longer finite.
     """
     torch.manual_seed(seed)
-    model = new_classifier(encoder, images, device)
+    model = new_classifier(encoder, images, settings["precision"], device)
     augment = LightViews(images.images.shape[1]).to(device) if settings["augment"] else normalized
     known = Labelled(images, labelled, settings, class_weights, device)
 

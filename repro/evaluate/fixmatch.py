@@ -52,7 +52,7 @@ def fixmatch(
         InputError: the loss is no longer finite.
     """
     torch.manual_seed(seed)
-    model = new_classifier(encoder, images, device)
+    model = new_classifier(encoder, images, settings["precision"], device)
     size, paths = images.images.shape[1], consistency["paths"]
     weak, strong = LightViews(size).to(device), TwoViews(size, augment).to(device)
     known = Labelled(images, labelled, settings, class_weights, device)

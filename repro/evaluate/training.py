@@ -14,6 +14,7 @@ from repro.errors import InputError
 from repro.evaluate.metrics import measure, selection_score
 from repro.pretrain import optimizer as optim
 from repro.pretrain.encoder import Encoder, normalized, to_input
+from repro.pretrain.precision import autocast
 from repro.progress import Progress
 
 CHUNK = 512
@@ -23,9 +24,25 @@ Predictor = Callable[[str], np.ndarray]
 """From a split's name to its scores `[N, C]`."""
 
 
-def new_classifier(encoder: Encoder, images: ImageSet, device: torch.device) -> nn.Module:
-    """Return a copy of the encoder with a new linear layer to the data set's C classes; `[B, 3, H, W]` to `[B, C]`."""
-    return nn.Sequential(copy.deepcopy(encoder), nn.Linear(encoder.features, len(images.class_names))).to(device)
+class Classifier(nn.Sequential):
+    """An encoder and a linear layer, from pixels `[B, 3, H, W]` to float32 logits `[B, C]`.
+
+    Attributes:
+        precision: of the computation, as `evaluate.finetune.precision`; weights, logits and losses are float32.
+    """
+
+    def __init__(self, encoder: Encoder, classes: int, precision: str):
+        super().__init__(encoder, nn.Linear(encoder.features, classes))
+        self.precision = precision
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with autocast(self.precision, x.device):
+            return super().forward(x).float()
+
+
+def new_classifier(encoder: Encoder, images: ImageSet, precision: str, device: torch.device) -> nn.Module:
+    """Return a copy of the encoder with a new linear layer to the data set's C classes."""
+    return Classifier(copy.deepcopy(encoder), len(images.class_names), precision).to(device)
 
 
 def train(
@@ -114,6 +131,6 @@ def _scores(model: nn.Module, images: ImageSet, split: str, device: torch.device
     model.eval()
     rows = []
     for index in np.array_split(images.indices(split), max(1, len(images.indices(split)) // CHUNK)):
-        logits = model(normalized(pixels_of(images, index, device))).float()
+        logits = model(normalized(pixels_of(images, index, device)))
         rows.append(probabilities(logits, images.multi_label).cpu())
     return torch.cat(rows).numpy()

@@ -7,7 +7,7 @@ import torch
 
 
 def autocast(name: str, device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Return the autocast that `pretrain.precision` asks for; auto is bf16 on a GPU only."""
+    """Return the autocast that a setting `precision` asks for; auto is bf16 on a GPU only."""
     bf16 = name == "bf16" or (name == "auto" and device.type == "cuda")
     return torch.autocast(device.type, torch.bfloat16) if bf16 else contextlib.nullcontext()
 

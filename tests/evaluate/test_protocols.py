@@ -8,6 +8,7 @@ import torch
 from medmnist.evaluator import getACC
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.class_weight import compute_class_weight
+from torch import nn
 
 from repro.configs.resolve import resolve
 from repro.data import ImageSet
@@ -18,7 +19,7 @@ from repro.evaluate.finetune import finetune
 from repro.evaluate.labelled import balance
 from repro.evaluate.metrics import measure, ties
 from repro.evaluate.protocols import evaluate
-from repro.evaluate.training import batches
+from repro.evaluate.training import batches, new_classifier
 from repro.pretrain.encoder import Encoder, normalized, to_input
 
 CPU = torch.device("cpu")
@@ -128,6 +129,23 @@ def test_fine_tuning_learns_what_can_be_learnt_and_leaves_the_encoder_as_it_was(
     assert measure(predict("test"), test, tiny.class_names)["balanced_accuracy"] > 0.9
     assert all(torch.equal(before[k], v) for k, v in encoder.state_dict().items())
     assert [step for name, _, step in seen if name == "val"] == [10, 20, 30, 40]
+
+
+def test_bfloat16_changes_scores_by_its_rounding_and_weights_stay_float32(tiny: ImageSet):
+    torch.manual_seed(0)
+    encoder = Encoder(width=4)
+    exact, half = (new_classifier(encoder, tiny, precision, CPU).eval() for precision in ("float32", "bf16"))
+    half.load_state_dict(exact.state_dict())
+    pixels = torch.rand(8, 3, 28, 28)
+    logits, plain = half(pixels), nn.Sequential(*exact)(pixels)
+    assert (logits.dtype, {p.dtype for p in half.parameters()}) == (torch.float32, {torch.float32})
+    assert torch.equal(exact(pixels), plain)
+    assert 0 < (logits - plain).abs().max() < 0.05 * plain.abs().max()  # bfloat16 has 8 bits
+    predict = finetune(
+        encoder, tiny, tiny.indices("train"), {**SETTINGS, "precision": "bf16"}, "balanced", 0, CPU, lambda *point: None
+    )
+    test = tiny.labels[tiny.indices("test")]
+    assert measure(predict("test"), test, tiny.class_names)["balanced_accuracy"] > 0.9
 
 
 def test_the_model_kept_is_the_best_on_validation_not_the_last(tiny: ImageSet):

@@ -141,12 +141,13 @@ def test_a_verdict_that_hangs_on_the_metric_is_seen_in_the_ledger():
     assert "opposite" in str(cells[table.grid.columns.index("By macro AUC")])
 
 
-def test_published_numbers_stand_beside_our_runs_of_the_same_experiment():
+@pytest.mark.parametrize(("precision", "told"), [("float32", False), ("bf16", True)])
+def test_published_numbers_stand_beside_our_runs_of_the_same_experiment(precision: str, told: bool):
     memory = Memory()
     for seed, auc in enumerate((0.90, 0.91, 0.92)):
         settings = config(
             "random_init", seed, scale="medmnist_protocol", data__name="breastmnist", evaluate__fractions=[1.0],
-            evaluate__protocols=["finetune"], encoder={"width": 64},
+            evaluate__protocols=["finetune"], evaluate__finetune__precision=precision, encoder={"width": 64},
         )  # fmt: skip
         points = {f"test/finetune/{name}": [[100.0], [auc]] for name in ("macro_auc", "accuracy", "balanced_accuracy")}
         add(memory, settings, points=points)
@@ -154,4 +155,5 @@ def test_published_numbers_stand_beside_our_runs_of_the_same_experiment():
     row = table.data.set_index("metric").loc["macro_auc"]
     assert (row["published_low"], row["seeds"], row["width"]) == (0.901, 3, 64)
     assert row["mean"] == pytest.approx(0.91)
+    assert ("bfloat16" in row["differs"]) == told
     assert published.make(all_evidence(whole_without_looks())) is None
