@@ -20,7 +20,7 @@ BASE = {
         "csv": S(None, "[us]", "Images of data.name=folder: a table with the columns path, label, and if known group (or patient_id, lesion_id, ...) and split; or a folder with one folder of images per class. None: $REPRO_DATA/folder/labels.csv.", optional=True, kind=str),
         "title": S(None, "[us]", "Name of your own images in tables, figures and the page. None: the name of the data set.", optional=True, kind=str, absent=None),
         "channels": S(3, "[us]", "Channels of data.name=folder: 1 grey, 3 colour.", choices=(1, 3)),
-        "unknown_labels": S("ask", "[us]", "Labels of data.name=folder such as NA, nan, None or unknown. ask: refuse them; class: they are a class; leave_out: these images are left out; pretrain: these images, and those whose label is empty, are used for pretraining alone.", choices=("ask", "class", "leave_out", "pretrain"), absent="ask"),
+        "unknown_labels": S("ask", "[us]", "Labels of data.name=folder such as NA, nan, None or unknown, and empty ones where no image has several. ask: refuse them; class: they are a class, or where empty images without findings; leave_out: these images are left out; pretrain: they are used for pretraining alone.", choices=("ask", "class", "leave_out", "pretrain"), absent="ask"),
         "black": S(None, "[us]", "Grey value that becomes black in files of more than 8 bits. None: 0.", optional=True, kind=float, absent=None),
         "white": S(None, "[us]", "Grey value that becomes white in files of more than 8 bits. None: the largest that the bits in use can hold, such as 4095.", optional=True, kind=float, absent=None),
         "allow_missing": S(False, "[us]", "Continue without images that the tables name but that are missing; every caption counts them."),

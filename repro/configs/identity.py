@@ -40,9 +40,6 @@ OF_METHODS = (
 )
 """Groups of settings that one method or a few have."""
 
-PROTOCOLS = ("knn", "linear", "finetune")
-"""Groups of settings under `evaluate` that count where their protocol is run."""
-
 FILES = ("encoder.weights",)
 """Keys that may name a file: its content counts, not its path."""
 
@@ -84,7 +81,8 @@ def identity(
     origins = origins or {}
     method = ("method", "selector", "tracin", *OF_METHODS, "evaluate.protocols", "encoder.weights", *RECIPE)
     free = ("seed", *ORIGINS, "pretrain.keep_every")  # what else is stored
-    unused = [f"evaluate.{name}" for name in PROTOCOLS if name not in config["evaluate"]["protocols"]]
+    protocols = dict(settings())["evaluate.protocols"].choices
+    unused = [f"evaluate.{name}" for name in protocols if name not in config["evaluate"]["protocols"]]
     without = {"cell": (*ORIGINS, *unused), "series": (*free, *unused), "study": (*free, *method)}
     found = {kind: digest(config, without[kind]) for kind in without}
     for kind in ("cell", "series"):

@@ -36,6 +36,7 @@ class Classifier(nn.Sequential):
         self.precision = precision
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the logits `[B, C]` of images."""
         with autocast(self.precision, x.device):
             return super().forward(x).float()
 

@@ -75,9 +75,11 @@ def test_several_names_in_a_cell_make_several_labels(root: Path, caplog: pytest.
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 
 
-def test_empty_labels_alone_make_several_labels_with_a_warning(root: Path, caplog: pytest.LogCaptureFixture):
+def test_empty_labels_where_no_image_has_several_are_images_without_findings_on_request(
+    root: Path, caplog: pytest.LogCaptureFixture
+):
     table(root, labelled(["a", "b", ""] * 10))
-    assert listing(SETTINGS).labels[:3].tolist() == [[1, 0], [0, 1], [0, 0]]
+    assert listing(SETTINGS | {"unknown_labels": "class"}).labels[:3].tolist() == [[1, 0], [0, 1], [0, 0]]
     assert "10 have none (first in line 4)" in caplog.text
 
 
@@ -209,12 +211,12 @@ def test_a_column_of_0_and_1_is_a_label_whatever_it_is_called(root: Path):
     assert found.manifest["groups_from"] == ["patient"]
 
 
-@pytest.mark.parametrize("word", ["NA", "n/a", "nan", "NaN", "None", "unknown", "Unknown", "<NA>", "?"])
+@pytest.mark.parametrize("word", ["NA", "n/a", "nan", "NaN", "None", "unknown", "Unknown", "<NA>", "?", ""])
 def test_a_label_that_reads_like_nobody_knows_is_asked_about(root: Path, word: str):
     table(root, labelled(["a", "b", word] * 20))
     with pytest.raises(InputError, match=r"line 4, column 'label'.*20 such rows.*data\.unknown_labels=leave_out"):
         listing(SETTINGS)
-    assert len(listing(SETTINGS | {"unknown_labels": "class"}).class_names) == 3
+    assert len(listing(SETTINGS | {"unknown_labels": "class"}).class_names) == (3 if word else 2)
     found = listing(SETTINGS | {"unknown_labels": "leave_out"})
     assert found.class_names == ("a", "b")
     assert len(found.names) == 40

@@ -34,6 +34,8 @@ def reads_unknown(cell: str) -> bool:
 def with_known_labels(table: Table, unknown: str) -> Table:
     """Return the table, or with `unknown` "leave_out" the rows of it whose label is known.
 
+    An empty label is not known either, unless another image of the table has several labels: there it means no finding.
+
     Args:
         table: the table.
         unknown: what to do with labels that read like "nobody knows": ask, class (they are a class like others),
@@ -42,7 +44,9 @@ def with_known_labels(table: Table, unknown: str) -> Table:
     Raises:
         InputError: there are some, and `unknown` is "ask"; or no other row is left.
     """
-    rows = list(rows_where(table.columns.get(LABEL, ()), reads_unknown))
+    cells = table.columns.get(LABEL, ())
+    one_each = not any("|" in cell for cell in cells)
+    rows = list(rows_where(cells, lambda cell: reads_unknown(cell) or (one_each and not cell)))
     if not rows or unknown in ("class", "pretrain"):
         return table
     if unknown == "ask":
@@ -50,7 +54,8 @@ def with_known_labels(table: Table, unknown: str) -> Table:
             LABEL,
             rows[0],
             f"is no label, as it stands there ({len(rows):,} such rows). Say what to do: "
-            "data.unknown_labels=leave_out, or pretrain (used for pretraining alone), or class (it is a class)",
+            "data.unknown_labels=leave_out, or pretrain (used for pretraining alone), or class (it is a class; an "
+            "empty label: no finding)",
         )
     if len(rows) == len(table.lines):
         raise InputError(f"{table.file}: no image has a known label")
