@@ -55,18 +55,21 @@ def _of(some: Sequence[Run], runs: Sequence[Run]) -> str:
 
 
 def about(evidence: Evidence) -> str:
-    """Return the sentences that every caption ends with: of one study all there is to say, of several the warnings."""
+    """Return the sentences that a caption ends with: of one study all there is to say, of several the warnings."""
     if len(evidence.studies) != 1:
         told = [(title(study), warnings(study, evidence.points_of(study))) for study in evidence.studies]
         return " ".join(f"{name}: {' '.join(found)}" for name, found in told if found)
-    study = evidence.study
+    return " ".join([*description(evidence.study), *warnings(evidence.study, evidence.points)])
+
+
+def description(study: Study) -> list[str]:
+    """Return which images a study has, what is missing, and at which scale it was run."""
     missing = sum(run.replaced_by is None for run in study.left_out)
     scale = [] if "smoke" in study.scale.split("+") else [f"Scale {study.scale}."]
-    sentences = [_images(study), *_gaps(study), *_unscored(study), *_doubts(study)]
-    sentences += [*warnings(study, evidence.points), *scale]
+    sentences = [_images(study), *_gaps(study), *_unscored(study), *_doubts(study), *scale]
     if missing:
         sentences.append(f"{count(missing, 'run')} of this study {'is' if missing == 1 else 'are'} left out.")
-    return " ".join(sentences)
+    return sentences
 
 
 def seeds_averaged(runs: Sequence[Run], counts: Iterable[int]) -> str:

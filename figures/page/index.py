@@ -91,17 +91,20 @@ def _judged(overall: Chapter) -> pd.DataFrame:
 
 
 def _chapter(chapter: Chapter, numbers: Numbers) -> dict[str, Any]:
-    study, about = chapter.evidence.study, captions.about(chapter.evidence)
-    labels = _methods(study)
+    study, labels = chapter.evidence.study, _methods(chapter.evidence.study)
+    warnings = captions.warnings(study, chapter.evidence.points)
     return {
         "anchor": study.folder,
         "title": titles.title(study),
         "brief": summary(study, chapter.exhibits),
         "images": titles.name_of_images(study),
         "methods": list(dict.fromkeys(one.method for one in study.all_series if one.runs)),
-        "warnings": captions.warnings(study, chapter.evidence.points),
+        "description": " ".join(captions.description(study)),
+        "warnings": warnings,
         "facts": _facts(study),
-        "exhibits": [_exhibit(study.folder, about, exhibit, labels, numbers) for exhibit in chapter.exhibits],
+        "exhibits": [
+            _exhibit(study.folder, " ".join(warnings), exhibit, labels, numbers) for exhibit in chapter.exhibits
+        ],
         "missing": chapter.missing,
     }
 
@@ -118,7 +121,6 @@ def _options(chapters: Sequence[Chapter]) -> list[tuple[str, str]]:
 
 
 def _facts(study: Study) -> list[tuple[str, str]]:
-    images = study.data["images"]
     origins = [
         (str(found["commit"])[:10] if found["commit"] else "unknown")
         + (" with uncommitted changes" if found["dirty"] else "")
@@ -126,7 +128,6 @@ def _facts(study: Study) -> list[tuple[str, str]]:
     ]
     devices = sorted({str(run["info"].get("provenance", {}).get("device", "unknown")) for run in study.runs})
     return [
-        ("Train / val / test images", " / ".join(f"{images[split]:,}" for split in ("train", "val", "test"))),
         ("Runs drawn", f"{len(study.runs)}, {titles.seeds(study.runs)}"),
         ("Kit commit", ", ".join(origins)),
         ("Device", ", ".join(devices)),
