@@ -341,6 +341,21 @@ def test_images_without_a_label_in_a_split_of_ones_own(root: Path):
     assert found.split[6:].tolist() == [("train", "val", "test", "")[i % 4] for i in range(6, 40)]
 
 
+def test_no_leak_is_told_of_a_patient_whose_images_in_train_have_no_label_and_are_left_out(
+    root: Path, caplog: pytest.LogCaptureFixture
+):
+    splits = [("train", "", "p0"), ("test", "a", "p0"), *(("train", "ab"[i % 2], f"t{i}") for i in range(20))]
+    splits += [(part, "ab"[i % 2], f"{part}{i}") for part in ("val", "test") for i in range(9)]
+    rows = [f"{i}.png,{label},{patient},{part}" for i, (part, label, patient) in enumerate(splits)]
+    pretrain = SETTINGS | {"unknown_labels": "pretrain", "split": "official"}
+    table(root, "\n".join(["path,label,patient,split", *rows]))
+    assert listing(pretrain).split[0] == ""
+    assert "leaks" not in caplog.text
+    table(root, "\n".join(["path,label,patient,split", *rows]).replace("0.png,,", "0.png,b,"))
+    listing(pretrain)
+    assert "group 'p0' is in two splits" in caplog.text
+
+
 def test_several_labels_and_images_without_one_for_pretraining_are_refused(root: Path):
     table(root, labelled(["a|b", "a", "NA"] * 20))
     with pytest.raises(InputError, match=r"for images of one class each"):

@@ -67,7 +67,7 @@ def listing(settings: Mapping[str, Any]) -> Listing:
         unused = ", ".join(others)
         once(logging.INFO, f"{file}: not used: column {unused}. If one names the patient, call it '{GROUP}'")
     if settings["split"] == "official":
-        split = _official(table, groups)
+        split = _official(table, groups, known)
     else:
         if "split" in table.columns:
             once(logging.WARNING, f"{file}: its column 'split' is not used; data.split=official uses it")
@@ -140,7 +140,8 @@ def _files(table: Table) -> list[str]:
     return paths
 
 
-def _official(table: Table, groups: np.ndarray | None) -> np.ndarray:
+def _official(table: Table, groups: np.ndarray | None, known: np.ndarray) -> np.ndarray:
+    """Return the column split; warn of groups whose images of `known` label are in two splits."""
     if "split" not in table.columns:
         raise InputError(
             f"{table.file}: data.split=official needs a column 'split' with {', '.join(SPLITS)}; add it, or let "
@@ -154,7 +155,7 @@ def _official(table: Table, groups: np.ndarray | None) -> np.ndarray:
         if part not in set(cells):
             raise InputError(f"{table.file}: no row has split '{part}'; each of {', '.join(SPLITS)} needs images")
     split = np.array(cells, dtype="<U5")
-    if groups is not None and (shared := shared_group(groups, split)) is not None:
+    if groups is not None and (shared := shared_group(groups[known], split[known])) is not None:
         row = int((groups == shared).argmax())
         together = group_columns(table)
         name = f"'{table.columns[together[0]][row]}'" if together else f"of {table.columns['path'][row]}"
