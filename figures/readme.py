@@ -12,7 +12,7 @@ import pandas as pd
 
 from figures.__main__ import main as draw
 from figures.artefacts import effects
-from figures.claims.answer import compute, sentences
+from figures.claims.answer import compute, extent, sentences
 from figures.claims.ledger import read as read_ledger
 from figures.evidence.reading import read
 from figures.page.files import write
@@ -63,14 +63,15 @@ def result(archive: Path) -> tuple[str, str, bytes]:
     answer = "\n".join(f"- {sentence}" for sentence in sentences(read_ledger(), table))
     alt = f"{effects.ARTEFACT.title}, claim by claim and study by study; every number is in the first table below"
     shown = f"![{alt}](../{PICTURE.relative_to(ROOT)})"
-    return f"{answer}\n\n{_compute(archive)}\n", "\n\n".join([shown, *found]) + "\n", picture
+    return f"{answer}\n\n{_held(archive)}\n", "\n\n".join([shown, *found]) + "\n", picture
 
 
-def _compute(archive: Path) -> str:
+def _held(archive: Path) -> str:
+    """Return what an archive holds: how many runs, of what, and the time they took."""
     with open_archive(archive) as stored:
         records = read(stored)
     runs = {run["_id"]: run for study in (*records.studies, *records.trials) for run in study.runs}
-    return compute([*runs.values()])
+    return f"{compute([*runs.values()])} {extent(records.studies)}"
 
 
 if __name__ == "__main__":

@@ -10,8 +10,9 @@ from figures import style
 from figures.claims.judging import NOT_ASKED, OPPOSITE, SUPPORTED, TOO_FEW
 from figures.drawing.tables import Cell
 from figures.evidence.series import Run
+from figures.evidence.study import Study
 from figures.evidence.timings import core_hours
-from figures.evidence.titles import count
+from figures.evidence.titles import count, listing, title
 from figures.statistics.estimates import FEWEST
 
 UNLEARNED = "is not shown there to learn more than random weights"
@@ -19,6 +20,10 @@ UNLEARNED = "is not shown there to learn more than random weights"
 
 TOLD = 3
 """Studies whose effects are told one by one; of more, the least and the greatest."""
+
+
+NAMED = 5
+"""Methods that are named; of more, their number."""
 
 
 def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
@@ -56,6 +61,23 @@ def compute(runs: Sequence[Run]) -> str:
     which = "which" if len(hours) == len(runs) else f"{len(hours)} of which"
     took = f", {which} took {sum(hours):,.1f} core hours of a CPU" if hours else ""
     return f"The archive behind these sentences holds {count(len(runs), 'run')}{took}."
+
+
+def extent(studies: Sequence[Study]) -> str:
+    """Say how many seeds of which methods each study has; of many methods with as many seeds, only their number."""
+    told = "; ".join(f"{title(study)}: {_methods(study)}" for study in studies)
+    return f"Methods and seeds: {told.removesuffix('.')}."
+
+
+def _methods(study: Study) -> str:
+    by_seeds: dict[int, list[str]] = {}
+    for one in study.references:
+        by_seeds.setdefault(len(one.runs), []).append(style.look(one.method).label)
+    return ", ".join(
+        f"{count(seeds, 'seed')} of {listing(labels) if len(labels) <= NAMED else count(len(labels), 'method')}"
+        for seeds, labels in sorted(by_seeds.items(), reverse=True)
+        if seeds
+    )
 
 
 def _said(rows: pd.DataFrame) -> str:

@@ -12,6 +12,7 @@ from figures.artefacts.artefact import Drawing
 from figures.claims import answer, judging
 from figures.claims.ledger import read
 from figures.drawing.rendering import render
+from figures.evidence.titles import title
 from tests.figures.claims.test_judging import simulated
 from tests.figures.synthetic import CONTRASTIVE, Memory, add_transfers, add_whole_study, all_evidence
 
@@ -107,6 +108,18 @@ def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_inte
     assert few.endswith(interval)
     assert other.endswith("Too few runs to test.")
     assert f"**Supported in {counts}**" in partners
+
+
+def test_the_extent_of_a_study_names_few_methods_and_counts_many(monkeypatch: pytest.MonkeyPatch):
+    memory = Memory()
+    add_whole_study(memory, ("byol", "byol_tracin"), seeds=3)
+    add_whole_study(memory, ("random_init",), seeds=1)
+    evidence = all_evidence(memory)
+    says = f"Methods and seeds: {title(evidence.studies[0])}"
+    named = f"{says}: 3 seeds of BYOL and BYOL + TracIn, 1 seed of Random init."
+    assert answer.extent(evidence.studies) == named
+    monkeypatch.setattr(answer, "NAMED", 1)
+    assert answer.extent(evidence.studies) == named.replace("BYOL and BYOL + TracIn", "2 methods")
 
 
 def test_nothing_is_drawn_where_nothing_can_be_compared() -> None:
