@@ -113,8 +113,8 @@ def _parser() -> Parser:
         "--scores-of",
         type=int,
         metavar="SEEDS",
-        help="keep the test scores of so many seeds of a series, from the lowest (default: of all), and say so in the "
-        "archive: scores are most of the size without weights, and figures read those of five seeds at most",
+        help="keep the test scores of the first SEEDS seeds of each method and setting (default: of all), and say so "
+        "in the archive: scores are most of the size without weights, and figures read those of five seeds at most",
     )
     for name, kind in OPTIONAL.items():
         exporting.add_argument(
@@ -154,7 +154,7 @@ def _check(database: Database) -> None:
         older += finding.older
         damaged += bool(problems) and run.get("status") in ("COMPLETED", "INCOMPLETE")
         whole += [] if problems else [run]
-        word = "whole, older" if finding.older else "whole"
+        word = "whole, stored by an older version" if finding.older else "whole"
         lacks = f"{word}, without {', '.join(finding.left_out)}: left out when it was archived"
         print(f"{_title(run)}: {'; '.join(problems) or (lacks if finding.left_out else word)}")
     if older:

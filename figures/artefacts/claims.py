@@ -55,13 +55,14 @@ def _caption(ledger: dict[str, Any]) -> str:
         "[A]: the paper's abstract, in our words; [us]: our own question. "
         "Effect: mean difference between runs of the same seed ± half-width of its 95 % t-interval, in points of the "
         "main test metric or of the same-label rate, or a ratio of times (×); against several methods, the "
-        "smallest margin is shown. Intervals are over seeds: other test images or another split would give other "
-        "numbers, too. "
+        "comparison least in favour of the claim is shown. Intervals are over seeds: other test images or another "
+        "split would give other numbers, too. "
         f"Supported: the effect is in the claim's favour and p < {ledger['level']:g}, by a two-sided paired t-test "
         "Holm-adjusted for the claims of the same source tested in the same study; opposite: the same, but "
         "against the claim. Against several methods, all have to be beaten. "
         "By macro AUC: the same test with the second metric; its verdict is given where it differs. "
-        f"Not asked: BYOL, on which the claim builds, {UNLEARNED}. "
+        f"Not asked: BYOL, on which the claim builds, {UNLEARNED}, by a linear readout of frozen features on "
+        "validation images (that BYOL is more accurate is another claim: it is about fine-tuning, on the test split). "
         f'Too few runs: fewer than {ledger["pairs"]} pairs, or a method without runs. "Not supported" does not mean '
         '"refuted".'
     )

@@ -146,12 +146,12 @@ def _limits(shown: pd.DataFrame) -> tuple[float, float]:
 def _caption(ledger: dict[str, Any]) -> str:
     return (
         "How much higher the first of two methods scores than the second, mean over the label fractions and over "
-        "runs of the same seed; bars: 95 % t-interval, of two pairs from the one to the other; in brackets the pairs. "
+        "runs of the same seed; bars: 95 % t-interval, of two pairs their range; in brackets the pairs. "
         "Triangles: supported, "
         f"p < {ledger['level']:g} adjusted after Holm (pointing down: the opposite); "
         f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs); "
         f"squares: not asked, since BYOL {UNLEARNED}. Few labels: "
-        "fine-tuned with less than all; other images: pretrained on the first, fine-tuned on the second. Bars with an "
+        "fine-tuned with less than all; transfer: pretrained on the first, fine-tuned on the second. Bars with an "
         "arrow go on beyond the edge. The table of claims has every number."
     )
 

@@ -167,10 +167,9 @@ def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     runs = [run for study in evidence.studies for one in study.series if one.method in METHODS for run in one.runs]
     sentences = [
-        "One setting changed at a time; the paper's abstract gives none of them. The reference: all settings as in the "
-        "other tables. Test metric: mean over the label "
-        "shares; over BYOL or the reference: mean difference over the seeds that both have; partners: how much more "
-        "often than chance they share the image's label in the last epoch.",
+        "One setting changed at a time. The reference: all settings of the scale, as in the other tables. Test metric: "
+        "mean over the label fractions; over BYOL or the reference: mean difference over the seeds that both "
+        "have; partners: how much more often than chance they share the image's label in the last epoch.",
         *intervals(data, runs),
         "No tests here: there are many rows.",
         f"{MISSING}: does not apply, or no stored run gives it.",

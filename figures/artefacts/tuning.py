@@ -128,7 +128,7 @@ def _caption() -> str:
         "AUC (%) on the validation split by label fraction, mean over data sets and seeds; no seed is one of "
         "the study, and no test image is read. Methods: macro AUC of the linear probe, and * the candidate with the "
         "highest mean, of those with the same data sets and seeds; means over different ones cannot be compared. "
-        f"{style.look(BASELINE).label}: fine-tuned with different numbers of steps, and * at each share "
+        f"{style.look(BASELINE).label}: fine-tuned with different numbers of steps, and * at each fraction "
         f"the fewest after which more are not better by {100 * AS_GOOD:g} points."
     )
 

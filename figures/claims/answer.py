@@ -41,7 +41,7 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
             base = style.look(claim["base"]).label if claim["base"] else ""
             if unasked and asked.empty:
                 many = "the only study" if unasked == 1 else f"any of {unasked} studies"
-                yield f"*{claim['text']}* **Not asked in {many}**: {base} {UNLEARNED}."
+                yield f"*{claim['text']}* **No answer: not asked in {many}**, since {base} {UNLEARNED}."
             else:
                 rest = f" Not asked in {unasked} more: {base} {UNLEARNED}." if unasked else ""
                 yield f"*{claim['text']}* {_said(asked)}.{rest}"

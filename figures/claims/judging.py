@@ -134,7 +134,7 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int, metric_of: Metric) ->
             verdict, p, lacking = NOT_ASKED, math.nan, [unlearned]
         equal = ["all differences are equal, so there is no test"] if not lacking and math.isnan(p) else []
         note = "; ".join([*lacking, *equal, *dict.fromkeys(answer.note for answer in answers if answer.note)])
-        against = f"{weakest.against}, of {len(answers)}" if several else weakest.against
+        against = f"{weakest.against}, closest of {len(answers)}" if several else weakest.against
         runs = " ".join(map(str, sorted({run for answer in answers for run in answer.runs})))
         label = f"{claim['name']}: {place.title}"
         rows.append(
@@ -223,7 +223,7 @@ def _scores(claim: Claim, scores: pd.DataFrame, one: Series, other: Series) -> A
     compared = [percent for percent in table.columns if percent != MEAN]
     if len(compared) == stored["percent"].nunique():
         return answer
-    told = titles.listing([f"{percent:g} %" for percent in compared]) or "no share"
+    told = titles.listing([f"{percent:g} %" for percent in compared]) or "no fraction"
     return dataclasses.replace(answer, note=f"{other.label}: both at {told} of the labels only")
 
 

@@ -82,8 +82,8 @@ def bars(counts: Iterable[int]) -> str:
     """Return what bars show: of two seeds both, since two make no interval; `counts` has how many each mean is over."""
     several = [each for each in counts if each > 1]
     if max(several, default=0) == 2:
-        return "from the one seed to the other"
-    return "95 % t-interval" + (", of two seeds from the one to the other" if 2 in several else "")
+        return "range of the two seeds"
+    return "95 % t-interval" + (", of two seeds their range" if 2 in several else "")
 
 
 def test_images(study: Study) -> str:
@@ -95,14 +95,16 @@ def references(study: Study) -> str:
     """Return which of several settings of a method a figure of methods shows, where there are several."""
     if all(one.reference for one in study.series):
         return ""
-    return "Of a method's several settings, those that most other methods share; the others are told in the tables."
+    return (
+        "Of a method that was run with several settings, those that most methods share are drawn; the tables have all."
+    )
 
 
 def variants(study: Study) -> str:
     """Return what the brackets behind a method's name say, where there are some."""
     if all(one.reference for one in study.series):
         return ""
-    return "In brackets: the settings in which runs of a method differ from those of its plain row."
+    return "In brackets: settings that differ from the row of the same method without brackets."
 
 
 def sampling(runs: Iterable[dict[str, Any]]) -> list[str]:

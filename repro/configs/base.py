@@ -7,7 +7,7 @@ from repro.configs.setting import Setting as S
 
 BASE = {
     "seed": S(0, "[us]", "Seed of everything random: initial weights, order, augmentation, label subsets.", low=0, high=2**32 - 1),
-    "scale": S("custom", "[us]", "Name of the scale, for tables; set by smoke, medmnist and paper."),
+    "scale": S("custom", "[us]", "Name of the scale, for tables; set by the named config of the scale."),
     "deterministic": S(False, "[us]", "On a GPU, use deterministic kernels (slower). A CPU always repeats its bits."),
     "device": S("auto", "[us]", "cpu, cuda, or auto: cuda when there is one.", choices=("auto", "cpu", "cuda")),
     "threads": S(1, "[us]", "Threads of a run on CPU cores; bits depend on it. Use more for wide networks; narrow ones run side by side, one thread each.", low=1, high=1024, absent=1),
@@ -146,7 +146,7 @@ BASE = {
     "pretrain": {
         "epochs": S(200, "[us]", "Passes over the unlabelled training images.", low=1),
         "batch_size": S(256, "[us]", "Images per step; partners are chosen inside a batch.", low=2),
-        "optimizer": S("sgd", "[us]", "BYOL used lars with batches of 4096; sgd and adamw suit small ones.", choices=("lars", "sgd", "adamw")),
+        "optimizer": S("sgd", "[us]", "BYOL used lars with batches of 4096, and the scale medmnist uses it, too.", choices=("lars", "sgd", "adamw")),
         "lr": S(0.1, "[us]", "Learning rate at batch size 256; scaled linearly with the batch.", low=0.0),
         "momentum": S(0.9, "[BYOL]", "Momentum of sgd and lars.", low=0.0, high=1.0),
         "trust": S(0.001, "[LARS]", "Trust coefficient of lars: a layer's step is this share of its weights' norm, times the learning rate. Layers without weight decay take plain steps.", positive=True, absent=0.001),
@@ -162,7 +162,7 @@ BASE = {
         "compile": S(False, "[us]", "torch.compile the networks (GPU; faster after the first minutes)."),
     },
     "evaluate": {
-        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (random_init, supervised, semixup).", low=1, optional=True, kind=int),
+        "pretraining": S(None, "[us]", "Run id whose stored encoder `evaluate` takes. None: random weights (methods without pretraining).", low=1, optional=True, kind=int),
         "test": S(True, "[us]", "False: only the validation split is scored, as in the choice of recipes.", absent=True),
         "protocols": S(["knn", "linear", "finetune"], "[us]", "Which protocols to run.", choices=("knn", "linear", "finetune")),
         "fractions": S([0.01, 0.1, 0.5, 1.0], "[us]", "Label fractions, each in (0, 1].", positive=True, high=1.0),

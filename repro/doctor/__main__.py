@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> None:
         found.append({"question": title, **dataclasses.asdict(finding)})
         print(f"{MARKS[finding.level]}  {title:<10}  {' '.join(finding.line.split())}", flush=True)
     failing = sum(one["level"] == "fails" for one in found)
-    print(f"{failing} of {len(found)} problems found" if failing else f"no problem found ({len(found)} findings)")
+    print(f"{len(found)} checks, {failing} failed" if failing else f"{len(found)} checks, no problem found")
     if options.json is not None:
         write_whole(options.json, (json.dumps(found, indent=2) + "\n").encode())
     if failing:

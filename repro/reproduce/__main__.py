@@ -218,13 +218,13 @@ def _parser() -> Parser:
         "--gpus", type=float, metavar="N", help="ray: GPUs of a cell, 0.5 for two on one (default: 1 if any)"
     )
     tune = verbs.add_parser("tune", help="choose each method's recipe on validation images; runs only what is missing")
-    tune.add_argument("--scale", choices=TUNINGS, required=True, help="whose recipes")
+    tune.add_argument("--scale", choices=TUNINGS, required=True, help="scale whose recipes are chosen")
     tune.add_argument(
         "--methods",
         nargs="+",
         default=[],
         metavar="METHOD",
-        help="these methods only, random_init for the steps of fine-tuning (default: all)",
+        help="these methods only; random_init: the number of fine-tuning steps (default: all)",
     )
     tune.add_argument("--dry", action="store_true", help="show the choice, and leave the configs as they are")
     verify = verbs.add_parser(
@@ -233,8 +233,10 @@ def _parser() -> Parser:
     verify.add_argument(
         "runs", nargs="*", type=run_id, metavar="RUN_ID", help="finished runs; `repro.db check` lists them"
     )
-    verify.add_argument("--sample", type=int, metavar="N", help="verify N different kinds of runs in place of ids")
-    verify.add_argument("--seed", type=int, default=0, help="which sample (default: 0)")
+    verify.add_argument(
+        "--sample", type=int, metavar="N", help="verify N stored runs of different kinds, in place of ids"
+    )
+    verify.add_argument("--seed", type=int, default=0, help="seed of the choice of the sample (default: 0)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there as well")
     for verb in (run, tune, verify):
         verb.add_argument(
@@ -258,7 +260,7 @@ def _add_study(parser: argparse.ArgumentParser) -> None:
         "--scale",
         choices=PLANS,
         required=True,
-        help="how much; docs/study.md says what each is",
+        help="size of the study; docs/study.md says what each is",
     )
     parser.add_argument(
         "--methods",

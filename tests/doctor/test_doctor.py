@@ -69,7 +69,7 @@ def test_the_command_tells_each_finding_in_a_line_and_as_json(tmp_path: Path):
     found = json.loads((tmp_path / "found.json").read_text())
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == len(found) + 1
-    assert done.stdout.splitlines()[-1] == f"no problem found ({len(found)} findings)"
+    assert done.stdout.splitlines()[-1] == f"{len(found)} checks, no problem found"
     assert {"Python", "memory", "folders", "GPU", "runs", "Docker"} <= {one["question"] for one in found}
     assert not any(one["level"] == "fails" for one in found)
 

@@ -102,7 +102,7 @@ def test_that_one_of_several_rivals_is_better_is_not_supported_but_not_the_oppos
             add(memory, settings, points={"test/finetune/balanced_accuracy": [[10.0, 100.0], values]})
     row = judging.judge(all_evidence(memory), ledger.read()).set_index("claim").loc["semi_supervised_over_rivals"]
     assert (row["verdict"], row["p"]) == (judging.NOT_SUPPORTED, 1.0)
-    assert row["against"] in (f"DCL, of {len(RIVALS)}", f"SimCLR, of {len(RIVALS)}")
+    assert row["against"] in (f"DCL, closest of {len(RIVALS)}", f"SimCLR, closest of {len(RIVALS)}")
     assert row["effect"] < 0
 
 

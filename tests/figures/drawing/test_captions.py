@@ -29,7 +29,7 @@ def test_nothing_is_said_of_collapse_where_nothing_collapsed(database, draw) -> 
 def test_the_main_table_says_what_brackets_behind_a_name_are_where_there_are_some(database, draw) -> None:
     settings = {"pretrain__epochs": 3, "evaluate__fractions": [1.0]}
     add_study(database, ("byol", "byol_tracin"), seeds=2, **settings)
-    sentence = "In brackets: the settings in which runs of a method differ from those of its plain row."
+    sentence = "In brackets: settings that differ from the row of the same method without brackets."
     assert sentence not in captions_of(draw("semi_supervised"))["semi_supervised"]
     add(database, config("byol_tracin", 0, selector__weight=0.5, **settings))
     assert sentence in captions_of(draw("semi_supervised"))["semi_supervised"]

@@ -53,7 +53,9 @@ def test_nothing_is_asked_about_partners_where_byol_has_learned_nothing_and_the_
         assert "−1.0" in table.loc[name, "note"]
     assert table.loc["byol_over_random", "verdict"] != judging.NOT_ASKED
     first = next(iter(answer.sentences(ledger, table.reset_index())))
-    assert first.endswith("**Not asked in the only study**: BYOL is not shown there to learn more than random weights.")
+    assert first.endswith(
+        "**No answer: not asked in the only study**, since BYOL is not shown there to learn more than random weights."
+    )
 
 
 def test_where_byol_has_learned_claims_are_asked():
