@@ -20,7 +20,7 @@ from pathlib import Path
 
 from pymongo.database import Database
 
-from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
+from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id, whole_number
 from repro.files import write_whole
 from repro.records import VERBS
 from repro.store import (
@@ -107,11 +107,12 @@ def _parser() -> Parser:
     exporting.add_argument(
         "--nameless",
         action="store_true",
-        help="leave out the names of the machine and folder where each run was made: for an archive that is published",
+        help="leave out the names of the machine and folder where each run was made: for an archive that is published; "
+        "paths in settings (data.csv, encoder.weights) stay",
     )
     exporting.add_argument(
         "--scores-of",
-        type=int,
+        type=whole_number(1),
         metavar="SEEDS",
         help="keep the test scores of the first SEEDS seeds of each method and setting (default: of all), and say so "
         "in the archive: scores are most of the size without weights, and figures read those of five seeds at most",

@@ -4,6 +4,7 @@ import argparse
 import difflib
 import io
 import logging
+import math
 import os
 import signal
 import sys
@@ -52,6 +53,32 @@ class Parser(argparse.ArgumentParser):
         raise InputError(f"{message}; `{self.prog} --help` shows how")
 
 
+def whole_number(least: int, most: int = LARGEST - 1) -> Callable[[str], int]:
+    """Return what reads a whole number from `least` to `most` from the command line, for argparse."""
+
+    def read(word: str) -> int:
+        if not word.isdecimal() or not least <= int(word) <= most:
+            raise argparse.ArgumentTypeError(f"'{word}' is not a whole number from {least} to {most}")
+        return int(word)
+
+    return read
+
+
+def positive(word: str) -> float:
+    """Return a number above 0 from the command line, for argparse.
+
+    Raises:
+        ArgumentTypeError: it is none.
+    """
+    try:
+        number = float(word)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"'{word}' is not a number above 0")
+    return number
+
+
 def run_id(word: str) -> int:
     """Return the id of a run from the command line, for argparse.
 
@@ -67,9 +94,11 @@ def front_door(main: Callable[[list[str]], None]) -> None:
     """Call a command's main function with the command line, turning errors for people into one line.
 
     Exit codes: 0 done, 1 a bug (with its traceback) or a run that could not be stored, 2 bad input,
-    130 stopped with Ctrl-C or SIGTERM (as a container is).
+    130 stopped with Ctrl-C, SIGTERM (as a container is), or SIGHUP (its terminal is closed; `nohup` ignores that).
     """
     signal.signal(signal.SIGTERM, _as_interrupt)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _as_interrupt)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal of another alphabet must not end the work
     try:

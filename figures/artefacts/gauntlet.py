@@ -21,9 +21,6 @@ from figures.evidence.evidence import Evidence
 from figures.evidence.series import Run
 from figures.statistics.encoder_scores import FACTS, encoder_scores
 
-MARKERS = "osD^vPXph*<>d8"
-"""Markers of encoders, from few to many operations."""
-
 
 def make_table(evidence: Evidence) -> Table | None:
     """Return the table of all encoders, data set by data set and method by method."""
@@ -64,7 +61,7 @@ def _draw(scores: pd.DataFrame, width: float) -> Figure:
     protocols = sorted(set(scores["protocol"]), key=lambda name: style.rank(name, style.PROTOCOLS))
     images = list(dict.fromkeys(scores["images"]))
     encoders = list(dict.fromkeys(scores.sort_values("macs", kind="stable")["encoder"]))
-    marker = {name: MARKERS[number % len(MARKERS)] for number, name in enumerate(encoders)}
+    marker = {name: style.CLASS_MARKERS[number % len(style.CLASS_MARKERS)] for number, name in enumerate(encoders)}
     methods = sorted(set(scores["method"]), key=style.rank)
     legend = [Stroke(style.look(method).label, style.look(method).colour, "s", "") for method in methods]
     legend += [Stroke(name, style.INK, marker[name], "") for name in encoders]

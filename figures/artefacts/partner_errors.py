@@ -152,7 +152,13 @@ def _draw(data: pd.DataFrame, width: float) -> Figure:
 def _line(weight: float, place: int) -> Stroke:
     """Return how the oracle's line of one weight is drawn: the greatest solid and filled, the others hollow."""
     look = style.look(ORACLE)
-    return Stroke(f"{_name(ORACLE)}, weight {weight:g}", look.colour, look.marker, style.LINES[place], place == 0)
+    return Stroke(
+        f"{_name(ORACLE)}, weight {weight:g}",
+        look.colour,
+        look.marker,
+        style.LINES[place % len(style.LINES)],
+        place == 0,
+    )
 
 
 def _mark(method: str) -> Stroke:
@@ -230,7 +236,7 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
         f"Lines and marks: mean over {over} seeds; bands and bars: {captions.bars(gains['seeds'])}."
         + (filled if len(weights) > 1 else ""),
         "Grey strip: the share at which the gain is zero, from a straight line fitted to all runs of the oracle, with "
-        "the 95 % interval over resampled seeds.",
+        "the 95 % interval over seeds (jackknife, Student's t).",
         *_said(data),
         captions.LABELS_MEASURE,
     ]

@@ -16,7 +16,7 @@ from figures.evidence.titles import data_name, listing
 AS_GOOD = 0.005
 """AUC by which more steps of fine-tuning have to be better to count as better. [us]"""
 
-STEPS, BASELINE = "evaluate.finetune.steps", "random_init"
+BASELINE = "random_init"
 
 SAME = ("seed", "scale", "device", "data.", "method.", "evaluate.protocols")
 """Settings that do not tell candidates of a method apart."""

@@ -98,8 +98,9 @@ def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
         ledger: from `read`.
     """
     table = _judged(evidence, ledger, metrics.main_metric)
-    of_scores = [claim for claim in ledger["claim"] if claim["kind"] == "scores"]
-    second = _judged(evidence, {**ledger, "claim": of_scores}, metrics.second_metric).set_index("label")
+    of_scores = [claim["name"] for claim in ledger["claim"] if claim["kind"] == "scores"]
+    second = _judged(evidence, ledger, metrics.second_metric)  # of all claims: p is adjusted for as many as above
+    second = second[second["claim"].isin(of_scores)].set_index("label")
     names = {"verdict": "second", **{key: f"second_{key}" for key in ("effect", "low", "high", "p_holm")}}
     return table.join(second[list(names)].rename(columns=names), on="label")[list(COLUMNS)]
 

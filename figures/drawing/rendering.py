@@ -3,13 +3,14 @@
 import contextlib
 import io
 import multiprocessing
-import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass
 from multiprocessing import forkserver
 from multiprocessing.context import BaseContext
 
+import joblib
 import matplotlib
 from matplotlib.figure import Figure
 
@@ -54,9 +55,13 @@ def renderers(*preloaded: str) -> Iterator[Executor]:
     Args:
         preloaded: names of modules that each process has from its beginning.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ProcessPoolExecutor(cores, mp_context=_context(preloaded)) as pool:
+    with ProcessPoolExecutor(joblib.cpu_count(), mp_context=_context(preloaded), initializer=_spared) as pool:
         yield pool
+
+
+def _spared() -> None:
+    """Leave Ctrl-C, which a terminal sends to all processes, to the one that began this one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _context(preloaded: Sequence[str]) -> BaseContext:

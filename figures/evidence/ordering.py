@@ -39,8 +39,12 @@ def in_order(studies: Sequence[Study]) -> tuple[Study, ...]:
     named = {study.key: dataclasses.replace(study, folder=_folder(study)) for study in studies}
     for folder, found in alike.items():
         first, *others = sorted(found, key=lambda study: (-len(study.runs), study.runs[0]["_id"]))
+        taken: set[str] = set()
         for study in others:
             note = _note(study, first)
+            if note in taken:  # both differ from the greatest in the same settings, and from each other in their images
+                note = f"{note}, study {study.key[:8]}"
+            taken.add(note)
             named[study.key] = dataclasses.replace(study, folder=f"{folder}-{_fit(note, study.key)}", note=note)
     return tuple(sorted(named.values(), key=lambda s: (s.phantom, -len(s.runs), -s.runs[-1]["_id"], s.folder)))
 

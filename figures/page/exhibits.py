@@ -116,7 +116,7 @@ def _sidecar(
             "runs": {"info.study": {"$in": keys}, "status": "COMPLETED", "_id": {"$in": ids}},
             "metrics": {"run_id": {"$in": ids}, "name": {"$in": product.metrics}},
             "artifacts": list(product.artifacts),
-            "kept": "of runs with the same info.cell the newest whole one",
+            "kept": "of runs with the same info.series and seed the newest whole one",
         },
         "runs_of_each_row": product.data["runs"].to_list(),
         "commits": commits([run for study in studies for run in study.runs if run["_id"] in behind]),

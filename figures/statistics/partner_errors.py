@@ -6,20 +6,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from figures.evidence.scores import seed_scores
 from figures.evidence.series import FAINT, UNTOLD, Series, flat
 from figures.evidence.study import Study
 from figures.statistics.differences import BASELINE, MEAN, gains
-from figures.statistics.estimates import LEVEL
+from figures.statistics.estimates import FEWEST, LEVEL
 
 ORACLE, SELECTORS = "byol_oracle", ("byol_tracin", "byol_cosine", "byol_random")
 """The methods that are compared: one whose partners are right at a given rate, and those that find partners."""
 
 FEW = 10.0
 """Up to which share of the training labels, in percent, they are few."""
-
-RESAMPLES = 2000
 
 ERROR = "selector.error"
 
@@ -45,7 +44,8 @@ class Crossing:
 
     Args:
         share: of right partners, from a straight line through all points; NaN where the line does not rise.
-        low, high: 95 % interval, from resampled seeds; NaN with one seed, or where too many of their lines do not rise.
+        low, high: 95 % interval: the jackknife over seeds with Student's t; NaN with one or two seeds, or where a line
+            without one of them does not rise.
         slope: of the line, gain per share.
     """
 
@@ -126,16 +126,13 @@ def crossing(measured: pd.DataFrame) -> Crossing:
     products = measured.assign(n=1.0, xx=measured["share"] ** 2, xy=measured["share"] * measured["gain"])
     sums = products.groupby("seed")[["n", "share", "gain", "xx", "xy"]].sum().to_numpy()
     slope, share = _fitted(sums.sum(axis=0))
-    if len(sums) < 2:
+    n = len(sums)
+    if n < FEWEST:
         return Crossing(float(share), math.nan, math.nan, float(slope))
-    random = np.random.default_rng(0)  # the same numbers at every draw
-    drawn = random.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), size=RESAMPLES)
-    _, zeros = _fitted(drawn @ sums)
-    rising = zeros[np.isfinite(zeros)]
-    if len(rising) < LEVEL * RESAMPLES or not np.isfinite(share):
-        return Crossing(float(share), math.nan, math.nan, float(slope))
-    low, high = np.quantile(rising, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Crossing(float(share), float(low), float(high), float(slope))
+    _, without = _fitted(sums.sum(axis=0) - sums)  # the zero without each seed in turn; NaN where a line does not rise
+    error = math.sqrt((n - 1) / n * float(np.square(without - without.mean()).sum()))
+    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1)) * error
+    return Crossing(float(share), float(share) - half, float(share) + half, float(slope))
 
 
 def _fitted(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ import torch
 
 from repro import bench
 from repro.bench.comparison import Comparison, table
-from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_stderr
+from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_stderr, whole_number
 from repro.files import write_whole
 from repro.provenance import provenance
 
@@ -67,7 +67,7 @@ def _parser(known: dict[str, ModuleType]) -> Parser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all)")
-    parser.add_argument("--repeats", type=int, metavar="N", help="times each is measured (default: its own)")
+    parser.add_argument("--repeats", type=whole_number(1), metavar="N", help="measurements of each (default: its own)")
     parser.add_argument("--targets", action="store_true", help="only rows that have a target")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every value there as well")
     return parser

@@ -21,7 +21,7 @@ from repro.data.check.report import Report, inspect
 from repro.data.check.report_text import text_of
 from repro.data.export import export
 from repro.data.folder import prepared_folder
-from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_stderr
+from repro.errors import InputError, Parser, did_you_mean, front_door, log_to_stderr, whole_number
 from repro.files import write_whole
 
 FARTHEST = 16
@@ -51,11 +51,11 @@ def main(arguments: list[str]) -> None:
         verb.add_argument(
             "settings", nargs="*", default=[], metavar="data.KEY=VALUE", help="as for repro.run: data.csv=my.csv"
         )
-        verb.add_argument("--size", type=int, help="pixels (default: the named config's)")
+        verb.add_argument("--size", type=whole_number(1), help="pixels (default: the named config's)")
         verb.add_argument("--split", help="which division into train, val and test (default: the named config's)")
     listed.add_argument("--out", type=Path, required=True, metavar="FILE", help="the CSV to write")
     listed.add_argument("--fractions", type=float, nargs="*", default=[0.01, 0.1, 0.5, 1.0], help="label fractions")
-    listed.add_argument("--seed", type=int, default=0, help="which draw of the label subsets (a run's seed)")
+    listed.add_argument("--seed", type=whole_number(0), default=0, help="seed of the label subsets (that of a run)")
     check.add_argument(
         "--near",
         type=int,

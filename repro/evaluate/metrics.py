@@ -32,7 +32,10 @@ def selection_score(values: dict[str, float], multi_label: bool, by: str = "main
         InputError: it is defined for none.
     """
     if not multi_label:
-        return values["balanced_accuracy" if by == "main" else "macro_auc"]
+        value = values["balanced_accuracy" if by == "main" else "macro_auc"]
+        if np.isnan(value):
+            raise InputError("the validation split has images of one class only: its AUC can choose no model")
+        return value
     defined = [value for name, value in values.items() if name.startswith("auc_") and not np.isnan(value)]
     if not defined:
         raise InputError("no label has both positives and negatives in the validation split: it can choose no model")

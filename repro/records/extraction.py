@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from pymongo.database import Database
 
-from repro.errors import InputError, run_id
+from repro.errors import InputError, run_id, whole_number
 from repro.files import write_whole
 from repro.records.access import encoder_of_run
 from repro.records.encoders import features_of, images_in
@@ -19,7 +19,9 @@ def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser.add_argument("run", type=run_id, help="run id")
     parser.add_argument("folder", type=Path, help="folder with images, also in folders below it")
     parser.add_argument("file", type=Path, help="file to write: *.csv (path, then one column per feature) or *.npz")
-    parser.add_argument("--size", type=int, metavar="PIXELS", help="size of the images (default: as in pretraining)")
+    parser.add_argument(
+        "--size", type=whole_number(1), metavar="PIXELS", help="image size (default: as in pretraining)"
+    )
 
 
 def run(database: Database, options: argparse.Namespace) -> None:

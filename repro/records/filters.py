@@ -41,15 +41,15 @@ def chosen(rows: Iterable[Summary], **wanted: Any) -> list[Summary]:
     Raises:
         InputError: no such filter, or no run at all has a value asked for.
     """
-    rows = list(rows)
+    every = rows = list(rows)
     since: datetime | None = wanted.pop("since", None)
     for kind, asked in wanted.items():
         if kind not in (*KINDS, "seed"):
             raise InputError(f"no filter '{kind}'.{did_you_mean(kind, [*KINDS, 'seed', 'since'])}")
         values = [asked] if isinstance(asked, str | int) else list(asked or ())
-        there = {row[kind] for row in rows}
+        there = {row[kind] for row in every}
         for value in values:
-            if value not in there and rows:
+            if value not in there and every:
                 known = ", ".join(sorted(map(str, there)))
                 raise InputError(
                     f"no run has {kind} '{value}'.{did_you_mean(str(value), map(str, there))} There: {known}"

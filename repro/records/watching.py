@@ -9,6 +9,7 @@ from typing import Any
 
 from pymongo.database import Database
 
+from repro.errors import positive
 from repro.records.summary import columns, is_ours, status_of, summary
 from repro.store.foreign import OURS
 from repro.store.source import LEFT_OUT, Run
@@ -19,7 +20,7 @@ SHOWN = ("run", "status", "command", "method", "data", "seed", "minutes", "at", 
 def add(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the verb."""
     parser = verbs.add_parser("watch", help="show the running runs and how far they are, until Ctrl-C")
-    parser.add_argument("--every", type=float, default=5.0, metavar="SECONDS", help="how often (default: 5)")
+    parser.add_argument("--every", type=positive, default=5.0, metavar="SECONDS", help="how often (default: 5)")
     parser.add_argument("--once", action="store_true", help="show them once")
 
 

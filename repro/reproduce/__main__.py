@@ -20,7 +20,16 @@ from repro.configs.grids import TUNINGS
 from repro.configs.plans import PLANS
 from repro.configs.resolve import flat
 from repro.doctor import before_work
-from repro.errors import InputError, Parser, StorageError, front_door, log_to_stderr, run_id
+from repro.errors import (
+    InputError,
+    Parser,
+    StorageError,
+    front_door,
+    log_to_stderr,
+    positive,
+    run_id,
+    whole_number,
+)
 from repro.files import write_whole
 from repro.reproduce.study.cells import Cell, cells
 from repro.reproduce.study.plan_table import table
@@ -213,9 +222,9 @@ def _parser() -> Parser:
         help="local: this machine's cores (default); ray: a Ray cluster, on several machines",
     )
     run.add_argument("--address", metavar="HOST:PORT", help="ray: a running cluster (default: start one here)")
-    run.add_argument("--cpus", type=float, metavar="N", help="ray: cores of a cell (default: its threads)")
+    run.add_argument("--cpus", type=positive, metavar="N", help="ray: cores of a cell (default: its threads)")
     run.add_argument(
-        "--gpus", type=float, metavar="N", help="ray: GPUs of a cell, 0.5 for two on one (default: 1 if any)"
+        "--gpus", type=positive, metavar="N", help="ray: GPUs of a cell, 0.5 for two on one (default: 1 if any)"
     )
     tune = verbs.add_parser("tune", help="choose each method's recipe on validation images; runs only what is missing")
     tune.add_argument("--scale", choices=TUNINGS, required=True, help="scale whose recipes are chosen")
@@ -234,24 +243,18 @@ def _parser() -> Parser:
         "runs", nargs="*", type=run_id, metavar="RUN_ID", help="finished runs; `repro.db check` lists them"
     )
     verify.add_argument(
-        "--sample", type=int, metavar="N", help="verify N stored runs of different kinds, in place of ids"
+        "--sample", type=whole_number(1), metavar="N", help="verify N stored runs of different kinds, in place of ids"
     )
-    verify.add_argument("--seed", type=int, default=0, help="seed of the choice of the sample (default: 0)")
+    verify.add_argument("--seed", type=whole_number(0), default=0, help="seed of the choice of the sample (default: 0)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write the verdicts there as well")
     for verb in (run, tune, verify):
         verb.add_argument(
             "--jobs",
-            type=_positive,
+            type=whole_number(1, 1024),
             metavar="N",
             help="runs at once, each in its own process (default: one per free core); 1: one after the other",
         )
     return parser
-
-
-def _positive(word: str) -> int:
-    if not word.isdecimal() or not 0 < int(word) <= 1024:
-        raise argparse.ArgumentTypeError(f"'{word}' is not a whole number from 1 to 1024")
-    return int(word)
 
 
 def _add_study(parser: argparse.ArgumentParser) -> None:

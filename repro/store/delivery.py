@@ -149,8 +149,8 @@ class Courier:
     def _run(self) -> None:
         tries = 0
         while not self._given_up.is_set():
+            self._wake.clear()  # before the look at `closing`, or a last wake is lost
             closing = self._closing.is_set()
-            self._wake.clear()
             try:
                 for entry, after in self._journal.entries(self._offset):
                     apply(self._database, entry, self._journal.folder, self._moved)

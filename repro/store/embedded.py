@@ -72,10 +72,11 @@ def _alone(users: int) -> bool:
     """Whether nobody but us uses the server of the file that we hold."""
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        alone = True
     except BlockingIOError:
-        return False
-    fcntl.flock(users, fcntl.LOCK_SH)
-    return True
+        alone = False
+    fcntl.flock(users, fcntl.LOCK_SH)  # also where it was refused: a lock that is to be another is given up first
+    return alone
 
 
 def _start(folder: Path, known: int | None, alone: bool) -> int:

@@ -143,12 +143,19 @@ def _entries(
 
 
 def _beyond(runs: Sequence[Run], scores_of: int | None) -> set[Any]:
-    """Return the ids of the runs whose series has `scores_of` others with lower seeds; none where all count."""
-    by_series: dict[Any, list[tuple[int, Any]]] = {}
+    """Return the ids of the runs whose series is complete at `scores_of` lower seeds; none where all count."""
+    if scores_of is None:
+        return set()
+    seeds: dict[Any, set[int]] = {}
     for run in runs:
-        if scores_of is not None and "series" in run["info"]:
-            by_series.setdefault(run["info"]["series"], []).append((run["config"].get("seed", 0), run["_id"]))
-    return {run_id for members in by_series.values() for _, run_id in sorted(members)[scores_of:]}
+        if run["status"] == "COMPLETED":
+            seeds.setdefault(run["info"].get("series"), set()).add(run["config"].get("seed", 0))
+    kept = {series: sorted(found)[:scores_of] for series, found in seeds.items()}
+    return {
+        run["_id"]
+        for run in runs
+        if (series := run["info"].get("series")) in kept and run["config"].get("seed", 0) > kept[series][-1]
+    }
 
 
 class _Writer:

@@ -123,6 +123,8 @@ def test_models_are_chosen_by_the_labels_that_are_defined_or_not_at_all():
     assert selection_score({"mean_auc": np.nan, "auc_a": 0.8, "auc_b": np.nan}, multi_label=True) == 0.8
     with pytest.raises(InputError, match="no label has both"):
         selection_score({"mean_auc": np.nan, "auc_a": np.nan}, multi_label=True)
+    with pytest.raises(InputError, match="images of one class only"):
+        selection_score({"balanced_accuracy": 1.0, "macro_auc": np.nan}, multi_label=False, by="auc")
 
 
 def test_a_class_absent_from_the_split_does_not_enter_balanced_accuracy():

@@ -36,7 +36,6 @@ RATE = {
     "oracle": 0.997,
 }  # fmt: skip
 PERCENTS = (1.0, 10.0, 50.0, 100.0)
-PROTOCOLS = ("finetune", "linear", "knn")
 SIZES = {"train": 7007, "val": 1003, "test": 2005}
 
 

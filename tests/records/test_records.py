@@ -44,6 +44,9 @@ def test_runs_are_listed_newest_last_and_others_are_counted(study: Database, cap
     assert "no run has method 'byol_tracing'. Did you mean 'byol_tracin'?" in refused(
         capsys, db.main, "list", "--method", "byol_tracing"
     )
+    study.runs.update_one({"_id": 1}, {"$set": {"status": "FAILED"}})
+    assert at(db.main, "list", "--method", "byol_tracin", "--status", "FAILED") == 0  # another method's run has it
+    assert capsys.readouterr().out.startswith("no runs")
     assert "'soon' is no date" in refused(capsys, db.main, "list", "--since", "soon")
     assert at(db.main, "list", "--since", "2999-01-01") == 0
     assert capsys.readouterr().out.startswith("no runs")

@@ -1,5 +1,6 @@
 """The embedded server: shared, stopped by the last user, whatever happens to the others."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -123,6 +124,18 @@ def test_a_note_of_the_port_that_a_full_disk_left_empty_locks_nobody_out(content
     (Path(os.environ["REPRO_RUNS"]) / "db" / "server.json").write_text(content)
     with open_database() as database:
         assert database.runs.count_documents({}) == 1
+
+
+def test_who_finds_out_that_others_use_the_server_still_counts_as_a_user(tmp_path: Path):
+    file = tmp_path / "clients.lock"
+    with file.open("w") as ours, file.open("w") as other, file.open("w") as leaving:
+        fcntl.flock(ours, fcntl.LOCK_SH)
+        fcntl.flock(other, fcntl.LOCK_SH)
+        assert not embedded._alone(ours.fileno())
+        fcntl.flock(other, fcntl.LOCK_UN)
+        with pytest.raises(BlockingIOError):  # else the last of the others would stop the server under us
+            fcntl.flock(leaving, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert embedded._alone(ours.fileno())
 
 
 def test_a_server_that_others_look_for_is_not_started_where_they_do_not_find_it():

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import IO, Any
 
+from repro import machine
 from repro.data.prepare import decode
 from repro.errors import InputError
 
@@ -36,7 +36,7 @@ def answers(
     """
     command = [sys.executable, "-P", decode.__file__, *map(str, target)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "pass_fds": [lock.fileno()]}
-    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(min(cores(), len(chunks)))]
+    processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(min(machine.cores(), len(chunks)))]
     idle: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
     for process in processes:
         idle.put(process)
@@ -79,8 +79,3 @@ def _answer(process: "subprocess.Popen[str]", row: int, files: list[str]) -> dic
     if "failed" in answer:
         raise OSError(*answer["failed"])
     return answer
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

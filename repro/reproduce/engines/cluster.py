@@ -149,6 +149,7 @@ def _attempt(sent: dict[str, Any], title: str, before: str | None, patience: flo
     while True:
         try:
             with open_database() as database:
+                until = time.monotonic() + patience
                 if not is_running(database, cell):  # where a machine was lost, its process may take a while to die
                     failure = attempt(database, cell, title)
                     return "" if failure is None else failure.reason

@@ -17,7 +17,7 @@ MARGIN = 1.2
 MOST = 8
 """Cells on one GPU at most [us]."""
 
-ASK = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits", "--id=0"]
+ASK = ["nvidia-smi", "--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits"]
 
 
 @dataclass(frozen=True)
@@ -82,9 +82,10 @@ class Limit:
 
 
 def looked() -> Look | None:
-    """Look at the first GPU; None where its driver does not tell."""
+    """Look at the first GPU that is ours; None where its driver does not tell."""
+    ours = os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")[0].strip() or "0"
     with contextlib.suppress(OSError, subprocess.SubprocessError, ValueError):
-        answer = subprocess.run(ASK, capture_output=True, text=True, timeout=10, check=True).stdout
+        answer = subprocess.run([*ASK, f"--id={ours}"], capture_output=True, text=True, timeout=10, check=True).stdout
         busy, used, total = (float(word) for word in answer.split("\n")[0].split(","))
         return Look(busy / 100, used, total)
     return None

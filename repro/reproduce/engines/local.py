@@ -144,6 +144,8 @@ def _attempt_apart(cell: Cell, title: str) -> str | None:
         except UnreachedError as error:
             log.warning("%s; trying again", error)
             pause()
+        except (InputError, StorageError) as error:
+            return str(error)
 
 
 def _attempted(database: Database, cell: Cell, title: str) -> str | None:

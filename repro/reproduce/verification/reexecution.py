@@ -26,6 +26,7 @@ from repro.data.folder import prepared_folder
 from repro.data.prepare.cache import MANIFEST
 from repro.errors import InputError, StorageError, front_door
 from repro.execution.resources import images_of
+from repro.files import write_whole
 from repro.provenance import ROOT, THREADS
 from repro.reproduce.engines.pool import end_with
 from repro.store import embedded, find_runs, open_database, problems_of
@@ -177,7 +178,8 @@ def _wait_for_process(folder: Path, environment: Mapping[str, str]) -> None:
 def main(arguments: list[str]) -> None:
     """Execute the task of a folder, and note what became of it."""
     logging.basicConfig(format="%(levelname)s %(name)s: %(message)s", level=logging.WARNING, stream=sys.stderr)
-    end_with(sys.stdin.buffer.read)
+    # No lock of Python's is held meanwhile, so that it can shut down while the thread still waits.
+    end_with(lambda: os.read(sys.stdin.fileno(), 1))
     from repro.execution.experiment import execute  # torch takes seconds to import
 
     folder = Path(arguments[0])
@@ -189,7 +191,7 @@ def main(arguments: list[str]) -> None:
             outcome = {"run": execute(database, task["command"], task["config"], [])}
     except (InputError, StorageError) as error:
         outcome = {"reason": " ".join(str(error).split())}
-    (folder / "outcome.json").write_text(json.dumps(outcome))
+    write_whole(folder / "outcome.json", json.dumps(outcome).encode())
 
 
 def _refuse_other_data(task: Mapping[str, Any]) -> None:

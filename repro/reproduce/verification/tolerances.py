@@ -21,8 +21,9 @@ class Tolerance:
         return " + ".join(parts) or "0"
 
     def allows(self, a: float, b: float) -> bool:
-        """Return whether two values are near enough; a number and NaN never are."""
-        return same(a, b) or abs(a - b) <= self.absolute + self.relative * max(abs(a), abs(b))
+        """Return whether two values are near enough; a number and NaN, or infinity, never are."""
+        near = abs(a - b) <= self.absolute + self.relative * max(abs(a), abs(b))
+        return same(a, b) or (near and math.isfinite(a) and math.isfinite(b))
 
 
 TOLERANCES = {

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pymongo.database import Database
+from pymongo.errors import PyMongoError
 
 from repro.errors import InputError, StorageError
 from repro.reproduce.engines.job_count import Jobs
@@ -142,8 +143,11 @@ def judge(differences: Sequence[Difference], excused: bool) -> str:
 
 def _verdict_apart(run_id: int) -> Verdict:
     """Execute a run again, from a process of its own."""
-    with open_database(writes=False) as database:
-        return _verdict(database, _whole_run(database, run_id))
+    try:
+        with open_database(writes=False) as database:
+            return _verdict(database, _whole_run(database, run_id))
+    except (InputError, StorageError) as error:
+        return Verdict(run_id, f"run {run_id}", CANNOT, str(error))
 
 
 def _verdict(database: Database, run: dict[str, Any]) -> Verdict:
@@ -153,7 +157,7 @@ def _verdict(database: Database, run: dict[str, Any]) -> Verdict:
             differences = differences_between(database, run, store, new)
             before, after = run["info"]["provenance"], new["info"]["provenance"]
             sources = _sources(database, run), _sources(store, new)
-    except (InputError, StorageError) as error:
+    except (InputError, StorageError, OSError, PyMongoError) as error:
         return Verdict(run["_id"], _title(run), CANNOT, str(error), seconds=time.monotonic() - began)
     code, environment, excused = surroundings(run["config"], before, after, *sources)
     return Verdict(
@@ -174,8 +178,8 @@ def _verdict(database: Database, run: dict[str, Any]) -> Verdict:
 def _facts(run: dict[str, Any]) -> dict[str, Any]:
     """Return the hashes and results of a run, by name."""
     info = run["info"]
-    facts = {"data": info["data"]["sha256"]}
-    facts |= {f"split {name}": sha256 for name, sha256 in info["data"]["splits_sha256"].items()}
+    facts = {"data": info["data"].get("sha256")}
+    facts |= {f"split {name}": sha256 for name, sha256 in info["data"].get("splits_sha256", {}).items()}
     for subset in info.get("label_subsets", ()):
         facts[f"label subset {100 * subset['fraction']:g} %"] = subset["sha256"]
     return facts

@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.collections import FillBetweenPolyCollection
 from scipy import stats
@@ -13,6 +14,7 @@ from figures import style
 from figures.artefacts import partner_errors
 from figures.artefacts.artefact import Drawing
 from figures.drawing.rendering import render
+from figures.statistics.partner_errors import crossing
 from tests.figures.synthetic import Memory, add, all_evidence, config, metrics
 
 ERRORS, WEIGHTS, SEEDS = (0.0, 0.25, 0.5, 0.75, 1.0), (0.5, 1.0), 4
@@ -100,7 +102,7 @@ def test_gains_are_paired_by_seed_over_few_labels_with_t_intervals_against_share
         assert len(row.runs.split()) == 2 * SEEDS
 
 
-def test_the_zero_is_that_of_numpys_line_and_its_interval_that_of_all_resamples_of_seeds() -> None:
+def test_the_zero_is_that_of_numpys_line_and_its_interval_the_jackknifes_over_seeds() -> None:
     memory = study(seeds=3)
     rows = drawn(memory).data
     zeros = rows[rows["statistic"] == partner_errors.ZERO]
@@ -116,14 +118,24 @@ def test_the_zero_is_that_of_numpys_line_and_its_interval_that_of_all_resamples_
         }  # fmt: skip
         shares, gains = zip(*itertools.chain(*points.values()), strict=True)
         assert row.mean == pytest.approx(zero_of(list(shares), list(gains)))
-        resampled = []
-        for seeds in itertools.product(range(3), repeat=3):  # each as likely
+        without = []
+        for seeds in itertools.combinations(range(3), 2):
             x, y = zip(*itertools.chain(*(points[seed] for seed in seeds)), strict=True)
-            resampled.append(zero_of(list(x), list(y)))
-        low, high = np.quantile(np.repeat(resampled, 1000), [0.025, 0.975])
-        assert row.low == pytest.approx(low, abs=0.02)
-        assert row.high == pytest.approx(high, abs=0.02)
-        assert row.low <= row.mean <= row.high
+            without.append(zero_of(list(x), list(y)))
+        half = stats.t.ppf(0.975, 2) * math.sqrt(2 * np.var(without))  # the mean square of three, times two
+        assert (row.low, row.high) == (pytest.approx(row.mean - half), pytest.approx(row.mean + half))
+
+
+def test_the_interval_of_the_zero_covers_it_as_often_as_it_says() -> None:
+    random, shares = np.random.default_rng(0), np.tile([0.0, 0.25, 0.5, 0.75, 1.0], 3)
+    seeds = np.repeat([0, 1, 2], 5)
+    covered = []
+    for _ in range(400):
+        byol = 0.01 * random.normal(size=3)[seeds]  # all gains of a seed are over one run of BYOL
+        gain = 0.1 * (shares - 0.6) + byol + 0.01 * random.normal(size=15)
+        found = crossing(pd.DataFrame({"seed": seeds, "share": shares, "gain": gain}))
+        covered.append(found.low <= 0.6 <= found.high)
+    assert 0.92 <= np.mean(covered) <= 0.99
 
 
 @pytest.mark.parametrize("zero", [0.3, 0.8])
@@ -190,7 +202,7 @@ def test_the_panels_show_the_table() -> None:
             intervals = [line for line in panel.lines if line.get_marker() == "|"]
             zeros = rows[rows["statistic"] == partner_errors.ZERO].sort_values("weight", ascending=False)
             for line, row in zip(intervals, zeros.itertuples(), strict=True):
-                assert list(line.get_xdata()) == pytest.approx([100 * row.low, 100 * row.high])
+                assert list(line.get_xdata()) == pytest.approx([100 * max(row.low, 0), 100 * min(row.high, 1)])
             low, high = panel.get_ylim()
             assert low < 100 * rows.loc[rows["statistic"] == partner_errors.GAIN, "mean"].min()
             assert high > 0

@@ -52,6 +52,14 @@ def test_a_card_gives_the_lowest_and_the_highest_effect_of_the_studies_that_judg
     assert all((one.verdict, one.told, one.effects) == (TOO_FEW, "Too few runs", ()) for one in others)
 
 
+def test_effects_of_single_pairs_alone_are_drawn_without_intervals() -> None:
+    groups = cards.groups(read(), table((TOO_FEW, 2.0, math.nan), (TOO_FEW, -1.0, math.nan)))
+    (drawn,) = [card["drawing"] for group in groups for card in group["cards"] if card["claim"].name == CLAIM]
+    ends = drawn["lines"][1]["effect"], drawn["lines"][0]["effect"]
+    assert ends == (cards.MARGIN, cards.WIDTH - cards.MARGIN)
+    assert drawn["limit"] == pytest.approx(cards.MARGIN + (cards.WIDTH - 2 * cards.MARGIN) / 3, abs=0.1)
+
+
 def test_effects_are_drawn_in_proportion_and_from_no_difference_on() -> None:
     groups = cards.groups(read(), table((SUPPORTED, 4.0, 1.0), (NOT_SUPPORTED, -2.0, 3.0), (TOO_FEW, 1.0, math.nan)))
     (drawn,) = [card["drawing"] for group in groups for card in group["cards"] if card["claim"].name == CLAIM]

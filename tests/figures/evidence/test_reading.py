@@ -1,7 +1,10 @@
 import json
 
+import pytest
+
 from figures import style
-from figures.evidence import reading
+from figures.evidence import ordering, reading
+from figures.evidence.titles import title
 from tests.figures.synthetic import Memory, add, add_study, captions_of, config, retell
 
 STUDY = "dermamnist-official-28px-smoke"
@@ -53,6 +56,16 @@ def test_studies_that_may_not_be_compared_have_folders_of_their_own(database) ->
         "dermamnist-official-64px-smoke",
         "phantom-official-28px-smoke",
     ]
+
+
+def test_studies_that_differ_alike_from_the_greatest_still_have_folders_of_their_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ordering, "_note", lambda study, first: "images 0123abcd")
+    memory = Memory()
+    add_study(memory, ("byol",), seeds=2)
+    for epochs in (21, 22):
+        add_study(memory, ("byol",), seeds=1, pretrain__epochs=epochs)
+    studies = reading.read(memory).studies
+    assert len({study.folder for study in studies}) == len({title(study) for study in studies}) == 3
 
 
 def test_a_study_that_differs_in_much_or_in_odd_letters_has_its_hash_for_a_folder() -> None:

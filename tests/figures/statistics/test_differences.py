@@ -79,7 +79,7 @@ def test_a_missing_fraction_leaves_no_mean_and_a_variant_is_not_compared() -> No
     rows = made.data[(made.data["method"] == "byol_tracin") & (made.data["protocol"] == "linear")]
     assert set(rows["label"]) == {"BYOL + TracIn"}
     assert dict(zip(rows["percent"], rows["seeds"], strict=True)) == {1.0: 2, 10.0: 2, 50.0: 2, 100.0: 1, MEAN: 1}
-    assert "Of a method's several settings" in made.caption
+    assert "Of a method that was run with several settings" in made.caption
 
 
 def test_without_byol_nothing_is_compared_and_without_random_weights_nothing_is_relative() -> None:

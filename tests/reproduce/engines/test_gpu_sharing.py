@@ -1,8 +1,10 @@
 """How many cells share a GPU: decided from looks at one, here written down by hand."""
 
+from pathlib import Path
+
 import pytest
 
-from repro.reproduce.engines.gpu_sharing import MOST, SAMPLES, Limit, Look, cells_at_once
+from repro.reproduce.engines.gpu_sharing import MOST, SAMPLES, Limit, Look, cells_at_once, looked
 
 EMPTY = Look(0.0, 1000.0, 81_000.0)
 
@@ -30,6 +32,21 @@ def test_cells_fill_the_gaps_between_launches_as_memory_and_cores_allow(
     during: list[Look], cores: int, shared: bool, expected: int
 ):
     assert cells_at_once(EMPTY, during, cores, shared) == expected
+
+
+@pytest.mark.parametrize(("visible", "asked"), [(None, "0"), ("", "0"), ("3,1", "3"), ("GPU-8f2a", "GPU-8f2a")])
+def test_the_gpu_that_is_looked_at_is_the_first_that_cuda_may_use(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str | None, asked: str
+):
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text('#!/bin/sh\nfor last; do :; done\n[ "$last" = "--id=$ASKED" ] && echo "40, 1000, 81000"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("ASKED", asked)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert looked() == Look(0.4, 1000, 81000)
 
 
 def test_one_cell_works_alone_until_enough_was_seen_of_it(monkeypatch: pytest.MonkeyPatch, tmp_path):

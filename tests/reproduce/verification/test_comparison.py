@@ -180,11 +180,14 @@ def test_every_kind_of_metric_has_its_tolerance(metric: str, then: float, now: f
     assert judge([found], excused=True) == (WITHIN if near else DIFFERENT)
 
 
-def test_no_tolerance_allows_a_number_to_become_nan():
+def test_no_tolerance_allows_a_number_to_become_nan_or_infinite():
     for pattern in TOLERANCES:
         metric = pattern.replace("*", "x")
         assert not tolerance_of(metric).allows(0.5, math.nan)
+        assert not tolerance_of(metric).allows(1.0, math.inf)
+        assert not tolerance_of(metric).allows(-math.inf, math.inf)
         assert tolerance_of(metric).allows(math.nan, math.nan)
+        assert tolerance_of(metric).allows(math.inf, math.inf)
 
 
 def test_hashes_are_equal_or_not_and_nothing_excuses_another_one():
