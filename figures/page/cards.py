@@ -55,8 +55,8 @@ def _drawing(summary: Summary) -> dict[str, Any] | None:
     if rows.empty:
         return None
     reach = REACH * max((rows["effect"] - limit).abs().max(), 1e-9)
-    low = max(min(rows[["low", "effect"]].min(axis=None), limit), limit - reach)
-    high = min(max(rows[["high", "effect"]].max(axis=None), limit), limit + reach)
+    low = max(min(rows["low"].fillna(rows["effect"]).min(), limit), limit - reach)
+    high = min(max(rows["high"].fillna(rows["effect"]).max(), limit), limit + reach)
     scale = (WIDTH - 2 * MARGIN) / ((high - low) or 1.0)
 
     def across(value: float) -> float:

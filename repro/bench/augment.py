@@ -17,7 +17,7 @@ from repro.bench.comparison import LEAST, Comparison
 from repro.bench.interleaving import Way, in_turn, rates
 from repro.bench.workload import DEVICE
 from repro.configs.resolve import resolve
-from repro.data.prepare.decoders import cores
+from repro.machine import cores
 from repro.pretrain.augment import TwoViews
 from repro.pretrain.augment.blur import in_proportion
 from repro.pretrain.augment.jitter import LUMA

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from repro.data.prepare.decoders import cores
+from repro.machine import cores
 from repro.pretrain.augment.blur import in_proportion
 from repro.pretrain.byol import decay_at
 from repro.pretrain.encoder import Encoder

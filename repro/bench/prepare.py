@@ -18,9 +18,9 @@ from repro.bench.comparison import LEAST, MOST, Comparison
 from repro.configs.resolve import resolve
 from repro.data.listing import Listing
 from repro.data.prepare import prepared
-from repro.data.prepare.decoders import cores
 from repro.data.sources import isic2019
 from repro.errors import InputError
+from repro.machine import cores
 
 log = logging.getLogger("repro.bench")
 

@@ -15,7 +15,7 @@ from torch import multiprocessing
 from repro.bench.comparison import LEAST, MOST, Comparison
 from repro.bench.interleaving import Way, in_turn
 from repro.bench.workload import DEVICE, ON_GPU, Workload
-from repro.data.prepare.decoders import cores
+from repro.machine import cores
 from repro.pretrain import processes
 
 REPEATS = 5
