@@ -7,9 +7,10 @@ import pandas as pd
 
 from figures import style
 from figures.evidence.evidence import Evidence
-from figures.evidence.series import MARK, Run, unlearned
+from figures.evidence.series import MARK, Run, Series, unlearned
 from figures.evidence.study import Study
 from figures.evidence.titles import count, data_name, listing, seeds, title
+from figures.statistics.learning import gains, learned
 
 SPLIT_NOTES = {
     ("dermamnist", "official"): "This split leaks: 641 of its 1,868 test lesions also occur in training.",
@@ -40,14 +41,23 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
     told = [f"{label}, {seeds(members)}" for label, members in runs if members]
     if told:
         found.append(f"Collapsed while pretraining: {'; '.join(told)}.")
-    marked = [f"{series.label} in {_of(unlearned(series.runs), series.runs)}" for series in study.series]
-    marked = [line for line in marked if MARK in line]
+    marked = [
+        f"{series.label} in {_of(some, series.runs)}{_together(study, points, series)}"
+        for series in study.series
+        if (some := unlearned(series.runs))
+    ]
     if marked:
         found.append(
             f"{MARK.strip()} Not shown to have learned: after pretraining, a linear readout on validation images is "
             f"not above that of random weights, or by less than their number can tell: {'; '.join(marked)}."
         )
     return found
+
+
+def _together(study: Study, points: pd.DataFrame, series: Series) -> str:
+    """Return what a study's seeds tell together of a method whose single runs are not shown to have learned."""
+    gain = gains(study, points, series.method) if series.trainer else pd.Series(dtype=float)
+    return f" (above it over {count(len(gain), 'run')} together)" if len(gain) > 2 and learned(gain) else ""
 
 
 def _of(some: Sequence[Run], runs: Sequence[Run]) -> str:

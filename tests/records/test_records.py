@@ -110,10 +110,11 @@ def test_no_runs_give_an_empty_table(database: Database):
     assert len(runs()) == 0
 
 
-def test_an_archive_is_a_table_too_and_old_ones_are_read():
+def test_an_archive_is_a_table_too():
     frame = runs.of(ROOT / "figures" / "reference" / "runs.zip")(data="pneumoniamnist", method="byol")
-    assert len(frame) > 5
-    assert frame["test/finetune/balanced_accuracy/100"].between(0.5, 1).all()
+    scores = frame["test/finetune/balanced_accuracy/100"].dropna()  # runs that chose the recipe have none
+    assert 3 <= len(scores) < len(frame)
+    assert scores.between(0.5, 1).all()
 
 
 def test_deleting_takes_a_run_and_all_that_is_its_alone(
