@@ -37,7 +37,8 @@ def study(learns: bool, seeds: int = 5, told: bool = True, each: bool | None = N
             settings = config(method, seed)
             random = 0.39 + 0.002 * seed
             gain = 0.1 + 0.001 * seed if learns else -0.01
-            facts = {"learning": {"readout": random + gain, "random": random, "learned": learns if each is None else each}}
+            says = learns if each is None else each
+            facts = {"learning": {"readout": random + gain, "random": random, "learned": says}}
             with_facts = facts if told and method != "random_init" else {}
             points = looked_at(settings, learns) if method != "random_init" else metrics(settings)
             add(memory, settings, facts=with_facts, points=points)

@@ -1,0 +1,53 @@
+"""The tables of docs/study.md that say how a recipe was found give what the stored runs give."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from repro import runs
+from tests.conftest import ROOT
+
+PERCENTS = (1, 10, 100)
+ROW = re.compile(r"^\| (\d[\d, ]*) \| (.*) \|$", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def stored() -> pd.DataFrame:
+    return runs.of(ROOT / "figures" / "reference" / "candidates.zip")()
+
+
+def rows() -> list[tuple[list[int], list[str]]]:
+    """The rows of the tables: ids of runs, and what stands in the other columns."""
+    found = ROW.findall((ROOT / "docs" / "study.md").read_text())
+    return [([int(run) for run in ids.split(",")], re.split(r" *\| *", cells)) for ids, cells in found]
+
+
+def test_every_score_is_that_of_the_runs_named_beside_it(stored: pd.DataFrame):
+    assert len(rows()) > 25
+    for ids, cells in rows():
+        own = stored.loc[ids]
+        accuracy = [own[f"val/linear/balanced_accuracy/{percent}"].mean() for percent in PERCENTS]
+        auc = own[[f"val/linear/macro_auc/{percent}" for percent in PERCENTS]].to_numpy().mean()
+        assert [float(cell) for cell in cells[-4:]] == pytest.approx(
+            [100 * each for each in (*accuracy, auc)], abs=0.051
+        ), ids
+
+
+def test_every_setting_is_that_of_the_runs_named_beside_it(stored: pd.DataFrame):
+    told = [(ids, cells) for ids, cells in rows() if "random" not in cells[0]]
+    assert len(told) > 20
+    for ids, (name, epochs, rate, replaced, crops, brightness, solarisation, decay, *_) in told:
+        for run in ids:
+            config = {key.removeprefix("config."): value for key, value in stored.loc[run].items()}
+            assert config["method"] == ("simclr" if "SimCLR" in name else "byol"), run
+            assert config["pretrain.epochs"] == int(epochs), run
+            assert config["pretrain.lr"] == float(rate), run
+            assert config["method"] == "simclr" or config["pretrain.renewals"] == float(replaced), run
+            assert config["pretrain.weight_decay"] == float(decay), run
+            least, _ = json.loads(config["augment.crop"])
+            assert f"{100 * least:g} %" == crops, run
+            strength = json.loads(config["augment.jitter"])[0] if config["augment.jitter_prob"] else "none"
+            assert str(strength) == brightness, run
+            assert json.loads(config["augment.solarize"])[1] == float(solarisation), run
