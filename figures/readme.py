@@ -71,7 +71,8 @@ def _held(archive: Path) -> str:
     with open_archive(archive) as stored:
         records = read(stored)
     runs = {run["_id"]: run for study in (*records.studies, *records.trials) for run in study.runs}
-    return f"{compute([*runs.values()])} {extent(records.studies)}"
+    tried = sum(len(study.runs) for study in records.trials)
+    return f"{compute([*runs.values()], tried)} {extent(records.studies)}"
 
 
 if __name__ == "__main__":

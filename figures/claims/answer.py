@@ -35,7 +35,8 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
     """
     for claim in ledger["claim"]:
         if claim["headline"]:
-            rows = table[(table["claim"] == claim["name"]) & (table["verdict"] != TOO_FEW)]
+            every = table[table["claim"] == claim["name"]]
+            rows = every[every["verdict"] != TOO_FEW]
             asked = rows[rows["verdict"] != NOT_ASKED]
             unasked = len(rows) - len(asked)
             base = style.look(claim["base"]).label if claim["base"] else ""
@@ -44,7 +45,8 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
                 yield f"*{claim['text']}* **No answer: not asked in {many}**, since {base} {UNLEARNED}."
             else:
                 rest = f" Not asked in {unasked} more: {base} {UNLEARNED}." if unasked else ""
-                yield f"*{claim['text']}* {_said(asked)}.{rest}"
+                none = "Too few runs to test" if (every["pairs"] > 0).any() else "No runs yet"
+                yield f"*{claim['text']}* {none if asked.empty else _said(asked)}.{rest}"
 
 
 def effect(row: Any) -> Cell:
@@ -55,12 +57,13 @@ def effect(row: Any) -> Cell:
     return Cell(text + unit, f"{row.high - row.effect:.{digits}f}" if row.pairs >= FEWEST else "")
 
 
-def compute(runs: Sequence[Run]) -> str:
-    """Say how many runs there are, and how much processor time those took that know it."""
+def compute(runs: Sequence[Run], tried: int = 0) -> str:
+    """Say how many runs there are, how many `tried` recipes, and how much processor time those took that know it."""
     hours = [each for run in runs if math.isfinite(each := core_hours(run))]
     which = "which" if len(hours) == len(runs) else f"{len(hours)} of which"
     took = f", {which} took {sum(hours):,.1f} core hours of a CPU" if hours else ""
-    return f"The archive behind these sentences holds {count(len(runs), 'run')}{took}."
+    chose = f" ({tried} of them to choose recipes)" if tried else ""
+    return f"The archive behind these sentences holds {count(len(runs), 'run')}{chose}{took}."
 
 
 def extent(studies: Sequence[Study]) -> str:
@@ -81,8 +84,6 @@ def _methods(study: Study) -> str:
 
 
 def _said(rows: pd.DataFrame) -> str:
-    if rows.empty:
-        return "Too few runs to test"
     supported, many = (rows["verdict"] == SUPPORTED).sum(), "study" if len(rows) == 1 else "studies"
     if len(rows) <= TOLD:
         effects = "; ".join(_one(row) for row in rows.itertuples())
@@ -90,6 +91,8 @@ def _said(rows: pd.DataFrame) -> str:
         least, *_, greatest = (_one(row) for row in rows.sort_values("effect", kind="stable").itertuples())
         effects = f"from {least} to {greatest}"
     opposite = (rows["verdict"] == OPPOSITE).sum()
+    if not supported and not opposite:
+        return f"**Undecided in {len(rows)} {many}**: {effects}"
     against = f", the opposite in {opposite}" if opposite else ""
     return f"**Supported in {supported} of {len(rows)} {many}{against}**: {effects}"
 

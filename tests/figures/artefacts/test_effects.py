@@ -93,7 +93,11 @@ def test_too_few_runs_are_drawn_as_such_and_not_counted() -> None:
     (panel,) = drawing.draw(style.ONE_COLUMN).axes
     assert [mark.get_markerfacecolor() for mark in panel.lines[1::2]] == ["none"] * len(drawing.data)
     said = list(answer.sentences(ledger, judging.judge(evidence, ledger)))
-    assert [line.endswith("Too few runs to test.") for line in said] == [True] * 3
+    assert [line.rpartition("* ")[2] for line in said] == [
+        "Too few runs to test.",
+        "No runs yet.",
+        "Too few runs to test.",
+    ]
 
 
 @pytest.mark.parametrize(("effect", "counts"), [(8.0, "1 of 1 study"), (-8.0, "0 of 1 study, the opposite in 1")])
@@ -106,8 +110,17 @@ def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_inte
     interval = f"{sign}{abs(row['effect']):.1f} ± {row['high'] - row['effect']:.1f} points ({row['study']})."
     assert few.startswith(f"*{ledger['claim'][0]['text']}* **Supported in {counts}**: {sign}")
     assert few.endswith(interval)
-    assert other.endswith("Too few runs to test.")
+    assert other.endswith("* No runs yet.")
     assert f"**Supported in {counts}**" in partners
+
+
+def test_the_answer_calls_undecided_what_is_neither_supported_nor_the_opposite():
+    evidence, ledger = all_evidence(simulated(np.random.default_rng(3), 0.0)), read()
+    table = judging.judge(evidence, ledger)
+    row = table.set_index("claim").loc["semi_supervised_over_byol"]
+    assert row["verdict"] == judging.NOT_SUPPORTED
+    few = next(iter(answer.sentences(ledger, table)))
+    assert f"**Undecided in 1 study**: {answer.effect(row)} points" in few
 
 
 def test_the_extent_of_a_study_names_few_methods_and_counts_many(monkeypatch: pytest.MonkeyPatch):

@@ -27,3 +27,5 @@ def test_the_compute_of_runs_is_said_and_of_those_alone_that_know_it():
     assert compute([timed, timed]) == f"{holds} 2 runs, which took 3.0 core hours of a CPU."
     assert compute([timed, old]) == f"{holds} 2 runs, 1 of which took 1.5 core hours of a CPU."
     assert compute([old]) == f"{holds} 1 run."
+    chose = f"{holds} 2 runs (1 of them to choose recipes), which took 3.0 core hours of a CPU."
+    assert compute([timed, timed], tried=1) == chose
