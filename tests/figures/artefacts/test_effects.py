@@ -114,13 +114,13 @@ def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_inte
     assert f"**Supported in {counts}**" in partners
 
 
-def test_the_answer_calls_undecided_what_is_neither_supported_nor_the_opposite():
+def test_the_answer_says_where_neither_a_claim_nor_its_opposite_is_supported():
     evidence, ledger = all_evidence(simulated(np.random.default_rng(3), 0.0)), read()
     table = judging.judge(evidence, ledger)
     row = table.set_index("claim").loc["semi_supervised_over_byol"]
     assert row["verdict"] == judging.NOT_SUPPORTED
     few = next(iter(answer.sentences(ledger, table)))
-    assert f"**Undecided in 1 study**: {answer.effect(row)} points" in few
+    assert f"**Not supported in 1 study, nor the opposite**: {answer.effect(row)} points" in few
 
 
 def test_the_extent_of_a_study_names_few_methods_and_counts_many(monkeypatch: pytest.MonkeyPatch):
