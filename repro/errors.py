@@ -58,7 +58,8 @@ def whole_number(least: int, most: int = LARGEST - 1) -> Callable[[str], int]:
 
     def read(word: str) -> int:
         if not word.isdecimal() or not least <= int(word) <= most:
-            raise argparse.ArgumentTypeError(f"'{word}' is not a whole number from {least} to {most}")
+            allowed = f"at least {least}" if most == LARGEST - 1 else f"{least} to {most}"
+            raise argparse.ArgumentTypeError(f"'{word}' is not a whole number, {allowed}")
         return int(word)
 
     return read

@@ -13,7 +13,6 @@ import pytest
 import torch
 from pymongo.database import Database
 
-from repro import machine
 from repro.configs.resolve import defaults
 from repro.data import ImageSet
 from repro.data import load as load_data
@@ -47,11 +46,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.server)
     # Slow ones first: then no process is left with a long test while the others have nothing to do.
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """Two processes more than cores: many tests wait, for a server or for processes that they started."""
-    return machine.cores() + 2
 
 
 def pytest_report_header() -> str:

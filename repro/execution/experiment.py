@@ -1,6 +1,7 @@
 """The Sacred experiment: its commands, and one recorded, resumable execution of them."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +107,7 @@ def execute(
     command: str,
     config: dict[str, Any],
     named: list[str],
+    superseded: Callable[[], bool] = lambda: False,
 ) -> int:
     """Run one command of the experiment, recorded in `database`, and return its run id.
 
@@ -113,16 +115,25 @@ def execute(
         database: the run database.
         command: "train", "pretrain" or "evaluate".
         config: the resolved config; `named` are the named configs in it.
+        superseded: asked once no other process can begin the same any more: whether one has completed it meanwhile.
 
     Raises:
+        BusyError: it was superseded, or another process does it now.
         InputError: the data, the settings together or the device are not to be had, or another process is to record.
         StorageError: the record could not be stored whole.
     """
     with capturing() as captured:
-        return _execute(database, command, config, named, captured)
+        return _execute(database, command, config, named, superseded, captured)
 
 
-def _execute(database: Database, command: str, config: dict[str, Any], named: list[str], captured: Captured) -> int:
+def _execute(
+    database: Database,
+    command: str,
+    config: dict[str, Any],
+    named: list[str],
+    superseded: Callable[[], bool],
+    captured: Captured,
+) -> int:
     if not processes.is_first():
         raise InputError("torchrun starts several processes of one run: `torchrun ... -m repro.run`; start this as one")
     for run_id in deliver_left_over(database):
@@ -150,7 +161,7 @@ def _execute(database: Database, command: str, config: dict[str, Any], named: li
     for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
         facts[kind] += f"-{facts['images']}"
     experiment = build(database, {**facts, "encoder": about})
-    observer = DurableObserver(database, facts)
+    observer = DurableObserver(database, facts, superseded)
     experiment.observers.append(observer)
     experiment.captured_out_filter = lambda _: captured.text()  # type: ignore[assignment]
     with Checkpoint(checkpoint_folder(config)).owned() as checkpoint:

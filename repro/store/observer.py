@@ -3,8 +3,9 @@
 The documents are those of Sacred's own MongoObserver, so Omniboard reads them.
 """
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from mimetypes import MimeTypes
 from pathlib import Path
@@ -47,13 +48,18 @@ class DurableObserver(RunObserver):
     Args:
         database: the run database.
         info: what the run's `info` holds from its first moment.
+        superseded: asked once the run is there to be seen: whether another process has completed the same meanwhile.
         patience: seconds that `finish` waits for an absent database.
     """
 
     def __init__(
-        self, database: Database, info: dict[str, Any] | None = None, patience: float = PATIENCE_SECONDS
+        self,
+        database: Database,
+        info: dict[str, Any] | None = None,
+        superseded: Callable[[], bool] = lambda: False,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
-        self._database, self._info, self._patience = database, info or {}, patience
+        self._database, self._info, self._superseded, self._patience = database, info or {}, superseded, patience
         self._journal: Journal
         self._forget()
 
@@ -81,7 +87,7 @@ class DurableObserver(RunObserver):
         A run before, of which nobody said `finish`, is finished first.
 
         Raises:
-            BusyError: a living process elsewhere was quicker to run the same cell; nothing is left of this run.
+            BusyError: another process was quicker to run the same cell; nothing is left of this run.
             StorageError: the run before could not be stored whole, as `finish` says it; this one is not begun.
         """
         if not self._finished:
@@ -102,15 +108,24 @@ class DurableObserver(RunObserver):
             "info": flatten(self._info),
             "heartbeat": start_time,
         }
-        run_id = _reserve(self._database, doc)
-        if (rival := _rival(self._database, run_id)) is not None:
-            self._database.runs.delete_one({"_id": run_id})
-            raise BusyError(f"run {rival} has the same config and is running elsewhere; wait for it or stop it")
-        self.run_id = run_id
-        self._journal = Journal.begin(spool_folder() / f"{self.run_id}-{identity(self._database)}")
-        self._append({"kind": "run", "doc": doc})
-        self._sent = {key: doc[key] for key in RECORDED if key in doc}
-        self._keep_sources(Path(ex_info["base_dir"]), [str(name) for name, _ in ex_info["sources"]])
+        self.run_id = _reserve(self._database, doc)
+        journal = None
+        try:
+            if (rival := _rival(self._database, self.run_id)) is not None:
+                raise BusyError(f"run {rival} has the same config and is running elsewhere; wait for it or stop it")
+            if self._superseded():
+                raise BusyError("another process has completed the same config meanwhile")
+            self._journal = journal = Journal.begin(spool_folder() / f"{self.run_id}-{identity(self._database)}")
+            self._append({"kind": "run", "doc": doc})
+            self._sent = {key: doc[key] for key in RECORDED if key in doc}
+            self._keep_sources(Path(ex_info["base_dir"]), [str(name) for name, _ in ex_info["sources"]])
+        except BaseException:  # also Ctrl-C: a run that was never begun does not stay on record as running
+            if journal is not None:
+                journal.close(delete=True)
+            with contextlib.suppress(PyMongoError):
+                self._database.runs.delete_one({"_id": self.run_id})
+            self._forget()
+            raise
         self._courier = Courier(self._journal, self._database)
         return self.run_id
 

@@ -104,6 +104,26 @@ def test_a_run_is_stored_whole_and_its_spool_removed(database: Database):
     assert list(spool_folder().glob("*")) == []
 
 
+def test_a_run_stopped_before_it_has_begun_is_not_on_record_as_running(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+):
+    observer = DurableObserver(database)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(observer, "_keep_sources", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            run_with(observer, experiment())
+    assert (observer.run_id, database.runs.count_documents({})) == (None, 0)
+    assert list(spool_folder().glob("*")) == []
+    observer.finish()
+    run_with(observer, experiment())
+    observer.finish()
+    whole(database, observer.run_id)
+
+
 def test_documents_are_those_of_sacreds_own_observer(database: Database):
     observer = DurableObserver(database)
     ours_id = run_with(observer, experiment())._id

@@ -203,7 +203,9 @@ def _attempt(database: Database, cell: Cell, title: str) -> Failure | None:
     )
 
     log.info("%s", title)
-    execute(database, cell.task, resolve(cell.named, updates), list(cell.named))
+    config = resolve(cell.named, updates)
+    # Whether it is done is asked again at the last moment: seconds pass until then.
+    execute(database, cell.task, config, list(cell.named), superseded=lambda: done_by(database, cell) is not None)
     return None
 
 

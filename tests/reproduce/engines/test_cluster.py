@@ -108,7 +108,7 @@ def test_the_cells_of_a_node_that_is_lost_run_again_on_the_other(database: Datab
         time.sleep(0.1)
     time.sleep(1.0)
     nodes.remove_node(nodes.worker_nodes.copy().pop(), allow_graceful=False)
-    working.join(240)
+    working.join(900)
     assert failures == [[]]
     assert [s.state for s in standings(database, cells)] == ["done"] * 4
     runs = find_runs(database)

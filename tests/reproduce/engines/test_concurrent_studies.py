@@ -22,7 +22,7 @@ from repro.errors import BusyError
 from repro.execution import resources
 from repro.execution.experiment import execute
 from repro.pretrain.checkpoint import Checkpoint
-from repro.reproduce.engines import waiting
+from repro.reproduce.engines import local, waiting
 from repro.reproduce.engines.local import run_missing
 from repro.reproduce.engines.waiting import is_running
 from repro.reproduce.study.cells import Cell
@@ -70,6 +70,18 @@ def test_of_two_machines_that_begin_a_cell_at_once_the_later_leaves_it_without_a
     with pytest.raises(BusyError, match="run 1 has the same config and is running elsewhere"):
         execute(database, cell.task, cell.config, list(cell.named))
     assert [run["_id"] for run in find_runs(database)] == [1]
+    assert list(spool_folder().glob("*")) == []
+
+
+def test_a_cell_that_another_process_completes_after_the_first_look_is_not_run_again(
+    database: Database, study: list[Cell], monkeypatch: pytest.MonkeyPatch
+):
+    cell = study[0]
+    assert run_missing(database, [cell], jobs=1) == []
+    monkeypatch.setattr(local, "_done", lambda *_: None)  # the first look was before
+    with pytest.raises(BusyError, match="has completed the same config meanwhile"):
+        local.attempt(database, cell, "again")
+    assert [run["status"] for run in find_runs(database)] == ["COMPLETED"]
     assert list(spool_folder().glob("*")) == []
 
 
