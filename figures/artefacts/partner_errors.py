@@ -151,14 +151,8 @@ def _draw(data: pd.DataFrame, width: float) -> Figure:
 
 def _line(weight: float, place: int) -> Stroke:
     """Return how the oracle's line of one weight is drawn: the greatest solid and filled, the others hollow."""
-    look = style.look(ORACLE)
-    return Stroke(
-        f"{_name(ORACLE)}, weight {weight:g}",
-        look.colour,
-        look.marker,
-        style.LINES[place % len(style.LINES)],
-        place == 0,
-    )
+    look, line = style.look(ORACLE), style.LINES[place % len(style.LINES)]
+    return Stroke(f"{_name(ORACLE)}, weight {weight:g}", look.colour, look.marker, line, place == 0)
 
 
 def _mark(method: str) -> Stroke:

@@ -10,6 +10,7 @@ from figures.evidence.evidence import Evidence
 from figures.evidence.series import MARK, Run, Series, unlearned
 from figures.evidence.study import Study
 from figures.evidence.titles import count, data_name, listing, seeds, title
+from figures.statistics.estimates import FEWEST
 from figures.statistics.learning import gains, learned
 
 SPLIT_NOTES = {
@@ -57,7 +58,7 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
 def _together(study: Study, points: pd.DataFrame, series: Series) -> str:
     """Return what a study's seeds tell together of a method whose single runs are not shown to have learned."""
     gain = gains(study, points, series.method) if series.trainer else pd.Series(dtype=float)
-    return f" (above it over {count(len(gain), 'run')} together)" if len(gain) > 2 and learned(gain) else ""
+    return f" (above it over {count(len(gain), 'run')} together)" if len(gain) >= FEWEST and learned(gain) else ""
 
 
 def _of(some: Sequence[Run], runs: Sequence[Run]) -> str:

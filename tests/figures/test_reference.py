@@ -37,6 +37,7 @@ def test_no_cell_is_in_it_twice_and_every_series_has_the_seeds_of_its_study():
         for series in (one for one in study.all_series if one.runs):
             seeds = sorted(run["config"]["seed"] for run in series.runs)
             assert seeds == list(range(len(seeds))), series.label
+            assert len(seeds) >= 3, series.label
 
 
 def test_byol_with_and_without_the_additional_positive_is_in_it_on_both_data_sets():
