@@ -51,12 +51,15 @@ def busy(root: Path = ROOT) -> float:
 
 
 def private(process: int, root: Path = ROOT) -> int:
-    """Return the bytes of memory that a process shares with no other; 0 where the system does not tell."""
+    """Return the bytes of memory that a process and those it started share with no other; 0 where nobody knows."""
+    place = root / f"proc/{process}"
     try:
-        lines = (root / f"proc/{process}/smaps_rollup").read_text().splitlines()
+        lines = (place / "smaps_rollup").read_text().splitlines()
+        children = [int(child) for each in place.glob("task/*/children") for child in each.read_text().split()]
     except OSError:
         return 0
-    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(("Private_", "Swap:")))
+    own = sum(1024 * int(line.split()[1]) for line in lines if line.startswith(("Private_", "Swap:")))
+    return own + sum(private(child, root) for child in children)
 
 
 def _of_machine(table: Path) -> Iterator[int]:

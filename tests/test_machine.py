@@ -67,6 +67,16 @@ def test_what_a_process_shares_with_others_is_not_its_own(tmp_path: Path):
     assert machine.private(os.getpid()) > 0
 
 
+def test_what_it_started_is_its_own(tmp_path: Path):
+    files = {f"proc/{process}/smaps_rollup": f"Private_Dirty: {process} kB\n" for process in (40, 41, 42, 43)}
+    children = {
+        "proc/40/task/40/children": "41 99 ",
+        "proc/40/task/50/children": "42 ",
+        "proc/42/task/42/children": "43",
+    }
+    assert machine.private(40, system(tmp_path, {**files, **children})) == (40 + 41 + 42 + 43) * 1024
+
+
 def test_cores_are_those_that_this_process_may_use():
     first = min(os.sched_getaffinity(0))
     script = f"import os; os.sched_setaffinity(0, [{first}]); from repro import machine; print(machine.cores())"

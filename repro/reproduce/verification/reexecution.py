@@ -57,7 +57,7 @@ def executed_again(database: Database, run: Mapping[str, Any]) -> Iterator[tuple
         config["threads"] = run["info"]["provenance"].get("threads") or config["threads"]
     with tempfile.TemporaryDirectory(prefix="repro-verify-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with embedded.server(folder / "db") as uri:
+        with embedded.server(folder / "db") as uri, cleared_after_us(folder):
             client: MongoClient = MongoClient(uri)
             with client:
                 store = client[DATABASE]
@@ -66,6 +66,18 @@ def executed_again(database: Database, run: Mapping[str, Any]) -> Iterator[tuple
                 link_prepared(folder / "prepared")
                 new = _execute(folder, run, config)
                 yield store, store.runs.find_one({"_id": new}) or {}
+
+
+@contextlib.contextmanager
+def cleared_after_us(folder: Path) -> Iterator[None]:
+    """If this process is killed meanwhile, let another stop the server in `folder`/db and delete `folder`."""
+    ours_is_closed = 'read -r _; kill $1; while kill -0 $1 2>/dev/null; do sleep 0.1; done; rm -rf "$2"'
+    command = ["sh", "-c", ours_is_closed, "sh", str(embedded.server_pid(folder / "db")), str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watch:
+        try:
+            yield
+        finally:
+            watch.kill()  # before our end of its input is closed
 
 
 def completed(config: Mapping[str, Any]) -> dict[str, Any]:

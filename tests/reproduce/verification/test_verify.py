@@ -302,7 +302,10 @@ def test_decoded_images_are_read_where_they_are_and_never_written_to(tmp_path: P
 
 
 @pytest.mark.slow
-def test_ctrl_c_leaves_nothing_behind(database: Database, temporary: Path):
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_interrupted_or_killed_it_leaves_nothing_behind(
+    database: Database, temporary: Path, how: signal.Signals, code: int
+):
     assert at(run.main, "with", "supervised", "phantom", "smoke", *SMALL, "evaluate.protocols=['finetune']") == 0
     synthetic.retell(database, {"config.evaluate.finetune.steps": 10**7}, run_id=1)
     program = (
@@ -323,11 +326,14 @@ def test_ctrl_c_leaves_nothing_behind(database: Database, temporary: Path):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     time.sleep(1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     _, said = process.communicate(timeout=120)
-    assert process.returncode == 130, said
-    assert list(temporary.iterdir()) == []
+    assert process.returncode == code, said
     name = str(begun[0].parent)
+    while how == signal.SIGKILL and (list(temporary.iterdir()) or any(name in line for line in commands())):
+        assert time.monotonic() < deadline, "nobody has cleared up"
+        time.sleep(0.1)
+    assert list(temporary.iterdir()) == []
     assert [line for line in commands() if name in line] == []
     assert len(find_runs(database)) == 1
 
