@@ -128,7 +128,7 @@ def _parser() -> Parser:
         )
     for verb in VERBS.values():
         verb.add(verbs)
-    importing = verbs.add_parser("import", help="import the runs of such a file")
+    importing = verbs.add_parser("import", help="import the runs of a file that `export` wrote")
     importing.add_argument("file", type=Path, help="file to read, e.g. runs.zip")
     return parser
 
@@ -181,7 +181,10 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     if not found:
         raise InputError(f"run {run_id} is not in the run database; `check` lists the runs")
     if ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
-        raise InputError(f"run {run_id} ({found[0]['command']}, {found[0]['status']}) stored no encoder")
+        raise InputError(
+            f"run {run_id} ({found[0]['command']}, {found[0]['status']}) stored no encoder; name a finished `train` or "
+            "`pretrain` run of a method that pretrains"
+        )
     if altered := [problem for problem in problems_of(database, found[0]) if ENCODER in problem]:
         raise StorageError(f"run {run_id}: {altered[0]}, so it is not written; import the run from an archive of it")
     weights = load(read_artifact(database, found[0], ENCODER))

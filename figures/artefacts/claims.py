@@ -24,7 +24,7 @@ def make(evidence: Evidence) -> Table | None:
         groups.append(Group(f"{claim['text']} {claim['source']}", lines))
     grid = Grid(
         "Claim, and the studies that test it",
-        ["Verdict", "Effect", "By macro AUC", "Against", "p", "Pairs"],
+        ["Verdict", "Effect", "Second measure", "Against", "p", "Pairs"],
         groups,
         align="l",
     )
@@ -38,7 +38,7 @@ def _row(row: Any) -> list[Cell]:
 
 
 def _second(row: Any) -> Cell:
-    """Return the effect by the second metric, with its verdict where that is another."""
+    """Return the effect by the second measure, with its verdict where that is another."""
     if not math.isfinite(row.second_effect):
         return Cell(MISSING)
     shown = effect(row._replace(effect=row.second_effect, low=row.second_low, high=row.second_high))
@@ -47,20 +47,24 @@ def _second(row: Any) -> Cell:
 
 def _metrics(ledger: dict[str, Any]) -> list[str]:
     protocols = {claim["protocol"] for claim in ledger["claim"] if claim["kind"] == "scores"}
-    return [*sorted(f"test/{protocol}/*" for protocol in protocols), "partners/*/same_label", "partners/chance"]
+    return [*sorted(f"test/{protocol}/*" for protocol in protocols), "partners/*/same_label*", "partners/chance*"]
 
 
 def _caption(ledger: dict[str, Any]) -> str:
     return (
         "[A]: the paper's abstract, in our words; [us]: our own question. "
         "Effect: mean difference between runs of the same seed ± half-width of its 95 % t-interval, in points of the "
-        "main test metric or of the same-label rate, or a ratio of times (×); against several methods, the "
-        "comparison least in favour of the claim is shown. Intervals are over seeds: other test images or another "
-        "split would give other numbers, too. "
+        "main test metric or of the rate of partners with the same label (mean over classes), or a ratio of times (×); "
+        "against several methods, the "
+        "comparison least in favour of the claim is shown. Intervals are over seeds (other test images or another "
+        "split would give other numbers, too), each of one comparison, while p is adjusted: an interval without zero "
+        "can belong to a claim that is not supported. "
         f"Supported: the effect is in the claim's favour and p < {ledger['level']:g}, by a two-sided paired t-test "
         "Holm-adjusted for the claims of the same source tested in the same study; opposite: the same, but "
         "against the claim. Against several methods, all have to be beaten. "
-        "By macro AUC: the same test with the second metric; its verdict is given where it differs. "
+        "Second measure: the same test by macro AUC, and of partners by their rate over all images, in which frequent "
+        "classes count more; its verdict is given where it differs. The time of BYOL includes its measurement of "
+        "partners, which is part of its runs. "
         f"Not asked: BYOL, on which the claim builds, {UNLEARNED}, by a linear readout of frozen features on "
         "validation images (that BYOL is more accurate is another claim: it is about fine-tuning, on the test split). "
         f'Too few runs: fewer than {ledger["pairs"]} pairs, or a method without runs. "Not supported" does not mean '

@@ -161,7 +161,10 @@ def _names(evidence: Evidence, data: pd.DataFrame) -> list[str]:
     used = set(data["statistic"])
     compared = {metrics.main_metric(study) for study in evidence.studies}
     names = {f"test/{protocol}/{metric}" for protocol in style.PROTOCOLS for metric in compared if protocol in used}
-    return sorted(names | ({"partners/chance", "partners/tracin_cosine/same_label", "partners/tracin_dot/same_label"}))
+    return sorted(
+        names
+        | ({"partners/chance_macro", "partners/tracin_cosine/same_label_macro", "partners/tracin_dot/same_label_macro"})
+    )
 
 
 def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
@@ -169,7 +172,8 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
     sentences = [
         "One setting changed at a time. The reference: all settings of the scale, as in the other tables. Test metric: "
         "mean over the label fractions; over BYOL or the reference: mean difference over the seeds that both "
-        "have; partners: how much more often than chance they share the image's label in the last epoch.",
+        "have; partners: how much more often than chance they share the image's label in the last epoch (mean over "
+        "classes).",
         *intervals(data, runs),
         "No tests here: there are many rows.",
         f"{MISSING}: does not apply, or no stored run gives it.",

@@ -26,7 +26,7 @@ COLUMNS = ("method", "label", "percent", "auc", "data", "seeds", "chosen", "runs
 
 def make(evidence: Evidence) -> Table | None:
     """Return the table over all trials, that is runs that leave the test split alone."""
-    runs = [run for study in evidence.trials for run in study.own_runs]
+    runs = [run for study in evidence.trials for run in study.own_runs if _is_candidate(run)]
     if not runs:
         return None
     aucs = named(evidence.points, "val/[a-z]+/(macro|mean)_auc").set_index("run_id")
@@ -50,7 +50,14 @@ def make(evidence: Evidence) -> Table | None:
         for row in (_fewest if method == BASELINE else _best)(candidates)
     ]
     data["chosen"] = data.index.isin(chosen)
-    return Table(_caption(), data, ["val/*/macro_auc", "val/*/mean_auc"], _grid(data))
+    seeds, tried = ({run["config"]["seed"] for run in some} for some in (_drawn(evidence), runs))
+    return Table(_caption(apart=not seeds & tried), data, ["val/*/macro_auc", "val/*/mean_auc"], _grid(data))
+
+
+def _is_candidate(run: Run) -> bool:
+    """Whether a run tries a recipe: of random weights those that are fine-tuned."""
+    config = run["config"]
+    return config["method"]["name"] != BASELINE or "finetune" in config["evaluate"]["protocols"]
 
 
 def _candidates(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -84,21 +91,24 @@ def _sortable(value: str) -> tuple[float, str]:
 
 
 def _best(own: pd.DataFrame) -> list[int]:
-    """Return the rows of the candidate with the highest mean over label fractions, of those that can be compared.
-
-    These have the same data sets and seeds: of several such groups, the one with the most runs of each, then of all.
-    """
-    of_each, of_all = own["runs"].str.count(" "), own.groupby(["data", "seeds"])["runs"].transform("size")
-    last = own.assign(of_each=of_each, of_all=of_all).sort_values(["of_each", "of_all"], kind="stable").iloc[-1]
-    full = own[(own["data"] == last["data"]) & (own["seeds"] == last["seeds"])]
+    """Return the rows of the candidate with the highest mean over label fractions, of those that can be compared."""
+    full = _comparable(own)
     means = full.groupby("label", sort=False)["auc"].mean()
     return list(full.index[full["label"] == means.idxmax()])
+
+
+def _comparable(own: pd.DataFrame) -> pd.DataFrame:
+    """Return the candidates with the same data sets and seeds; of several groups that with the most runs of each, then
+    of all."""  # fmt: skip
+    of_each, of_all = own["runs"].str.count(" "), own.groupby(["data", "seeds"])["runs"].transform("size")
+    last = own.assign(of_each=of_each, of_all=of_all).sort_values(["of_each", "of_all"], kind="stable").iloc[-1]
+    return own[(own["data"] == last["data"]) & (own["seeds"] == last["seeds"])]
 
 
 def _fewest(own: pd.DataFrame) -> list[int]:
     """Return, for each label fraction, the row of the fewest steps after which more are no better."""
     chosen = []
-    for _, rows in own.groupby("percent"):
+    for _, rows in _comparable(own).groupby("percent"):
         values = rows["auc"].to_numpy()
         chosen.append(next(rows.index[n] for n in range(len(values)) if values[n:].max() <= values[n] + AS_GOOD))
     return chosen
@@ -123,10 +133,15 @@ def _grid(data: pd.DataFrame) -> Grid:
     return Grid("Candidate", [*(f"{percent:g} %" for percent in percents), "Mean", "Data sets", "Seeds"], groups)
 
 
-def _caption() -> str:
+def _drawn(evidence: Evidence) -> list[Run]:
+    return [run for study in evidence.studies for run in study.runs]
+
+
+def _caption(apart: bool) -> str:
+    seeds = "no seed is one of the studies" if apart else "some seeds are also those of studies"
     return (
-        "AUC (%) on the validation split by label fraction, mean over data sets and seeds; no seed is one of "
-        "the study, and no test image is read. Methods: macro AUC of the linear probe, and * the candidate with the "
+        f"AUC (%) on the validation split by label fraction, mean over data sets and seeds; {seeds}, "
+        "and no test image is read. Methods: macro AUC of the linear probe, and * the candidate with the "
         "highest mean, of those with the same data sets and seeds; means over different ones cannot be compared. "
         f"{style.look(BASELINE).label}: fine-tuned with different numbers of steps, and * at each fraction "
         f"the fewest after which more are not better by {100 * AS_GOOD:g} points."

@@ -27,7 +27,7 @@ NAMED = 5
 
 
 def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
-    """Yield one sentence per headline claim: in how many studies it is supported, and the effects.
+    """Yield one sentence per headline claim: in how many of the studies that count it is supported, and the effects.
 
     Args:
         ledger: from `claims.read`.
@@ -35,7 +35,7 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
     """
     for claim in ledger["claim"]:
         if claim["headline"]:
-            every = table[table["claim"] == claim["name"]]
+            every = table[(table["claim"] == claim["name"]) & table["counted"]]
             rows = every[every["verdict"] != TOO_FEW]
             asked = rows[rows["verdict"] != NOT_ASKED]
             unasked = len(rows) - len(asked)

@@ -14,7 +14,7 @@ from figures.drawing.selectors import stroke_of
 from figures.evidence import metrics, titles
 from figures.evidence.evidence import Evidence
 from figures.evidence.ordering import aside
-from figures.evidence.partners import gain_over
+from figures.evidence.partners import OVER_CLASSES, OVER_IMAGES, gain_over
 from figures.evidence.scores import seed_scores
 from figures.evidence.series import Origin, Series
 from figures.evidence.study import Study
@@ -32,15 +32,29 @@ UNITS = {"scores": "points", "partners": "points", "time": "ratio"}
 
 NOWHERE = "no study has runs of what is compared"
 
-Metric = Callable[[Study], str | None]
-"""From a study to the test metric by which its scores are compared; None where it has none of that kind."""
+
+@dataclass(frozen=True)
+class Measure:
+    """By what claims are judged.
+
+    Args:
+        scores: from a study to the test metric by which its scores are compared; None where it has none of that kind.
+        partners: how the rate of partners with the same label is averaged.
+    """
+
+    scores: Callable[[Study], str | None]
+    partners: str
+
+
+MAIN, SECOND = Measure(metrics.main_metric, OVER_CLASSES), Measure(metrics.second_metric, OVER_IMAGES)
 
 COLUMNS = (
     "claim", "label", "study", "verdict", "effect", "low", "high", "unit", "pairs", "p", "p_holm", "against", "note",
-    "each", "runs", "second", "second_effect", "second_low", "second_high", "second_p_holm",
+    "each", "runs", "counted", "second", "second_effect", "second_low", "second_high", "second_p_holm",
 )  # fmt: skip
-"""`each` has the difference (or ratio) of every pair, as seed:value; of partners as run:value. The last five are the
-verdict and effect by the second metric, empty for claims that compare no scores."""
+"""`each` has the difference (or ratio) of every pair, as seed:value; of partners as run:value. `counted`: whether a
+summary counts the study; of several of the same images only the greatest that tells something, and none of procedural
+images beside real ones. The last five are the verdict and effect by the second measure, empty for claims about time."""
 
 OWN_COLUMNS = COLUMNS[: COLUMNS.index("second")]
 
@@ -56,6 +70,12 @@ class Place:
     def title(self) -> str:
         """What to call it."""
         target = titles.title(self.study)
+        return target if self.origin is None else f"{self.origin.label} → {target}"
+
+    @property
+    def images(self) -> str:
+        """The images, with those that encoders come from."""
+        target = titles.name_of_images(self.study)
         return target if self.origin is None else f"{self.origin.label} → {target}"
 
 
@@ -97,29 +117,37 @@ def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
         evidence: of all studies.
         ledger: from `read`.
     """
-    table = _judged(evidence, ledger, metrics.main_metric)
-    of_scores = [claim["name"] for claim in ledger["claim"] if claim["kind"] == "scores"]
-    second = _judged(evidence, ledger, metrics.second_metric)  # of all claims: p is adjusted for as many as above
-    second = second[second["claim"].isin(of_scores)].set_index("label")
+    table = _judged(evidence, ledger, MAIN)
+    measured_twice = [claim["name"] for claim in ledger["claim"] if claim["kind"] != "time"]
+    second = _judged(evidence, ledger, SECOND)  # of all claims: p is adjusted for as many as above
+    second = second[second["claim"].isin(measured_twice)].set_index("label")
     names = {"verdict": "second", **{key: f"second_{key}" for key in ("effect", "low", "high", "p_holm")}}
     return table.join(second[list(names)].rename(columns=names), on="label")[list(COLUMNS)]
 
 
-def _judged(evidence: Evidence, ledger: dict[str, Any], metric_of: Metric) -> pd.DataFrame:
-    """Return the verdicts by one metric."""
-    rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"], metric_of)]
-    table = pd.DataFrame(rows, columns=[*OWN_COLUMNS, "favour", "family"])
+def _judged(evidence: Evidence, ledger: dict[str, Any], measure: Measure) -> pd.DataFrame:
+    """Return the verdicts by one measure."""
+    rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"], measure)]
+    table = pd.DataFrame(rows, columns=[*OWN_COLUMNS, "favour", "family", "images", "phantom"])
     table["p_holm"] = table.groupby("family", sort=False)["p"].transform(lambda p: holm(list(p)))
     proven = (table["verdict"] == NOT_SUPPORTED) & (table["p_holm"] < ledger["level"])
     table.loc[proven, "verdict"] = table["favour"].map({True: SUPPORTED, False: OPPOSITE})
+    tells_first = table.assign(nothing=table["verdict"] == TOO_FEW).sort_values("nothing", kind="stable")
+    repeated = tells_first.duplicated(["claim", "images"]).reindex(table.index)  # studies come with the greatest first
+    beside_real = table["phantom"] & (~table["phantom"] & table["study"].ne("")).any()
+    table["counted"] = ~repeated & ~beside_real
     return table
 
 
-def _rows_of(evidence: Evidence, claim: Claim, pairs: int, metric_of: Metric) -> list[tuple[Any, ...]]:
-    """Return OWN_COLUMNS, whether the effect is in the claim's favour, and with which tests p is to be adjusted."""
+def _rows_of(evidence: Evidence, claim: Claim, pairs: int, measure: Measure) -> list[tuple[Any, ...]]:
+    """Return rows of OWN_COLUMNS, and of what the verdicts need besides.
+
+    That is whether the effect is in the claim's favour, with which tests p is to be adjusted, the name of the images,
+    and whether they are procedural.
+    """
     rows = []
     for place in _places(evidence, claim):
-        answers, missing = _answers(evidence, claim, place, metric_of(place.study))
+        answers, missing = _answers(evidence, claim, place, measure)
         if not answers:
             continue
         weakest = max(answers, key=lambda answer: (answer.doubt, -answer.gain.mean))
@@ -140,7 +168,8 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int, metric_of: Metric) ->
         label = f"{claim['name']}: {place.title}"
         rows.append(
             (claim["name"], label, place.title, verdict, *weakest.effect, UNITS[claim["kind"]], fewest, p, math.nan,
-             against, note, weakest.each, runs, weakest.gain.mean > 0, f"{place.study.key} {claim['source']}")
+             against, note, weakest.each, runs, True, weakest.gain.mean > 0, f"{place.study.key} {claim['source']}",
+             place.images, place.study.phantom)
         )  # fmt: skip
     nowhere = (
         math.nan,
@@ -154,8 +183,11 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int, metric_of: Metric) ->
         NOWHERE,
         "",
         "",
+        True,
         False,
         "",
+        "",
+        False,
     )
     return rows or [(claim["name"], claim["name"], "", TOO_FEW, *nowhere)]
 
@@ -193,15 +225,16 @@ def _standing(claim: Claim, place: Place, method: str) -> Series | None:
     return place.study.trainer(method)
 
 
-def _answers(evidence: Evidence, claim: Claim, place: Place, metric: str | None) -> tuple[list[Answer], list[str]]:
+def _answers(evidence: Evidence, claim: Claim, place: Place, measure: Measure) -> tuple[list[Answer], list[str]]:
     """Return what the runs of a place say, one method to compare with after the other, and those that have no runs."""
-    if metric is None:
+    metric = measure.scores(place.study)
+    if metric is None and claim["kind"] == "scores":
         return [], []
     one = _standing(claim, place, claim["method"])
     assert one is not None
     points = evidence.points_of(place.study)
     if claim["kind"] == "partners":
-        return _partners(points, one, claim["than"]), []
+        return _partners(points, one, claim["than"], measure.partners), []
     answers, missing = [], []
     for method in claim["against"]:
         other = _standing(claim, place, method)
@@ -210,6 +243,7 @@ def _answers(evidence: Evidence, claim: Claim, place: Place, metric: str | None)
         elif claim["kind"] == "time":
             answers.append(_time(one, other, claim["at_most"]))
         else:
+            assert metric is not None
             answers.append(_scores(claim, seed_scores(place.study, points, metric), one, other))
     return answers, missing
 
@@ -228,9 +262,9 @@ def _scores(claim: Claim, scores: pd.DataFrame, one: Series, other: Series) -> A
     return dataclasses.replace(answer, note=f"{other.label}: both at {told} of the labels only")
 
 
-def _partners(points: pd.DataFrame, one: Series, than: str) -> list[Answer]:
+def _partners(points: pd.DataFrame, one: Series, than: str, averaged: str) -> list[Answer]:
     """Compare the same-label rate of the partners that trained with that of another selector, in the last epoch."""
-    gain = gain_over(points, one, than)
+    gain = gain_over(points, one, than, averaged)
     return [_answer(gain, 100, stroke_of(than).label, tuple(gain.index))] if len(gain) else []
 
 

@@ -25,7 +25,7 @@ class Summary:
         counts: how many studies give each verdict, or why none does, in words; empty where `told` says all.
         effects: the effect, or the lowest and the highest, each with half the width of its interval.
         unit: of the effects.
-        rows: rows of `judging.judge` that have an effect.
+        rows: rows of `judging.judge` that have an effect, of the studies that count.
         limit: value of the effect from which on it speaks for the claim, or against it.
     """
 
@@ -52,6 +52,7 @@ def summaries(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[Summary]:
     """
     for claim in ledger["claim"]:
         rows = table[(table["claim"] == claim["name"]) & table["study"].ne("") & table["study"].notna()]
+        rows = rows[rows["counted"].astype(bool)]
         found = {verdict: int((rows["verdict"] == verdict).sum()) for verdict in ORDER}
         verdict = _verdict(found)
         shown = rows[rows["effect"].notna()]

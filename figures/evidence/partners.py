@@ -16,17 +16,23 @@ def measuring(study: Study, points: pd.DataFrame) -> list[Series]:
     return [series for series in study.series if series.key in measured]
 
 
-def gain_over(points: pd.DataFrame, series: Series, other: str = CHANCE) -> pd.Series:
+OVER_CLASSES, OVER_IMAGES = "_macro", ""
+"""How a same-label rate is averaged: over classes, or over images. Over images, a selector that knows nothing and gives
+everybody an image of the most frequent class is better than chance; over classes it is not."""
+
+
+def gain_over(points: pd.DataFrame, series: Series, other: str = CHANCE, averaged: str = OVER_CLASSES) -> pd.Series:
     """Return, by run id, how much more often TracIn's partners shared a label than another selector's, at the end.
 
     Args:
         points: of `points.final`.
         series: runs that TracIn's partners trained.
         other: whose partners; a selector that was measured in the same runs, or CHANCE.
+        averaged: OVER_CLASSES or OVER_IMAGES.
     """
     mine = points[points["series"] == series.key]
-    name = f"partners/tracin_{series.runs[0]['config']['tracin']['normalize']}/same_label"
-    theirs = "partners/chance" if other == CHANCE else f"partners/{other}/same_label"
+    name = f"partners/tracin_{series.runs[0]['config']['tracin']['normalize']}/same_label{averaged}"
+    theirs = f"partners/chance{averaged}" if other == CHANCE else f"partners/{other}/same_label{averaged}"
     same, than = (mine[mine["name"] == n].set_index(["run_id", "step"])["value"] for n in (name, theirs))
     return (same - than).dropna().droplevel("step")  # both of the same epoch
 

@@ -138,7 +138,7 @@ METHODS = {
     "byol_tracin_refined": Named(
         "BYOL and TracIn's partners in the variant that is best on validation images: mutual or confident ones only, from "
         "a bank of gradients, other layers, a later start; or none at all, if plain BYOL is best. Candidates: "
-        "repro/configs/grids.py; before `python -m repro.reproduce tune` has chosen it is byol_tracin. [us]",
+        "repro/configs/grids.py; until `python -m repro.reproduce tune` has chosen, it is byol_tracin. [us]",
         {"method": {"name": "byol_tracin_refined"}, "selector": {"name": "tracin"}},
     ),
     "byol_oracle": Named(

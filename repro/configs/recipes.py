@@ -1,6 +1,8 @@
 """The recipes that `python -m repro.reproduce tune` chose on validation images, by scale and method.
 
-`recipes.json` holds them: scale -> method -> settings, the score of the candidate that won, and the runs behind it.
+`recipes.json` holds them: scale -> method -> settings, the score of the candidate that won, and the runs behind it; or,
+for a method for which none was chosen yet, the method whose recipe it takes: `{"like": METHOD}`. Methods with partners
+take TracIn's, so that they differ in the choice of partners alone.
 """
 
 import functools
@@ -17,7 +19,7 @@ EVERY = "every method"
 
 @functools.cache
 def chosen() -> dict[str, dict[str, dict[str, Any]]]:
-    """Return all recipes: scale -> method, or `EVERY` -> settings (dotted key -> value), score, runs."""
+    """Return the recipes as the file has them: scale -> method, or `EVERY` -> settings, score and runs; or like."""
     return json.loads(FILE.read_text())
 
 
@@ -27,5 +29,6 @@ def recipe(named: Sequence[str]) -> dict[str, Any]:
     for scale in named:
         methods = chosen().get(scale, {})
         for method in (EVERY, *named):
-            found |= methods.get(method, {}).get("settings", {})
+            own = methods.get(method, {})
+            found |= methods[own["like"]]["settings"] if "like" in own else own.get("settings", {})
     return found

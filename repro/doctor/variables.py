@@ -16,7 +16,7 @@ TITLE = "variables"
 OWN = (
     *VARIABLES,
     "REPRO_DATA", "REPRO_RUNS", "REPRO_RESULTS", "REPRO_MIRROR",
-    "REPRO_UID", "REPRO_GID", "REPRO_TAG", "REPRO_IMAGE", "REPRO_PORT",
+    "REPRO_UID", "REPRO_GID",
 )  # fmt: skip
 """What the kit and its compose files read."""
 

@@ -34,7 +34,10 @@ def selection_score(values: dict[str, float], multi_label: bool, by: str = "main
     if not multi_label:
         value = values["balanced_accuracy" if by == "main" else "macro_auc"]
         if np.isnan(value):
-            raise InputError("the validation split has images of one class only: its AUC can choose no model")
+            raise InputError(
+                "the validation split has images of one class only, so AUC cannot choose a model; set "
+                "evaluate.finetune.choose_by=main, or add images of another class"
+            )
         return value
     defined = [value for name, value in values.items() if name.startswith("auc_") and not np.isnan(value)]
     if not defined:

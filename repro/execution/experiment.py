@@ -135,7 +135,7 @@ def _execute(
     captured: Captured,
 ) -> int:
     if not processes.is_first():
-        raise InputError("torchrun starts several processes of one run: `torchrun ... -m repro.run`; start this as one")
+        raise InputError("torchrun is for single runs (`torchrun ... -m repro.run`); start this command without it")
     for run_id in deliver_left_over(database):
         log.info("wrote the rest of the record of run %d to the database", run_id)
     # Bad input is found before a run is on record.

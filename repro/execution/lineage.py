@@ -34,7 +34,8 @@ def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, 
     run = _whole_run(database, run_id, where)
     if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
         raise InputError(
-            f"{where}: run {run_id} ({run['command']}, {run['config']['method']['name']}) stored no encoder"
+            f"{where}: run {run_id} ({run['command']}, {run['config']['method']['name']}) stored no encoder; name a "
+            "finished `train` or `pretrain` run of a method that pretrains"
         )
     theirs = run["config"]
     if (theirs["method"]["name"], theirs["seed"]) != (own["method"]["name"], own["seed"]):

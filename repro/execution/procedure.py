@@ -13,7 +13,7 @@ from pymongo.database import Database
 from sacred.run import Run
 from safetensors.torch import load as load_weights
 
-from repro.configs.resolve import plain
+from repro.configs.resolve import overridden, plain
 from repro.configs.show import sources
 from repro.data import ImageSet
 from repro.errors import InputError
@@ -54,11 +54,12 @@ class Procedure:
         self.device = device_of(self.config)
         self.recorder = Recorder(run)
         self.checkpoint = Checkpoint(checkpoint_folder(self.config))
-        sources_of_settings = sources(self.config)
+        sources_of_settings, overridden_settings = sources(self.config), overridden(self.config)
         self.config = fitting(self.config, self.images)
         self.recorder.info(
             **facts,
             sources=sources_of_settings,
+            overridden=overridden_settings,
             batch_size=self.config["pretrain"]["batch_size"],
             provenance=provenance(self.device),
             data={**self.images.describe(), "stands_in_for": self.config["data"]["stands_in_for"]},
@@ -203,7 +204,7 @@ def pretrains(config: dict[str, Any], command: str) -> bool:
 def needs_pretraining(config: dict[str, Any]) -> None:
     """Raise InputError if the config's method has nothing to pretrain."""
     if config["method"]["objective"] not in OBJECTIVES:
-        raise InputError(f"method {config['method']['name']} has nothing to pretrain")
+        raise InputError(f"method {config['method']['name']} has nothing to pretrain; leave out the command `pretrain`")
 
 
 def _peak_memory(device: torch.device) -> dict[str, int]:

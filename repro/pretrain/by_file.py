@@ -34,7 +34,7 @@ class ByFile(Mapping[str, T]):
         try:
             module = importlib.import_module(f"{self._package}.{name}")
         except SyntaxError as error:
-            raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}; mend the file") from None
+            raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}; correct the file") from None
         return self._read(module)
 
     def __contains__(self, name: object) -> bool:

@@ -114,7 +114,9 @@ class PartnerStatistics:
         where = min(steps, key=lambda w: steps[w], default=None)
         if where is not None and steps[where] < never:
             cure = (
-                "lower pretrain.lr or selector.weight" if steps[where] else "nothing is trained yet: mend what scores"
+                "lower pretrain.lr or selector.weight"
+                if steps[where]
+                else "no weight has been trained yet, so the code of this score is wrong: correct it"
             )
             raise InputError(
                 f"pretraining diverged: at step {steps[where] + 1} the score of {where} is not a finite number; {cure}"

@@ -215,6 +215,6 @@ def _check(images: ImageSet, config: dict[str, Any]) -> None:
         )
     if settings["compile"] and config["tracin"]["layers"] != "last" and issubclass(used_objective(config), Partnered):
         raise InputError(
-            f"tracin.layers={config['tracin']['layers']} looks into the networks, which pretrain.compile=True closes; "
+            f"tracin.layers={config['tracin']['layers']} does not work with compiled networks; "
             "set pretrain.compile=False"
         )

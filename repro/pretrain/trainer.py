@@ -110,8 +110,8 @@ class Trainer:
         what += " without a gradient" if isinstance(loss, torch.Tensor) and not loss.requires_grad else ""
         name = self.config["method"]["objective"]
         raise InputError(
-            f"method.objective={name}: the 'loss' that it returns is {what}, not a scalar tensor with a gradient; mend "
-            f"repro/pretrain/objectives/{name}.py"
+            f"method.objective={name}: the 'loss' that it returns is {what}, not a scalar tensor with a gradient; "
+            f"correct repro/pretrain/objectives/{name}.py"
         )
 
     def members(self, index: torch.Tensor) -> Members:

@@ -94,7 +94,10 @@ def encoder_of_run(stored: Database | RunSource, run_id: int) -> "Encoder":
 
     run = _run(stored, run_id)
     if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
-        raise InputError(f"run {run_id} ({run['command']}, {run['status']}) stored no encoder")
+        raise InputError(
+            f"run {run_id} ({run['command']}, {run['status']}) stored no encoder; name a finished `train` or "
+            "`pretrain` run of a method that pretrains"
+        )
     state = load(read_artifact(stored, run, ENCODER))
     with torch.random.fork_rng():  # the caller's random numbers are left alone
         encoder = encoder_of(run["config"])

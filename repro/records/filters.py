@@ -52,7 +52,7 @@ def chosen(rows: Iterable[Summary], **wanted: Any) -> list[Summary]:
             if value not in there and every:
                 known = ", ".join(sorted(map(str, there)))
                 raise InputError(
-                    f"no run has {kind} '{value}'.{did_you_mean(str(value), map(str, there))} There: {known}"
+                    f"no run has {kind} '{value}'.{did_you_mean(str(value), map(str, there))} Stored: {known}"
                 )
         rows = [row for row in rows if not values or row[kind] in values]
     return [row for row in rows if since is None or (row["started"] and row["started"] >= since.astimezone(UTC))]

@@ -235,7 +235,7 @@ def _parser() -> Parser:
         metavar="METHOD",
         help="these methods only; random_init: the number of fine-tuning steps (default: all)",
     )
-    tune.add_argument("--dry", action="store_true", help="show the choice, and leave the configs as they are")
+    tune.add_argument("--dry", action="store_true", help="run missing trials and show the choice, but do not write it")
     verify = verbs.add_parser(
         "verify", help="execute stored runs again and compare every number; exit code 1 if they differ"
     )

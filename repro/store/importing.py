@@ -40,9 +40,9 @@ def import_runs(database: Database, archive: Archive) -> Imported:
     if taken := [run_id for run_id, word in standing.items() if word == "taken"]:
         free = 1 + highest_id(database)
         raise InputError(
-            f"{_named(taken)} of {archive.name} would go where {source.name} has something else. Nothing was imported. "
-            "Import into an empty one: another database name in REPRO_MONGO_URI, or another folder in REPRO_RUNS; what "
-            f"`export --first-id {free}` makes there fits here"
+            f"{_named(taken)} of {archive.name}: {source.name} has other runs with these ids. Nothing was imported. "
+            "Set REPRO_RUNS (or the database name in REPRO_MONGO_URI) to an empty run database and import there; then "
+            f"run `python -m repro.db export --first-id {free} new.zip` there, and import new.zip here"
         )
     _index(database)
     todo = [run_id for run_id, word in standing.items() if word != "there"]

@@ -18,7 +18,7 @@ class Kind:
 
 OPTIONAL = {
     "weights": Kind(".safetensors", "they are most of the size, and figures need none"),
-    "features": Kind("features.npz", "one figure needs them, the map"),
+    "features": Kind("features.npz", "one figure needs them: embedding"),
     "scores": Kind(
         "test_scores.npz", "the test metrics stay, but ROC curves and intervals over test images are drawn from scores"
     ),

@@ -6,7 +6,7 @@ from pymongo.database import Database
 from repro.configs import NAMED
 from repro.configs.identity import VOLATILE, digest, identity
 from repro.configs.plans import PLANS
-from repro.configs.resolve import defaults, flat, plain, put, resolve, settings
+from repro.configs.resolve import defaults, flat, overridden, plain, put, resolve, settings
 from repro.configs.setting import SOURCES
 from repro.configs.show import lines, sources
 from repro.errors import InputError
@@ -33,6 +33,25 @@ def test_sacred_resolves_to_the_same_config(named: list[str], updates: dict, dat
 def test_updates_win_over_named_configs():
     assert resolve(["smoke"])["encoder"]["width"] == 16
     assert resolve(["smoke"], {"encoder.width": 32})["encoder"]["width"] == 32
+
+
+def test_selectors_that_were_not_tuned_have_the_recipe_of_tracin_and_so_differ_in_their_partners_alone():
+    own = ("method.", "selector.name")
+    tracin, *others = (
+        {key: value for key, value in flat(resolve([method, "medmnist"])) if not key.startswith(own)}
+        for method in ("byol_tracin", "byol_random", "byol_cosine", "byol_queue", "byol_oracle")
+    )
+    assert tracin["selector.weight"] == 0.5
+    assert all(other == tracin for other in others)
+
+
+def test_settings_are_overridden_where_the_named_configs_and_their_recipe_give_something_else():
+    named = ["byol_tracin", "dermamnist", "medmnist"]
+    assert overridden(resolve(named, {"seed": 3, "data.split": "lesion", "evaluate.pretraining": 7})) == []
+    assert overridden(resolve(named, {"selector.weight": 0.5})) == []  # as the recipe has it
+    changed = {"selector.weight": 1.0, "selector.warmup_epochs": 0, "pretrain.lr": 1}
+    assert sorted(overridden(resolve(named, changed))) == sorted(changed)
+    assert overridden(resolve([], {"scale": "of my own", "pretrain.lr": 1.5})) == ["pretrain.lr"]
 
 
 @pytest.mark.parametrize("names", [["byol", "byol_tracin"], ["dermamnist", "smoke", "phantom"]])

@@ -29,7 +29,7 @@ def test_a_file_that_is_no_python_is_told_by_whom_it_is_named_and_stops_no_other
     found = ByFile("ones_own", [str(package)], ("empty",), selectors._read)
     assert [*found] == ["broken", "good"]
     assert found["good"].scores is len
-    with pytest.raises(InputError, match=r"broken\.py, line 1: expected ':'; mend the file"):
+    with pytest.raises(InputError, match=r"broken\.py, line 1: expected ':'; correct the file"):
         found["broken"]
     with pytest.raises(KeyError):
         found["empty"]

@@ -380,8 +380,8 @@ def test_an_id_that_is_taken_is_refused_before_anything_is_written(
     TAKEN[kind](database)
     before = state(database)
     line = refused(capsys, db.main, "import", str(archive))
-    assert "run 3 of the archive runs.zip would go where" in line
-    assert "another database name in REPRO_MONGO_URI, or another folder in REPRO_RUNS" in line
+    assert "run 3 of the archive runs.zip:" in line
+    assert "has other runs with these ids. Nothing was imported. Set REPRO_RUNS" in line
     assert state(database) == before
 
 

@@ -1,4 +1,4 @@
-"""The registry of data sets: a new one is a module here and a line below.
+"""The registry of data sets: a new one is a module here, a line below, and a config in `repro/configs/datasets.py`.
 
 A set of arrays has `load(name, size, split) -> ImageSet`. A set of files has `listing(settings) -> Listing`, and its
 images are decoded once.

@@ -1,5 +1,6 @@
 """Base of methods with one network: an encoder, a projector, and a loss between the projections of two views."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -30,7 +31,7 @@ class Siamese(Objective):
         """Return the network from h `[B, features]` to projections `[B, P]`."""
         raise NotImplementedError
 
-    def criterion_of(self, config: dict[str, Any]) -> nn.Module:
+    def criterion_of(self, config: dict[str, Any]) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
         """Return the loss of the projections `[B, P]` of view 1 and of view 2."""
         raise NotImplementedError
 

@@ -113,7 +113,7 @@ def scored(name: str, batch: Batch, shape: torch.Size) -> torch.Tensor:
         return found
     what = f"{found.dtype} {[*found.shape]}" if isinstance(found, torch.Tensor) else type(found).__name__
     raise InputError(
-        f"the selector {name}: its scores are {what}, not a tensor of floats {[*shape]}; mend "
+        f"the selector {name}: its scores are {what}, not a tensor of floats {[*shape]}; correct "
         f"repro/pretrain/selectors/{name}.py"
     )
 

@@ -100,7 +100,10 @@ def _run(cells: Sequence[Cell], cpus: float, gpus: float | None, patience: float
         gpus = 1.0 if there.get("GPU") else 0.0
     for kind, wanted in (("CPU", cpus), ("GPU", gpus)):
         if wanted > there.get(kind, 0):
-            raise InputError(f"a cell needs {wanted:g} {kind}, but the cluster has {there.get(kind, 0):g} in all")
+            raise InputError(
+                f"a cell needs {wanted:g} {kind}, but the cluster has {there.get(kind, 0):g} in all; lower "
+                f"--{kind.lower()}s, or add machines"
+            )
     log.info("%g cores and %g GPUs for %d cells", there.get("CPU", 0), there.get("GPU", 0), len(cells))
     task = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=LOST_MACHINES, retry_exceptions=False)(_attempt)
     refs: dict[str, Any] = {}

@@ -54,7 +54,8 @@ def tune(
 
     def next_trials() -> list[Trial]:
         # A method whose base is still to be chosen waits for it.
-        known = {name: recipe["settings"] for name, recipe in {**chosen().get(scale, {}), **recipes}.items()}
+        every = {**chosen().get(scale, {}), **recipes}
+        known = {name: recipe["settings"] for name, recipe in every.items() if "settings" in recipe}
         ready = {name: settings for name, settings in known.items() if name not in waiting}
         return [trial for trial in partner_trials(scale, ready, methods) if trial.method in waiting]
 

@@ -126,6 +126,14 @@ def test_the_zero_is_that_of_numpys_line_and_its_interval_the_jackknifes_over_se
         assert (row.low, row.high) == (pytest.approx(row.mean - half), pytest.approx(row.mean + half))
 
 
+def test_seeds_of_one_oracle_alone_do_not_narrow_the_interval_of_the_zero() -> None:
+    random, shares = np.random.default_rng(0), np.tile([0.0, 0.5, 1.0], 3)
+    gain = 0.1 * (shares - 0.6) + 0.01 * random.normal(size=9)
+    equal = pd.DataFrame({"seed": np.repeat([0, 1, 2], 3), "share": shares, "gain": gain})
+    more = pd.DataFrame({"seed": range(3, 10), "share": 1.0, "gain": 0.04 + 0.01 * random.normal(size=7)})
+    assert crossing(pd.concat([equal, more])) == crossing(equal)
+
+
 def test_the_interval_of_the_zero_covers_it_as_often_as_it_says() -> None:
     random, shares = np.random.default_rng(0), np.tile([0.0, 0.25, 0.5, 0.75, 1.0], 3)
     seeds = np.repeat([0, 1, 2], 5)

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from figures.artefacts import claims as ledger_table
-from figures.claims import judging, ledger
+from figures.claims import answer, judging, ledger
 from repro.configs import WITHOUT_PRETRAINING
 from repro.configs.plans import PLANS
 from repro.configs.resolve import resolve
@@ -54,9 +54,11 @@ def simulated(rng: np.random.Generator, effect: float, seeds: int = 5) -> Memory
                 facts["timings"] = {"pretrain_processor_s": 40 * (ratio - 0.01 * gain), "evaluate_s": 1.0}
             if method == "byol_tracin":
                 chance = 0.48 + 0.003 * rng.normal()
-                points["partners/chance"] = [[1, 2], [0.5, chance]]
-                points["partners/tracin_cosine/same_label"] = [[1, 2], [0.9, chance + 0.01 * (gain + rng.normal())]]
-                points["partners/cosine/same_label"] = [[1, 2], [0.1, chance + 0.01 * rng.normal()]]
+                for ending, level in (("", chance), ("_macro", chance - 0.3)):
+                    tracin, cosine = level + 0.01 * (gain + rng.normal()), level + 0.01 * rng.normal()
+                    points[f"partners/chance{ending}"] = [[1, 2], [0.5, level]]
+                    points[f"partners/tracin_cosine/same_label{ending}"] = [[1, 2], [0.9, tracin]]
+                    points[f"partners/cosine/same_label{ending}"] = [[1, 2], [0.1, cosine]]
             add(memory, settings, points=points, facts=facts)
     return memory
 
@@ -119,6 +121,38 @@ def test_every_pair_is_told_so_that_the_test_can_be_repeated() -> None:
 
 def test_two_seeds_are_too_few_whatever_they_say() -> None:
     assert set(verdicts(simulated(np.random.default_rng(2), 50.0, seeds=2)).values()) == {judging.TOO_FEW}
+
+
+def test_partners_of_the_most_frequent_class_for_everybody_are_no_better_than_chance() -> None:
+    memory, share = Memory(), 2 / 3  # of the images; seven classes
+    for seed in range(4):
+        noise = 0.001 * seed
+        points = {
+            "partners/chance": [[2], [share**2 + (1 - share) ** 2 / 6]],
+            "partners/chance_macro": [[2], [1 / 7]],
+            "partners/tracin_cosine/same_label": [[2], [share + noise]],  # right for the frequent class alone
+            "partners/tracin_cosine/same_label_macro": [[2], [1 / 7 + noise * (-1) ** seed]],
+        }
+        add(memory, config("byol_tracin", seed), points=points)
+    row = judging.judge(all_evidence(memory), ledger.read()).set_index("claim").loc["partners_over_chance"]
+    assert (row["verdict"], row["second"]) == (judging.NOT_SUPPORTED, judging.SUPPORTED)
+    assert row["second_effect"] > 19
+
+
+def test_of_several_studies_of_the_same_images_the_answer_counts_the_greatest_and_no_procedural_one() -> None:
+    memory = Memory()
+    for seeds, settings in ((3, {"pretrain__epochs": 7}), (4, {}), (5, {"data__name": "phantom"})):
+        for seed in range(seeds):
+            for method, height in (("byol", 0.5), ("byol_tracin", 0.6)):
+                own = config(method, seed, evaluate__fractions=[0.1], evaluate__protocols=["finetune"], **settings)
+                points = {"test/finetune/balanced_accuracy": [[10.0], [height + 0.01 * (seed % 2)]]}
+                if method == "byol_tracin":
+                    points["test/finetune/balanced_accuracy"][1][0] += 0.001 * seed
+                add(memory, own, points=points)
+    table = judging.judge(all_evidence(memory), ledger.read())
+    rows = table[table["claim"] == "semi_supervised_over_byol"]
+    assert sorted(zip(rows["pairs"], rows["counted"], strict=True)) == [(3, False), (4, True), (5, False)]
+    assert "**Supported in 1 of 1 study**" in next(answer.sentences(ledger.read(), table))
 
 
 def whole(rivals: tuple[str, ...] = RIVALS) -> Memory:

@@ -17,7 +17,7 @@ def table(*rows: tuple[str, float, float]) -> pd.DataFrame:
     """Rows of one claim: verdict, effect and half the width of its interval, in studies 0, 1, ..."""
     made = [
         {"claim": CLAIM, "study": f"study {n}", "verdict": verdict, "effect": effect, "low": effect - half,
-         "high": effect + half, "unit": "points", "pairs": 5 - 4 * math.isnan(half)}
+         "high": effect + half, "unit": "points", "pairs": 5 - 4 * math.isnan(half), "counted": True}
         for n, (verdict, effect, half) in enumerate(rows)
     ]  # fmt: skip
     return pd.DataFrame(made, columns=list(COLUMNS))

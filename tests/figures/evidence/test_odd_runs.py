@@ -209,7 +209,7 @@ def test_metrics_of_another_epoch_than_chance_are_no_pairs() -> None:
     memory = Memory()
     for seed in range(3):
         points = metrics(config("byol_tracin", seed))
-        rates = points["partners/tracin_cosine/same_label"]
-        points["partners/tracin_cosine/same_label"] = [rates[0][:5], rates[1][:5]]
+        rates = points["partners/tracin_cosine/same_label_macro"]
+        points["partners/tracin_cosine/same_label_macro"] = [rates[0][:5], rates[1][:5]]
         add(memory, config("byol_tracin", seed), points=points)
     assert verdict(memory, "partners_over_chance")["verdict"] == judging.TOO_FEW

@@ -109,19 +109,34 @@ def labels(database) -> list[str]:
 
 def test_ids_of_runs_and_what_is_stored_beside_never_tell_series_apart(database) -> None:
     for normalize, source in (("dot", 3), ("cosine", 4)):
-        add(database, config("byol_tracin", 0, tracin__normalize=normalize, tracin__pretraining=source))
-        add(database, config("byol_tracin", 1, tracin__normalize=normalize, pretrain__keep_every=source))
+        facts = {"overridden": ["tracin.normalize"] if normalize == "dot" else []}
+        add(database, config("byol_tracin", 0, tracin__normalize=normalize, tracin__pretraining=source), facts=facts)
+        add(database, config("byol_tracin", 1, tracin__normalize=normalize, pretrain__keep_every=source), facts=facts)
         add(
             database,
             config("byol_tracin", 2, tracin__normalize=normalize, evaluate__pretraining=source),
             command="evaluate",
+            facts=facts,
         )
     assert labels(database) == [
-        "BYOL + TracIn",  # two seeds trained and judged at once, with the cosine as the most like any
+        "BYOL + TracIn",  # two seeds trained and judged at once, with the cosine, which is the usual one
         "BYOL + TracIn (command=evaluate)",
         "BYOL + TracIn (command=evaluate, tracin.normalize=dot)",
         "BYOL + TracIn (tracin.normalize=dot)",
     ]
+
+
+def test_what_a_recipe_sets_stands_for_its_method_and_not_a_variant_with_as_many_runs() -> None:
+    memory = Memory()
+    for seed in range(3):
+        for weight, warmup, overridden in ((1.0, 0, ["selector.warmup_epochs", "selector.weight"]), (0.5, 10, [])):
+            settings = config("byol_tracin", seed, selector__weight=weight, selector__warmup_epochs=warmup)
+            add(memory, settings, facts={"overridden": overridden})
+        for method in ("random_init", "byol", "simclr"):  # with the defaults of settings that they do not use
+            add(memory, config(method, seed, selector__weight=1.0, selector__warmup_epochs=0), facts={"overridden": []})
+    (study,) = reading.read(memory).studies
+    (series,) = [one for one in study.references if one.method == "byol_tracin"]
+    assert [run["config"]["selector"]["weight"] for run in series.runs] == [0.5] * 3
 
 
 def test_measured_selectors_are_not_told_where_another_setting_tells_series_apart(database) -> None:

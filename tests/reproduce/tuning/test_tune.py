@@ -194,7 +194,9 @@ def test_the_fewest_steps_are_those_after_which_more_are_no_better(values: list[
 
 def test_recipes_that_the_kit_comes_with_are_candidates_that_were_declared():
     for scale, methods in json.loads((Path(recipe_file.__file__).parent / "recipes.json").read_text()).items():
-        for method, recipe in methods.items():
+        own_recipes = {method: recipe for method, recipe in methods.items() if "like" not in recipe}
+        assert {recipe["like"] for recipe in methods.values() if "like" in recipe} <= own_recipes.keys()
+        for method, recipe in own_recipes.items():
             assert recipe["runs"], method
             if method != EVERY:
                 own = [set(candidate.items()) for candidate in candidates(TUNINGS[scale].grids[method])]
