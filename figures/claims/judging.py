@@ -134,8 +134,8 @@ def _judged(evidence: Evidence, ledger: dict[str, Any], measure: Measure) -> pd.
     table.loc[proven, "verdict"] = table["favour"].map({True: SUPPORTED, False: OPPOSITE})
     tells_first = table.assign(nothing=table["verdict"] == TOO_FEW).sort_values("nothing", kind="stable")
     repeated = tells_first.duplicated(["claim", "images"]).reindex(table.index)  # studies come with the greatest first
-    beside_real = table["phantom"] & (~table["phantom"] & table["study"].ne("")).any()
-    table["counted"] = ~repeated & ~beside_real
+    some_real = bool((~table["phantom"] & table["study"].ne("")).any())
+    table["counted"] = ~repeated & ~(table["phantom"] & some_real)
     return table
 
 

@@ -52,13 +52,10 @@ _RATES = (2.0, 6.0)
 """Learning rates of LARS, on both sides of the scale's. BYOL keeps that, 4, and tries how fast its predictor learns and how
 often its target is replaced."""
 
+_WEIGHTS: dict[str, tuple[Any, ...]] = {"selector.weight": (0.25, 0.5), "selector.warmup_epochs": (0, 10)}
+"""What methods with partners try, on top of the recipe of their base."""
 
-def _on(base: str) -> Grid:
-    """Return the candidates of a method that adds partners to a base method."""
-    return Grid({"selector.weight": (0.25, 0.5), "selector.warmup_epochs": (0, 10)}, base=base)
-
-
-_PARTNERS = _on("byol")
+_PARTNERS = Grid(_WEIGHTS, base="byol")
 
 _REFINED = Grid(
     base="byol_tracin",
@@ -112,8 +109,8 @@ TUNINGS = {
             "byol_tracin": _PARTNERS,
             "byol_oracle": _PARTNERS,
             "byol_tracin_refined": _REFINED,
-            "simclr_tracin": _on("simclr"),
-            "simsiam_tracin": _on("simsiam"),
+            "simclr_tracin": Grid(_WEIGHTS, base="simclr"),
+            "simsiam_tracin": Grid(_WEIGHTS, base="simsiam"),
         },
         steps=(200, 500, 1000, 2000),
         finetune={"evaluate.test": False, "evaluate.protocols": ["finetune"]},
