@@ -1,5 +1,6 @@
 """What of this machine is free to us: cores and memory, also inside a container."""
 
+import contextlib
 import ctypes
 import math
 import os
@@ -55,9 +56,12 @@ def private(process: int, root: Path = ROOT) -> int:
     place = root / f"proc/{process}"
     try:
         lines = (place / "smaps_rollup").read_text().splitlines()
-        children = [int(child) for each in place.glob("task/*/children") for child in each.read_text().split()]
     except OSError:
         return 0
+    children = []
+    for thread in place.glob("task/*/children"):
+        with contextlib.suppress(OSError):  # it has just ended
+            children += [int(child) for child in thread.read_text().split()]
     own = sum(1024 * int(line.split()[1]) for line in lines if line.startswith(("Private_", "Swap:")))
     return own + sum(private(child, root) for child in children)
 

@@ -67,6 +67,8 @@ def _caption(ledger: dict[str, Any]) -> str:
         "partners, which is part of its runs. "
         f"Not asked: BYOL, on which the claim builds, {UNLEARNED}, by a linear readout of frozen features on "
         "validation images (that BYOL is more accurate is another claim: it is about fine-tuning, on the test split). "
+        "Sentences and cards count one study of the same images, the greatest that tells something, and procedural "
+        "images only where there are no others. "
         f'Too few runs: fewer than {ledger["pairs"]} pairs, or a method without runs. "Not supported" does not mean '
         '"refuted".'
     )

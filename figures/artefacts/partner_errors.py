@@ -29,6 +29,7 @@ from figures.statistics.partner_errors import (
     ORACLE,
     SELECTORS,
     against_byol,
+    complete,
     crossing,
     error_of,
     lines_of,
@@ -80,7 +81,8 @@ def _rows(evidence: Evidence) -> Iterator[tuple[Any, ...]]:
                 for one in (*line.oracles, *line.selectors):
                     if len(mine[one.key]):
                         yield (*head, GAIN, *_gain(one, line.weight, mine[one.key]))
-                yield (*head, ZERO, *_zero(line.weight, pd.concat(oracles)))
+                if len(common := complete(oracles)):
+                    yield (*head, ZERO, *_zero(line.weight, common))
 
 
 def _gain(one: Series, weight: float, rows: pd.DataFrame) -> tuple[Any, ...]:
@@ -229,8 +231,8 @@ def _caption(evidence: Evidence, data: pd.DataFrame) -> str:
         "drawn side by side.",
         f"Lines and marks: mean over {over} seeds; bands and bars: {captions.bars(gains['seeds'])}."
         + (filled if len(weights) > 1 else ""),
-        "Grey strip: the share at which the gain is zero, from a straight line fitted to all runs of the oracle, with "
-        "the 95 % interval over seeds (jackknife, Student's t).",
+        "Grey strip: the share at which the gain is zero, from a straight line fitted to the runs of the seeds that "
+        "the oracle has at every rate, with the 95 % interval over seeds (jackknife, Student's t).",
         *_said(data),
         captions.LABELS_MEASURE,
     ]

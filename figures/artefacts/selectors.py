@@ -19,7 +19,7 @@ from figures.statistics.estimates import estimate
 STATISTICS: dict[str, tuple[str, float]] = {
     "same_label": ("Same label (%)", 100),
     "same_label_macro": ("Same label, mean over classes (%)", 100),
-    "over_chance": ("Over chance (points)", 100),
+    "over_chance": ("Over chance, mean over classes (points)", 100),
     "mutual": ("Mutual (%)", 100),
     "hub_max": ("Largest hub (in-degree)", 1),
     "agrees_with_cosine": ("Agrees with cosine (%)", 100),
@@ -74,8 +74,8 @@ def _of(values: dict[str, pd.Series], selector: str, statistic: str) -> pd.Serie
     if statistic == "over_chance":
         if selector == CHANCE:
             return nothing
-        chance = values.get("partners/chance", nothing)
-        same = _of(values, selector, "same_label")
+        chance = values.get("partners/chance_macro", nothing)
+        same = _of(values, selector, "same_label_macro")
         both = same.index.intersection(chance.index)
         return same[both] - chance[both]
     return values.get(_name(selector, statistic), nothing)

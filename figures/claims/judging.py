@@ -38,15 +38,19 @@ class Measure:
     """By what claims are judged.
 
     Args:
-        scores: from a study to the test metric by which its scores are compared; None where it has none of that kind.
+        scores: from a study to the test metric by which its scores are compared.
         partners: how the rate of partners with the same label is averaged.
     """
 
-    scores: Callable[[Study], str | None]
+    scores: Callable[[Study], str]
     partners: str
 
 
-MAIN, SECOND = Measure(metrics.main_metric, OVER_CLASSES), Measure(metrics.second_metric, OVER_IMAGES)
+def _second_metric(study: Study) -> str:
+    return metrics.second_metric(study) or metrics.main_metric(study)
+
+
+MAIN, SECOND = Measure(metrics.main_metric, OVER_CLASSES), Measure(_second_metric, OVER_IMAGES)
 
 COLUMNS = (
     "claim", "label", "study", "verdict", "effect", "low", "high", "unit", "pairs", "p", "p_holm", "against", "note",
@@ -73,10 +77,16 @@ class Place:
         return target if self.origin is None else f"{self.origin.label} → {target}"
 
     @property
-    def images(self) -> str:
-        """The images, with those that encoders come from."""
-        target = titles.name_of_images(self.study)
-        return target if self.origin is None else f"{self.origin.label} → {target}"
+    def images(self) -> tuple[str, ...]:
+        """What tells the images from others, also those that encoders come from; whatever their split and size."""
+        data = self.study.config["data"]
+        target = (titles.name_of_images(self.study), str(data.get("csv") or ""))
+        return target if self.origin is None else (self.origin.images, *target)
+
+    @property
+    def phantom(self) -> bool:
+        """Whether images are procedural, or those that encoders come from."""
+        return self.study.phantom or (self.origin is not None and self.origin.phantom)
 
 
 @dataclass(frozen=True)
@@ -118,9 +128,8 @@ def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
         ledger: from `read`.
     """
     table = _judged(evidence, ledger, MAIN)
-    measured_twice = [claim["name"] for claim in ledger["claim"] if claim["kind"] != "time"]
     second = _judged(evidence, ledger, SECOND)  # of all claims: p is adjusted for as many as above
-    second = second[second["claim"].isin(measured_twice)].set_index("label")
+    second = second[second["again"]].set_index("label")
     names = {"verdict": "second", **{key: f"second_{key}" for key in ("effect", "low", "high", "p_holm")}}
     return table.join(second[list(names)].rename(columns=names), on="label")[list(COLUMNS)]
 
@@ -128,14 +137,14 @@ def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
 def _judged(evidence: Evidence, ledger: dict[str, Any], measure: Measure) -> pd.DataFrame:
     """Return the verdicts by one measure."""
     rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"], measure)]
-    table = pd.DataFrame(rows, columns=[*OWN_COLUMNS, "favour", "family", "images", "phantom"])
+    table = pd.DataFrame(rows, columns=[*OWN_COLUMNS, "favour", "family", "images", "phantom", "again"])
     table["p_holm"] = table.groupby("family", sort=False)["p"].transform(lambda p: holm(list(p)))
     proven = (table["verdict"] == NOT_SUPPORTED) & (table["p_holm"] < ledger["level"])
     table.loc[proven, "verdict"] = table["favour"].map({True: SUPPORTED, False: OPPOSITE})
     tells_first = table.assign(nothing=table["verdict"] == TOO_FEW).sort_values("nothing", kind="stable")
     repeated = tells_first.duplicated(["claim", "images"]).reindex(table.index)  # studies come with the greatest first
-    some_real = bool((~table["phantom"] & table["study"].ne("")).any())
-    table["counted"] = ~repeated & ~(table["phantom"] & some_real)
+    real = (~table["phantom"] & table["study"].ne("")).groupby(table["claim"]).transform("any")
+    table["counted"] = ~repeated & ~(table["phantom"] & real)
     return table
 
 
@@ -166,10 +175,12 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int, measure: Measure) -> 
         against = f"{weakest.against}, closest of {len(answers)}" if several else weakest.against
         runs = " ".join(map(str, sorted({run for answer in answers for run in answer.runs})))
         label = f"{claim['name']}: {place.title}"
+        # Whether the second measure is another one.
+        again = claim["kind"] == "partners" or (claim["kind"] == "scores" and metrics.second_metric(place.study))
         rows.append(
             (claim["name"], label, place.title, verdict, *weakest.effect, UNITS[claim["kind"]], fewest, p, math.nan,
              against, note, weakest.each, runs, True, weakest.gain.mean > 0, f"{place.study.key} {claim['source']}",
-             place.images, place.study.phantom)
+             place.images, place.phantom, bool(again))
         )  # fmt: skip
     nowhere = (
         math.nan,
@@ -186,7 +197,8 @@ def _rows_of(evidence: Evidence, claim: Claim, pairs: int, measure: Measure) -> 
         True,
         False,
         "",
-        "",
+        (),
+        False,
         False,
     )
     return rows or [(claim["name"], claim["name"], "", TOO_FEW, *nowhere)]
@@ -227,9 +239,6 @@ def _standing(claim: Claim, place: Place, method: str) -> Series | None:
 
 def _answers(evidence: Evidence, claim: Claim, place: Place, measure: Measure) -> tuple[list[Answer], list[str]]:
     """Return what the runs of a place say, one method to compare with after the other, and those that have no runs."""
-    metric = measure.scores(place.study)
-    if metric is None and claim["kind"] == "scores":
-        return [], []
     one = _standing(claim, place, claim["method"])
     assert one is not None
     points = evidence.points_of(place.study)
@@ -243,8 +252,8 @@ def _answers(evidence: Evidence, claim: Claim, place: Place, measure: Measure) -
         elif claim["kind"] == "time":
             answers.append(_time(one, other, claim["at_most"]))
         else:
-            assert metric is not None
-            answers.append(_scores(claim, seed_scores(place.study, points, metric), one, other))
+            scores = seed_scores(place.study, points, measure.scores(place.study))
+            answers.append(_scores(claim, scores, one, other))
     return answers, missing
 
 

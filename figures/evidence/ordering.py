@@ -4,8 +4,21 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
-from figures.evidence.series import OF_METHODS, RECIPE, differing, settings_of, tell_from
+from figures.evidence.series import differing, settings_of, tell_from
 from figures.evidence.study import PAPERS_METHOD, Study
+
+RECIPE = tuple(
+    f"pretrain.{key}"
+    for key in ("optimizer", "lr", "momentum", "weight_decay", "trust", "predictor_lr", "tau", "renewals")
+)
+"""Settings with which a method is trained; each method can have its own."""
+
+OF_METHODS = (
+    "method.", "selector.", "tracin.", "contrastive.", "simsiam.", "moco.", "barlow_twins.", "vicreg.", "swav.",
+    "dino.", "restore.", "gmml.", "semixup.", "fixmatch.", "evaluate.protocols", "command",
+    "encoder.weights",
+)  # fmt: skip
+"""Settings that belong to methods: the beginnings of their names."""
 
 LONGEST = 60
 """Letters of what the folder of a study adds to another's name; longer ones get the study's hash."""

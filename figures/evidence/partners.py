@@ -18,7 +18,8 @@ def measuring(study: Study, points: pd.DataFrame) -> list[Series]:
 
 OVER_CLASSES, OVER_IMAGES = "_macro", ""
 """How a same-label rate is averaged: over classes, or over images. Over images, a selector that knows nothing and gives
-everybody an image of the most frequent class is better than chance; over classes it is not."""
+everybody an image of the most frequent class is better than chance; over classes, where images have one label, it is
+not."""
 
 
 def gain_over(points: pd.DataFrame, series: Series, other: str = CHANCE, averaged: str = OVER_CLASSES) -> pd.Series:

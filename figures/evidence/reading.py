@@ -117,10 +117,12 @@ def _origin(run: Run, by_id: Mapping[int, Run]) -> Origin:
     name = str(run["info"]["pretrained_on"])
     source = by_id.get(run["config"]["evaluate"]["pretraining"])
     if source is None or source["config"]["data"]["name"] != name:
-        return Origin(style.DATA.get(name, name), name.startswith("phantom"))
+        printed = style.DATA.get(name, name)
+        return Origin(printed, printed, name.startswith("phantom"))
     data = source["config"]["data"]
-    label = f"{titles.data_name(data)} ({data['split']} split, {data['size']} px)"
-    return Origin(label, bool(data["stands_in_for"]) or name.startswith("phantom"))
+    printed = titles.data_name(data)
+    label = f"{printed} ({data['split']} split, {data['size']} px)"
+    return Origin(label, printed, bool(data["stands_in_for"]) or name.startswith("phantom"))
 
 
 def _place(run: Run) -> tuple[str | None, int | None]:

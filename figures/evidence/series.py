@@ -16,19 +16,6 @@ result. Runs that differ in these alone are one series."""
 FAINT = ("selector.measured", "command")
 """Settings that are told only where the others do not tell all series apart."""
 
-RECIPE = tuple(
-    f"pretrain.{key}"
-    for key in ("optimizer", "lr", "momentum", "weight_decay", "trust", "predictor_lr", "tau", "renewals")
-)
-"""Settings with which a method is trained; each method can have its own."""
-
-OF_METHODS = (
-    "method.", "selector.", "tracin.", "contrastive.", "simsiam.", "moco.", "barlow_twins.", "vicreg.", "swav.",
-    "dino.", "restore.", "gmml.", "semixup.", "fixmatch.", "evaluate.protocols", "command",
-    "encoder.weights",
-)  # fmt: skip
-"""Settings that belong to methods: the beginnings of their names."""
-
 Run = dict[str, Any]
 """A run's document, as Sacred stores it."""
 
@@ -41,11 +28,13 @@ class Origin:
     """Other images that the encoders of a series were pretrained on.
 
     Args:
-        label: which, in print.
+        label: which, in print, with split and size where they are known.
+        images: their name alone.
         phantom: whether they are procedural.
     """
 
     label: str
+    images: str
     phantom: bool
 
 
@@ -62,8 +51,8 @@ class Series:
         runs: the whole runs, by id; empty where every run of the series is left out.
         tested: whether its runs are ones that are evaluated.
         reference: whether it stands for its method where one series has to, and scores are asked for: of several with
-            runs the one with the fewest settings that are not those of its named configs; of such, the one most like
-            the other methods in the settings that all share. No result has a say in it.
+            runs the one with the fewest settings that are not those of its named configs, and of such the one with the
+            most runs, so that no result has a say in it.
         trainer: the same where pretraining is asked for; another series where encoders were judged in runs apart.
         origin: where its encoders come from, if they were pretrained on other images.
     """
@@ -97,9 +86,8 @@ def series_of(runs: Sequence[Run], whole: Set[int], origin: Origin | None = None
     made = []
     for method in sorted(by_method, key=style.rank):
         keys = by_method[method]
-        others = [settings[key] for key in by_key if key not in keys]
         order = {
-            key: (whole.isdisjoint(ids), _overridden(by_key[key]), -_likeness(settings[key], others), -len(ids), key)
+            key: (whole.isdisjoint(ids), *_overridden(by_key[key]), -len(ids), -max(ids))
             for key in keys
             if (ids := {run["_id"] for run in by_key[key]})
         }
@@ -139,15 +127,10 @@ def _does(runs: Sequence[Run], *commands: str) -> bool:
     return any(run["command"] in commands for run in runs)
 
 
-def _overridden(runs: Sequence[Run]) -> int:
-    """Return how many settings are not those of the named configs; 0 for runs that were stored before this was."""
-    return max(len(run["info"].get("overridden", ())) for run in runs)
-
-
-def _likeness(settings: Mapping[str, str], others: Sequence[Mapping[str, str]]) -> int:
-    """Return how often the settings that all methods share are those of the series of other methods."""
-    shared = {name: value for name, value in settings.items() if not name.startswith((*OF_METHODS, *RECIPE))}
-    return sum(values.get(name) == value for name, value in shared.items() for values in others)
+def _overridden(runs: Sequence[Run]) -> tuple[int, bool]:
+    """Return how many settings are not those of the named configs, 0 where no run says so, and whether none does."""
+    counts = [len(run["info"]["overridden"]) for run in runs if "overridden" in run["info"]]
+    return min(counts, default=0), not counts
 
 
 def tell_from(base: Mapping[str, str], settings: Mapping[str, Mapping[str, str]]) -> dict[str, str]:

@@ -43,7 +43,7 @@ class Crossing:
     """Where the gain is zero.
 
     Args:
-        share: of right partners, from a straight line through all points; NaN where the line does not rise.
+        share: of right partners, from a straight line through the points; NaN where the line does not rise.
         low, high: 95 % interval: the jackknife over seeds with Student's t; NaN with one or two seeds, or where a line
             without one of them does not rise.
         slope: of the line, gain per share.
@@ -117,15 +117,25 @@ def selector_of(series: Series) -> str:
     return f"tracin_{config['tracin']['normalize']}" if name == "tracin" else str(name)
 
 
+def complete(oracles: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all oracles of a line, of the seeds that every one has.
+
+    Other seeds would count as degrees of freedom of the line, and hardly tell its slope.
+
+    Args:
+        oracles: the rows of each, with a column seed.
+    """
+    common = set.intersection(*(set(rows["seed"]) for rows in oracles))
+    every = pd.concat(oracles)
+    return every[every["seed"].isin(common)]
+
+
 def crossing(measured: pd.DataFrame) -> Crossing:
     """Return where the gain is zero: the zero of a straight line, fitted by least squares to all runs.
 
     Args:
-        measured: one row per run, columns seed, share and gain; of a seed all runs are drawn together. Seeds that some
-            oracle lacks are left out: they would count as degrees of freedom, and hardly tell the slope.
+        measured: one row per run, columns seed, share and gain; of a seed all runs are drawn together.
     """
-    points = measured.groupby("seed")["gain"].transform("size")
-    measured = measured[points == points.max()]
     products = measured.assign(n=1.0, xx=measured["share"] ** 2, xy=measured["share"] * measured["gain"])
     sums = products.groupby("seed")[["n", "share", "gain", "xx", "xy"]].sum().to_numpy()
     slope, share = _fitted(sums.sum(axis=0))

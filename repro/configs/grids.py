@@ -80,7 +80,7 @@ checkpoints, which name a run of one database, and the exclusion of the own lesi
 TUNINGS = {
     "medmnist": Tuning(
         "Four candidates for every base method, each with 20 epochs of pretraining, one seed and two data sets; methods "
-        "with partners take BYOL's recipe and try four pairs of weight and warm-up; variants of TracIn's partners take "
+        "with partners take the recipe of their base and try four pairs of weight and warm-up; variants of TracIn's partners take "
         "TracIn's recipe, with three seeds. Scored by the macro AUC of the linear probe with 1, 10 and 100 % of the labels "
         "on the validation split. [us]",
         datasets=(Images("dermamnist", BY_LESION), Images("pneumoniamnist")),

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from repro.configs.resolve import flat, plain, settings
+from repro.configs import NAMED
+from repro.configs.resolve import flat, plain, resolve, settings
 from repro.configs.setting import ALWAYS
 
 VOLATILE = ("scale", "device", "data.title", "data.residency", "pretrain.checkpoint_every", "selector.measure_every")
@@ -88,6 +89,17 @@ def identity(
     for kind in ("cell", "series"):
         found[kind] = "-".join([command, found[kind], *(origins[key][kind] for key in ORIGINS if key in origins)])
     return found
+
+
+def overridden(config: Mapping[str, Any]) -> list[str]:
+    """Return the settings whose value is not what the config's method, data set and scale give, as dotted keys.
+
+    Left out are the seed, settings of the data, ids of runs, and what does not change the result.
+    """
+    named = (config["method"]["name"], config["data"]["name"], config["scale"])
+    given = dict(flat(resolve(name for name in named if name in NAMED)))
+    left_out = (*VOLATILE, *ORIGINS, "pretrain.keep_every", "seed", "data.")
+    return [key for key, value in flat(config) if not key.startswith(left_out) and value != given.get(key)]
 
 
 def _content(named: str | None) -> str | None:

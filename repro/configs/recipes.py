@@ -1,8 +1,8 @@
 """The recipes that `python -m repro.reproduce tune` chose on validation images, by scale and method.
 
 `recipes.json` holds them: scale -> method -> settings, the score of the candidate that won, and the runs behind it; or,
-for a method for which none was chosen yet, the method whose recipe it takes: `{"like": METHOD}`. Methods with partners
-take TracIn's, so that they differ in the choice of partners alone.
+for a method for which none was chosen yet, the method whose recipe it takes: `{"like": METHOD}`. Selectors on
+BYOL take TracIn's, so that they differ in the choice of partners alone.
 """
 
 import functools

@@ -56,17 +56,6 @@ def resolve(named: Iterable[str] = (), updates: Mapping[str, Any] | None = None)
     return _canonical(config)
 
 
-def overridden(config: Mapping[str, Any]) -> list[str]:
-    """Return the settings whose value is not what the config's method, data set and scale give, as dotted keys.
-
-    Left out are the seed, the device, settings of the data, and ids of runs.
-    """
-    named = (config["method"]["name"], config["data"]["name"], config["scale"])
-    given = dict(flat(resolve(name for name in named if name in NAMED)))
-    left_out = ("seed", "device", "scale", "data.", "evaluate.pretraining", "tracin.pretraining")
-    return [key for key, value in flat(config) if not key.startswith(left_out) and value != given.get(key)]
-
-
 def check_name(name: str) -> None:
     """Raise InputError unless a named config has this name."""
     if name not in NAMED:

@@ -13,7 +13,8 @@ from pymongo.database import Database
 from sacred.run import Run
 from safetensors.torch import load as load_weights
 
-from repro.configs.resolve import overridden, plain
+from repro.configs.identity import overridden
+from repro.configs.resolve import plain
 from repro.configs.show import sources
 from repro.data import ImageSet
 from repro.errors import InputError

@@ -134,9 +134,9 @@ def _tune(database: Database, options: argparse.Namespace) -> None:
     recipes, found, failures = tune(database, options.scale, options.methods, run)
     print(report(found, recipes))
     _name(failures)
-    if not options.dry:
+    if recipes and not options.dry:
         write(options.scale, recipes)
-        print(f"chosen for {', '.join(recipes) or 'no method'}; written to repro/configs/recipes.json")
+        print(f"chosen for {', '.join(recipes)}; written to repro/configs/recipes.json")
     if failures:
         raise StorageError(f"{len(failures)} trials failed; their methods keep their present recipe. See above")
 

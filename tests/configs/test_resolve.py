@@ -4,9 +4,9 @@ import pytest
 from pymongo.database import Database
 
 from repro.configs import NAMED
-from repro.configs.identity import VOLATILE, digest, identity
+from repro.configs.identity import VOLATILE, digest, identity, overridden
 from repro.configs.plans import PLANS
-from repro.configs.resolve import defaults, flat, overridden, plain, put, resolve, settings
+from repro.configs.resolve import defaults, flat, plain, put, resolve, settings
 from repro.configs.setting import SOURCES
 from repro.configs.show import lines, sources
 from repro.errors import InputError
@@ -47,7 +47,12 @@ def test_selectors_that_were_not_tuned_have_the_recipe_of_tracin_and_so_differ_i
 
 def test_settings_are_overridden_where_the_named_configs_and_their_recipe_give_something_else():
     named = ["byol_tracin", "dermamnist", "medmnist"]
-    assert overridden(resolve(named, {"seed": 3, "data.split": "lesion", "evaluate.pretraining": 7})) == []
+    assert (
+        overridden(
+            resolve(named, {"seed": 3, "data.split": "lesion", "pretrain.keep_every": 7, "selector.measure_every": 2})
+        )
+        == []
+    )
     assert overridden(resolve(named, {"selector.weight": 0.5})) == []  # as the recipe has it
     changed = {"selector.weight": 1.0, "selector.warmup_epochs": 0, "pretrain.lr": 1}
     assert sorted(overridden(resolve(named, changed))) == sorted(changed)

@@ -15,6 +15,7 @@ from pymongo.database import Database
 from figures.evidence import reading
 from figures.evidence.evidence import Evidence
 from figures.evidence.metric_points import final
+from figures.evidence.series import flat
 from repro.store import source_of
 from repro.store.source import LEFT_OUT, Content
 
@@ -85,6 +86,13 @@ def identity(config: dict[str, Any], command: str, carried: bool = False) -> dic
         "series": f"{command}-{_digest(series)}" + ("-other" if carried else ""),
         "study": _digest(study),
     }
+
+
+def overridden(settings: dict[str, Any]) -> list[str]:
+    """Return the settings, but those of the data and ids, that are not the usual ones of a method."""
+    usual = dict(flat(config(settings["method"]["name"], settings["seed"])))
+    left_out = ("data.", "scale", "evaluate.pretraining", "tracin.pretraining", "pretrain.keep_every")
+    return [key for key, value in flat(settings) if not key.startswith(left_out) and value != usual.get(key)]
 
 
 def data(config: dict[str, Any], multi_label: bool = False) -> dict[str, Any]:
@@ -199,6 +207,7 @@ def documents(
         **identity(config, command, bool((facts or {}).get("pretrained_on"))),
         "provenance": {"commit": "a1b2c3d4" * 5, "dirty": False, "device": "x86_64"},
         "data": data(config, multi_label),
+        "overridden": overridden(config),
         "label_subsets": [{"fraction": f, "images": round(7007 * f), "sha256": ""} for f in fractions],
         "timings": timings(config, command),
         **(facts or {}),

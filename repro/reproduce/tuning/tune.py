@@ -66,6 +66,12 @@ def tune(
         found, recipes = [*found, *scored], recipes | _chosen(trials, scored)
         waiting -= {trial.method for trial in trials}
         trials = next_trials()
+    for method in sorted(waiting - recipes.keys()):
+        base = tuning(scale).grids[method].base if method in tuning(scale).grids else None
+        if base is not None and not any(cell.cell.named[0] == method for cell in failures):
+            log.warning(
+                "%s: not tried, since it builds on %s, for which nothing is chosen: tune that first", method, base
+            )
     return recipes, found, failures
 
 

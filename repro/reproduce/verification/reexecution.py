@@ -57,7 +57,7 @@ def executed_again(database: Database, run: Mapping[str, Any]) -> Iterator[tuple
         config["threads"] = run["info"]["provenance"].get("threads") or config["threads"]
     with tempfile.TemporaryDirectory(prefix="repro-verify-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with embedded.server(folder / "db") as uri, cleared_after_us(folder):
+        with embedded.server(folder / "db") as uri, cleaned_up_if_killed(folder):
             client: MongoClient = MongoClient(uri)
             with client:
                 store = client[DATABASE]
@@ -69,11 +69,19 @@ def executed_again(database: Database, run: Mapping[str, Any]) -> Iterator[tuple
 
 
 @contextlib.contextmanager
-def cleared_after_us(folder: Path) -> Iterator[None]:
+def cleaned_up_if_killed(folder: Path) -> Iterator[None]:
     """If this process is killed meanwhile, let another stop the server in `folder`/db and delete `folder`."""
-    ours_is_closed = 'read -r _; kill $1; while kill -0 $1 2>/dev/null; do sleep 0.1; done; rm -rf "$2"'
-    command = ["sh", "-c", ours_is_closed, "sh", str(embedded.server_pid(folder / "db")), str(folder)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watch:
+    program = (
+        'read -r _; pid=$(cat "$1/db/server.pid"); kill $pid; n=0; '  # its input ends with us
+        'while kill -0 $pid && [ $n -lt 300 ]; do sleep 0.1; n=$((n + 1)); done; kill -9 $pid; rm -rf "$1"'
+    )
+    with subprocess.Popen(
+        ["sh", "-c", program, "sh", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as watch:
         try:
             yield
         finally:

@@ -127,11 +127,17 @@ def test_the_zero_is_that_of_numpys_line_and_its_interval_the_jackknifes_over_se
 
 
 def test_seeds_of_one_oracle_alone_do_not_narrow_the_interval_of_the_zero() -> None:
-    random, shares = np.random.default_rng(0), np.tile([0.0, 0.5, 1.0], 3)
-    gain = 0.1 * (shares - 0.6) + 0.01 * random.normal(size=9)
-    equal = pd.DataFrame({"seed": np.repeat([0, 1, 2], 3), "share": shares, "gain": gain})
-    more = pd.DataFrame({"seed": range(3, 10), "share": 1.0, "gain": 0.04 + 0.01 * random.normal(size=7)})
-    assert crossing(pd.concat([equal, more])) == crossing(equal)
+    zeros = []
+    for more in (0, 4):
+        memory = study(seeds=3)
+        for seed in range(3, 3 + more):
+            memory.store("byol", seed)
+            memory.store("byol_oracle", seed, 0.5, 0.0)
+        rows = drawn(memory).data
+        zeros.append(rows[(rows["statistic"] == partner_errors.ZERO) & (rows["weight"] == 0.5)])
+    columns = ["protocol", "seeds", "mean", "low", "high", "runs"]
+    assert zeros[0][columns].equals(zeros[1][columns])
+    assert set(zeros[0]["seeds"]) == {3}
 
 
 def test_the_interval_of_the_zero_covers_it_as_often_as_it_says() -> None:

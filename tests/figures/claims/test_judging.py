@@ -155,6 +155,17 @@ def test_of_several_studies_of_the_same_images_the_answer_counts_the_greatest_an
     assert "**Supported in 1 of 1 study**" in next(answer.sentences(ledger.read(), table))
 
 
+def test_procedural_images_count_for_claims_that_no_real_images_answer() -> None:
+    memory = Memory()
+    for name, methods in (("phantom", ("byol", "byol_tracin")), ("dermamnist", ("random_init", "byol"))):
+        for seed in range(3):
+            for method in methods:
+                add(memory, config(method, seed, data__name=name))
+    table = judging.judge(all_evidence(memory), ledger.read()).set_index("claim")
+    assert table.loc["semi_supervised_over_byol", "counted"]
+    assert table.loc["byol_over_random", "counted"]
+
+
 def whole(rivals: tuple[str, ...] = RIVALS) -> Memory:
     memory = Memory()
     made = add_whole_study(memory, (*rivals, "byol_tracin"), seeds=4)
