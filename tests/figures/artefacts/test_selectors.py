@@ -39,7 +39,7 @@ def test_every_number_is_of_the_last_epoch_and_paired_with_the_chance_of_its_own
                 name = {"same_label": "partners/chance", "same_label_macro": "partners/chance_macro"}.get(row.statistic)
                 values += [last[name]] if name else []
             elif row.statistic == "over_chance":
-                values.append(last[f"partners/{row.selector}/same_label"] - last["partners/chance"])
+                values.append(last[f"partners/{row.selector}/same_label_macro"] - last["partners/chance_macro"])
             elif f"partners/{row.selector}/{row.statistic}" in last:
                 values.append(last[f"partners/{row.selector}/{row.statistic}"])
         assert row.seeds == len(values) == len(row.runs.split())
@@ -113,26 +113,28 @@ def test_number_that_one_seed_lacks_says_over_how_many_the_mean_is(database) -> 
         points = metrics(config("byol", seed, **SHORT))
         if seed == 1:
             del points["partners/cosine/mutual"]
-            points["partners/cosine/same_label"][1] = [0.5, 0.5, 0.5, math.nan]
+            points["partners/cosine/same_label_macro"][1] = [0.5, 0.5, 0.5, math.nan]
         add(database, config("byol", seed, **SHORT), points=points)
     table = drawn(database)
     (group,) = table.grid.groups
     cells = dict(zip(table.grid.columns, dict(group.rows)["Nearest by cosine"], strict=True))
     fewer = [heading for heading, cell in cells.items() if cell.remark == "n = 2"]
-    assert fewer == ["Same label (%)", "Over chance (points)", "Mutual (%)"]
+    assert fewer == [
+        "Same label, mean over classes (%)", "Over chance, mean over classes (points)", "Mutual (%)",
+    ]  # fmt: skip
     assert str(cells["Seeds"]) == "2–3"
     assert "stored but undefined" in table.caption
 
 
 def test_hub_is_a_count_and_rates_are_percent(database) -> None:
     points = metrics(config("byol", 0, **SHORT))
-    for name, value in (("same_label", 0.25), ("hub_max", 7.5), ("mutual", 0.125)):
+    for name, value in (("same_label", 0.375), ("same_label_macro", 0.25), ("hub_max", 7.5), ("mutual", 0.125)):
         points[f"partners/cosine/{name}"][1] = [0.9, 0.9, 0.9, value]
-    points["partners/chance"][1] = [0.1, 0.1, 0.1, 0.5]
+    points["partners/chance_macro"][1] = [0.1, 0.1, 0.1, 0.5]
     add(database, config("byol", 0, **SHORT), points=points)
     (group,) = drawn(database).grid.groups
     same, _, over, mutual, hub, _, seeds = map(str, dict(group.rows)["Nearest by cosine"])
-    assert (same, over, mutual, hub, seeds) == ("25.0", "−25.0", "12.5", "7.5", "1")
+    assert (same, over, mutual, hub, seeds) == ("37.5", "−25.0", "12.5", "7.5", "1")
 
 
 def test_study_without_partners_has_no_selector_table(database) -> None:

@@ -154,7 +154,7 @@ def test_measured_selectors_are_told_where_nothing_else_tells_series_apart(datab
 
 def test_a_setting_that_older_runs_do_not_have_is_told_as_missing(database) -> None:
     for seed in (0, 1):
-        add(database, config("byol", seed, selector__ramp_epochs=0))
+        add(database, config("byol", seed, selector__ramp_epochs=0), facts={"overridden": []})
     add(database, config("byol", 0))
     assert labels(database) == ["BYOL", "BYOL (no selector.ramp_epochs)"]
 

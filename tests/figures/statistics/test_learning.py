@@ -144,7 +144,7 @@ def test_a_verdict_that_hangs_on_the_metric_is_seen_in_the_ledger():
     assert row["second_effect"] == pytest.approx(-5, abs=0.3)
     table = ledger_table.make(evidence)
     cells = next(cells for group in table.grid.groups for label, cells in group.rows if "smoke" in label)
-    assert "opposite" in str(cells[table.grid.columns.index("By macro AUC")])
+    assert "opposite" in str(cells[table.grid.columns.index("Second measure")])
 
 
 @pytest.mark.parametrize(("precision", "told"), [("float32", False), ("bf16", True)])
