@@ -14,7 +14,7 @@ from figures.__main__ import main as draw
 from figures.artefacts import effects
 from figures.claims.answer import compute, extent, sentences
 from figures.claims.ledger import read as read_ledger
-from figures.evidence.reading import read
+from figures.evidence.reading import Records, read
 from figures.page.files import write
 from repro.errors import InputError, Parser, front_door
 from repro.store import open_archive
@@ -24,8 +24,9 @@ REFERENCE = ROOT / "figures" / "reference"
 ARCHIVE, PICTURE = REFERENCE / "runs.zip", REFERENCE / "effects.png"
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
 
-TABLES = ("claims", "sensitivity", "tuning", "published")
-"""Tables that stand in docs/results.md, where the archive gives them."""
+SCORES, TABLES = "semi_supervised", ("sensitivity", "tuning", "published")
+"""What stands in docs/results.md below the claims, where the archive gives it: scores of each study that compares methods,
+and tables over all studies."""
 
 MARKS = re.compile(r"(<!-- result:[^>]*-->\n).*?(<!-- end of result -->)", re.DOTALL)
 
@@ -56,20 +57,22 @@ def result(archive: Path) -> tuple[str, str, bytes]:
     """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        draw(["effects", *TABLES, "--archive", str(archive), "--out", name])
+        draw(["effects", "claims", SCORES, *TABLES, "--archive", str(archive), "--out", name])
+        with open_archive(archive) as stored:
+            records = read(stored)
         table = pd.read_csv(folder / "claims.csv", keep_default_na=False, na_values=[""]).fillna({"study": ""})
         picture = (folder / "effects.png").read_bytes()
-        found = [file.read_text().strip() for each in TABLES if (file := folder / f"{each}.md").exists()]
+        scores = [f"{study.folder}/{SCORES}" for study in records.studies if len(study.references) > 1]
+        files = [folder / f"{each}.md" for each in ("claims", *scores, *TABLES)]
+        found = [file.read_text().strip() for file in files if file.exists()]
     answer = "\n".join(f"- {sentence}" for sentence in sentences(read_ledger(), table))
     alt = f"{effects.ARTEFACT.title}, claim by claim and study by study; every number is in the first table below"
     shown = f"![{alt}](../{PICTURE.relative_to(ROOT)})"
-    return f"{answer}\n\n{_held(archive)}\n", "\n\n".join([shown, *found]) + "\n", picture
+    return f"{answer}\n\n{_held(records)}\n", "\n\n".join([shown, *found]) + "\n", picture
 
 
-def _held(archive: Path) -> str:
+def _held(records: Records) -> str:
     """Return what an archive holds: how many runs, of what, and the time they took."""
-    with open_archive(archive) as stored:
-        records = read(stored)
     runs = {run["_id"]: run for study in (*records.studies, *records.trials) for run in study.runs}
     tried = sum(len(study.runs) for study in records.trials)
     return f"{compute([*runs.values()], tried)} {extent(records.studies)}"
