@@ -25,8 +25,8 @@ ARCHIVE, PICTURE = REFERENCE / "runs.zip", REFERENCE / "effects.png"
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
 
 SCORES, TABLES = "semi_supervised", ("sensitivity", "tuning", "published")
-"""What stands in docs/results.md below the claims, where the archive gives it: scores of each study that compares methods,
-and tables over all studies."""
+"""What stands in docs/results.md below the claims, where the archive gives it: the scores of each study that compares
+methods, and tables over all studies."""
 
 MARKS = re.compile(r"(<!-- result:[^>]*-->\n).*?(<!-- end of result -->)", re.DOTALL)
 

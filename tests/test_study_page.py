@@ -51,3 +51,15 @@ def test_every_setting_is_that_of_the_runs_named_beside_it(stored: pd.DataFrame)
             strength = json.loads(config["augment.jitter"])[0] if config["augment.jitter_prob"] else "none"
             assert str(strength) == brightness, run
             assert json.loads(config["augment.solarize"])[1] == float(solarisation), run
+
+
+def test_how_far_random_weights_are_below_supervised_training_is_what_the_reference_archive_gives():
+    every = runs.of(ROOT / "figures" / "reference" / "runs.zip")()
+    every = every[(every["scale"] == "medmnist") & every["seed"].isin([0, 1, 2])]
+    said = re.sub(r"\s+", " ", (ROOT / "docs" / "study.md").read_text())
+    for data, told in (
+        ("dermamnist", "{:.1f} points of balanced accuracy below"),
+        ("pneumoniamnist", "{:.1f} above it"),
+    ):
+        score = every[every["data"] == data].groupby("method")["test/finetune/balanced_accuracy/100"].mean()
+        assert told.format(100 * abs(score["supervised"] - score["random_init"])) in said, data

@@ -68,7 +68,10 @@ def compute(runs: Sequence[Run], tried: int = 0) -> str:
 
 def extent(studies: Sequence[Study]) -> str:
     """Say how many seeds of which methods each study has; of many methods with as many seeds, only their number."""
-    told = "; ".join(f"{title(study)}: {_methods(study)}" for study in studies)
+    by_methods: dict[str, list[str]] = {}
+    for study in studies:
+        by_methods.setdefault(_methods(study), []).append(title(study))
+    told = "; ".join(f"{listing(titles)}: {methods}" for methods, titles in by_methods.items())
     return f"Methods and seeds: {told.removesuffix('.')}."
 
 
