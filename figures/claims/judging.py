@@ -278,12 +278,17 @@ def _partners(points: pd.DataFrame, one: Series, than: str, averaged: str) -> li
 
 
 def _time(one: Series, other: Series, at_most: float) -> Answer:
-    """Compare the time of an epoch; runs on other devices than the pair's other run, or without it, say nothing."""
+    """Compare the time of an epoch.
+
+    Runs on other devices than the pair's other run, or without it, say nothing; neither do those in which the other
+    method measures partners in every batch, too.
+    """
     mine, theirs = ({run["config"]["seed"]: run for run in series.runs} for series in (one, other))
     ratios = {
         seed: comparable_epoch_seconds(mine[seed]) / comparable_epoch_seconds(theirs[seed])
         for seed in sorted(mine.keys() & theirs.keys())
         if device_of(mine[seed]) == device_of(theirs[seed])
+        and theirs[seed]["config"]["selector"].get("measure_every") != 1
     }
     known = pd.Series({seed: ratio for seed, ratio in ratios.items() if math.isfinite(ratio)}, dtype=float)
     ratio = estimate(known)

@@ -274,6 +274,16 @@ def test_times_of_other_devices_are_not_compared() -> None:
     assert (table.loc["cheap", "verdict"], table.loc["cheap", "pairs"]) == (judging.TOO_FEW, 0)
 
 
+def test_where_byol_measures_partners_in_every_batch_its_time_says_nothing() -> None:
+    memory = Memory()
+    for method in ("byol", "byol_tracin"):
+        for seed in range(3):
+            settings = config(method, seed, selector__measure_every=1)
+            add(memory, settings, facts={"timings": timings(settings, "train")})
+    row = judging.judge(all_evidence(memory), ledger.read()).set_index("claim").loc["cheap"]
+    assert (row["verdict"], row["pairs"]) == (judging.TOO_FEW, 0)
+
+
 def test_the_ledger_lists_every_claim_also_where_there_are_no_runs_for_it() -> None:
     memory = Memory()
     add_whole_study(memory, ("random_init",), seeds=3)
