@@ -60,8 +60,6 @@ COLUMNS = (
 summary counts the study; of several of the same images only the greatest that tells something, and none of procedural
 images beside real ones. The last five are the verdict and effect by the second measure, empty for claims about time."""
 
-OWN_COLUMNS = COLUMNS[: COLUMNS.index("second")]
-
 
 @dataclass(frozen=True)
 class Place:
@@ -87,6 +85,38 @@ class Place:
     def phantom(self) -> bool:
         """Whether images are procedural, or those that encoders come from."""
         return self.study.phantom or (self.origin is not None and self.origin.phantom)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What runs say to a claim in one place, as in COLUMNS; the defaults: nothing.
+
+    Args:
+        favour: whether the effect is in the claim's favour.
+        family: the tests that p is adjusted with.
+        images, phantom: of the place.
+        again: whether the second measure is another one.
+    """
+
+    claim: str
+    label: str
+    unit: str
+    note: str
+    verdict: str = TOO_FEW
+    study: str = ""
+    effect: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    pairs: int = 0
+    p: float = math.nan
+    against: str = ""
+    each: str = ""
+    runs: str = ""
+    favour: bool = False
+    family: str = ""
+    images: tuple[str, ...] = ()
+    phantom: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -135,73 +165,65 @@ def judge(evidence: Evidence, ledger: dict[str, Any]) -> pd.DataFrame:
 
 
 def _judged(evidence: Evidence, ledger: dict[str, Any], measure: Measure) -> pd.DataFrame:
-    """Return the verdicts by one measure."""
-    rows = [row for claim in ledger["claim"] for row in _rows_of(evidence, claim, ledger["pairs"], measure)]
-    table = pd.DataFrame(rows, columns=[*OWN_COLUMNS, "favour", "family", "images", "phantom", "again"])
+    """Return the verdicts by one measure, with the fields of `Row`, p_holm and counted."""
+    table = pd.DataFrame([row for claim in ledger["claim"] for row in _rows(evidence, claim, ledger["pairs"], measure)])
     table["p_holm"] = table.groupby("family", sort=False)["p"].transform(lambda p: holm(list(p)))
     proven = (table["verdict"] == NOT_SUPPORTED) & (table["p_holm"] < ledger["level"])
     table.loc[proven, "verdict"] = table["favour"].map({True: SUPPORTED, False: OPPOSITE})
-    tells_first = table.assign(nothing=table["verdict"] == TOO_FEW).sort_values("nothing", kind="stable")
-    repeated = tells_first.duplicated(["claim", "images"]).reindex(table.index)  # studies come with the greatest first
+    telling = table.iloc[(table["verdict"] == TOO_FEW).argsort(kind="stable")]  # first those that tell something
+    repeated = telling.duplicated(["claim", "images"]).reindex(table.index)  # studies come with the greatest first
     real = (~table["phantom"] & table["study"].ne("")).groupby(table["claim"]).transform("any")
     table["counted"] = ~repeated & ~(table["phantom"] & real)
     return table
 
 
-def _rows_of(evidence: Evidence, claim: Claim, pairs: int, measure: Measure) -> list[tuple[Any, ...]]:
-    """Return rows of OWN_COLUMNS, and of what the verdicts need besides.
+def _rows(evidence: Evidence, claim: Claim, pairs: int, measure: Measure) -> list[Row]:
+    """Return the rows of a claim: one for each place where it can be asked, or one that says that there is none."""
+    places = _places(evidence, claim)
+    rows = [row for place in places if (row := _row(evidence, claim, pairs, measure, place)) is not None]
+    return rows or [Row(claim["name"], claim["name"], UNITS[claim["kind"]], NOWHERE)]
 
-    That is whether the effect is in the claim's favour, with which tests p is to be adjusted, the name of the images,
-    and whether they are procedural.
-    """
-    rows = []
-    for place in _places(evidence, claim):
-        answers, missing = _answers(evidence, claim, place, measure)
-        if not answers:
-            continue
-        weakest = max(answers, key=lambda answer: (answer.doubt, -answer.gain.mean))
-        several = len(claim.get("against", ())) > 1
-        fewest = min(answer.gain.pairs for answer in answers)
-        lacking = [f"no runs of {titles.listing(missing)}"] if missing else []
-        lacking += [f"{fewest} of {pairs} pairs"] if fewest < pairs else []
-        # All of several have to be beaten, so no p is smaller than that of the weakest comparison; and that one of
-        # them is not beaten does not make the opposite of the claim.
-        p = min(1.0, 2 * weakest.doubt) if several and math.isfinite(weakest.gain.p) else weakest.gain.p
-        verdict, p = (TOO_FEW, math.nan) if lacking else (NOT_SUPPORTED, p)
-        if (unlearned := _not_learned(evidence, claim["base"], place)) is not None:
-            verdict, p, lacking = NOT_ASKED, math.nan, [unlearned]
-        equal = ["all differences are equal, so there is no test"] if not lacking and math.isnan(p) else []
-        note = "; ".join([*lacking, *equal, *dict.fromkeys(answer.note for answer in answers if answer.note)])
-        against = f"{weakest.against}, closest of {len(answers)}" if several else weakest.against
-        runs = " ".join(map(str, sorted({run for answer in answers for run in answer.runs})))
-        label = f"{claim['name']}: {place.title}"
-        # Whether the second measure is another one.
-        again = claim["kind"] == "partners" or (claim["kind"] == "scores" and metrics.second_metric(place.study))
-        rows.append(
-            (claim["name"], label, place.title, verdict, *weakest.effect, UNITS[claim["kind"]], fewest, p, math.nan,
-             against, note, weakest.each, runs, True, weakest.gain.mean > 0, f"{place.study.key} {claim['source']}",
-             place.images, place.phantom, bool(again))
-        )  # fmt: skip
-    nowhere = (
-        math.nan,
-        math.nan,
-        math.nan,
-        UNITS[claim["kind"]],
-        0,
-        math.nan,
-        math.nan,
-        "",
-        NOWHERE,
-        "",
-        "",
-        True,
-        False,
-        "",
-        (),
-        False,
-        False,
+
+def _row(evidence: Evidence, claim: Claim, pairs: int, measure: Measure, place: Place) -> Row | None:
+    """Return what the runs of a place say to a claim; None where nothing is compared there."""
+    answers, missing = _answers(evidence, claim, place, measure)
+    if not answers:
+        return None
+    weakest = max(answers, key=lambda answer: (answer.doubt, -answer.gain.mean))
+    several = len(claim.get("against", ())) > 1
+    fewest = min(answer.gain.pairs for answer in answers)
+    lacking = [f"no runs of {titles.listing(missing)}"] if missing else []
+    lacking += [f"{fewest} of {pairs} pairs"] if fewest < pairs else []
+    # All of several have to be beaten, so no p is smaller than that of the weakest comparison; and that one of
+    # them is not beaten does not make the opposite of the claim.
+    p = min(1.0, 2 * weakest.doubt) if several and math.isfinite(weakest.gain.p) else weakest.gain.p
+    verdict, p = (TOO_FEW, math.nan) if lacking else (NOT_SUPPORTED, p)
+    if (unlearned := _not_learned(evidence, claim["base"], place)) is not None:
+        verdict, p, lacking = NOT_ASKED, math.nan, [unlearned]
+    equal = ["all differences are equal, so there is no test"] if not lacking and math.isnan(p) else []
+    effect, low, high = weakest.effect
+    by_another_metric = claim["kind"] == "scores" and metrics.second_metric(place.study) is not None
+    return Row(
+        claim=claim["name"],
+        label=f"{claim['name']}: {place.title}",
+        unit=UNITS[claim["kind"]],
+        note="; ".join([*lacking, *equal, *dict.fromkeys(answer.note for answer in answers if answer.note)]),
+        verdict=verdict,
+        study=place.title,
+        effect=effect,
+        low=low,
+        high=high,
+        pairs=fewest,
+        p=p,
+        against=f"{weakest.against}, closest of {len(answers)}" if several else weakest.against,
+        each=weakest.each,
+        runs=" ".join(map(str, sorted({run for answer in answers for run in answer.runs}))),
+        favour=weakest.gain.mean > 0,
+        family=f"{place.study.key} {claim['source']}",
+        images=place.images,
+        phantom=place.phantom,
+        again=claim["kind"] == "partners" or by_another_metric,
     )
-    return rows or [(claim["name"], claim["name"], "", TOO_FEW, *nowhere)]
 
 
 def _not_learned(evidence: Evidence, base: str, place: Place) -> str | None:
