@@ -12,9 +12,11 @@ import pandas as pd
 
 from figures.__main__ import main as draw
 from figures.artefacts import effects
+from figures.artefacts.registry import ARTEFACTS
 from figures.claims.answer import compute, extent, sentences
 from figures.claims.ledger import read as read_ledger
 from figures.evidence.reading import Records, read
+from figures.evidence.titles import title
 from figures.page.files import write
 from repro.errors import InputError, Parser, front_door
 from repro.store import open_archive
@@ -24,7 +26,7 @@ REFERENCE = ROOT / "figures" / "reference"
 ARCHIVE, PICTURE = REFERENCE / "runs.zip", REFERENCE / "effects.png"
 README, RESULTS = ROOT / "README.md", ROOT / "docs" / "results.md"
 
-SCORES, TABLES = "semi_supervised", ("sensitivity", "tuning", "published")
+SCORES, TABLES = "semi_supervised", ("transfer", "sensitivity", "tuning", "published")
 """What stands in docs/results.md below the claims, where the archive gives it: the scores of each study that compares
 methods, and tables over all studies."""
 
@@ -55,6 +57,7 @@ def result(archive: Path) -> tuple[str, str, bytes]:
     Args:
         archive: stored runs.
     """
+    titles = {artefact.name: artefact.title for artefact in ARTEFACTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw(["effects", "claims", SCORES, *TABLES, "--archive", str(archive), "--out", name])
@@ -62,13 +65,21 @@ def result(archive: Path) -> tuple[str, str, bytes]:
             records = read(stored)
         table = pd.read_csv(folder / "claims.csv", keep_default_na=False, na_values=[""]).fillna({"study": ""})
         picture = (folder / "effects.png").read_bytes()
-        scores = [f"{study.folder}/{SCORES}" for study in records.studies if len(study.references) > 1]
-        files = [folder / f"{each}.md" for each in ("claims", *scores, *TABLES)]
-        found = [file.read_text().strip() for file in files if file.exists()]
+        several = [study for study in records.studies if len(study.references) > 1]
+        scores = {f"{study.folder}/{SCORES}": f"{titles[SCORES]}: {title(study)}" for study in several}
+        shown = {"claims": titles["claims"], **scores, **{each: titles[each] for each in TABLES}}
+        files = {folder / f"{name}.md": heading for name, heading in shown.items()}
+        found = [_section(heading, file.read_text()) for file, heading in files.items() if file.exists()]
     answer = "\n".join(f"- {sentence}" for sentence in sentences(read_ledger(), table))
     alt = f"{effects.ARTEFACT.title}, claim by claim and study by study; every number is in the first table below"
-    shown = f"![{alt}](../{PICTURE.relative_to(ROOT)})"
-    return f"{answer}\n\n{_held(records)}\n", "\n\n".join([shown, *found]) + "\n", picture
+    figure = f"![{alt}](../{PICTURE.relative_to(ROOT)})"
+    return f"{answer}\n\n{_held(records)}\n", "\n\n".join([figure, *found]) + "\n", picture
+
+
+def _section(heading: str, text: str) -> str:
+    """Return a table as a section: its heading, the table, and its caption below."""
+    caption, table = text.strip().split("\n\n", 1)
+    return f"## {heading}\n\n{table}\n\n{caption.partition('. ')[2]}"
 
 
 def _held(records: Records) -> str:

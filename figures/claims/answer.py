@@ -12,7 +12,7 @@ from figures.drawing.tables import Cell
 from figures.evidence.series import Run
 from figures.evidence.study import Study
 from figures.evidence.timings import core_hours
-from figures.evidence.titles import count, listing, title
+from figures.evidence.titles import count, listing, listing_or_number, title
 from figures.statistics.estimates import FEWEST
 
 UNLEARNED = "is not shown there to learn more than random weights"
@@ -20,10 +20,6 @@ UNLEARNED = "is not shown there to learn more than random weights"
 
 TOLD = 3
 """Studies whose effects are told one by one; of more, the least and the greatest."""
-
-
-NAMED = 5
-"""Methods that are named; of more, their number."""
 
 
 def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
@@ -80,7 +76,7 @@ def _methods(study: Study) -> str:
     for one in study.references:
         by_seeds.setdefault(len(one.runs), []).append(style.look(one.method).label)
     return ", ".join(
-        f"{count(seeds, 'seed')} of {listing(labels) if len(labels) <= NAMED else count(len(labels), 'method')}"
+        f"{count(seeds, 'seed')} of {listing_or_number(labels, 'method')}"
         for seeds, labels in sorted(by_seeds.items(), reverse=True)
         if seeds
     )

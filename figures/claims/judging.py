@@ -161,7 +161,7 @@ def _row(evidence: Evidence, claim: Claim, pairs: int, measure: Measure, place: 
     weakest = max(answers, key=lambda answer: (answer.doubt, -answer.gain.mean))
     several = len(claim.get("against", ())) > 1
     fewest = min(answer.gain.pairs for answer in answers)
-    lacking = [f"no runs of {titles.listing(missing)}"] if missing else []
+    lacking = [f"no runs of {titles.listing_or_number(missing, 'method')}"] if missing else []
     lacking += [f"{fewest} of {pairs} pairs"] if fewest < pairs else []
     # All of several have to be beaten, so no p is smaller than that of the weakest comparison; and that one of
     # them is not beaten does not make the opposite of the claim.

@@ -7,6 +7,9 @@ from figures import style
 from figures.evidence.series import Run
 from figures.evidence.study import Study
 
+NAMED = 5
+"""Words that are listed; of more, their number is told."""
+
 
 def data_name(data: Mapping[str, Any]) -> str:
     """Return the name in print of the data set that a config group `data` names; its title, where it has one."""
@@ -39,6 +42,11 @@ def seeds(runs: Sequence[Run]) -> str:
 def listing(words: Sequence[str]) -> str:
     """Return "a", "a and b", or "a, b and c"."""
     return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def listing_or_number(words: Sequence[str], noun: str) -> str:
+    """Return "a, b and c"; of more than `NAMED` words their number: "12 methods"."""
+    return listing(words) if len(words) <= NAMED else count(len(words), noun)
 
 
 def count(number: int, noun: str) -> str:

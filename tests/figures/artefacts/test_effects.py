@@ -12,6 +12,7 @@ from figures.artefacts.artefact import Drawing
 from figures.claims import answer, judging
 from figures.claims.ledger import read
 from figures.drawing.rendering import render
+from figures.evidence import titles
 from figures.evidence.titles import title
 from tests.figures.claims.test_judging import simulated
 from tests.figures.synthetic import CONTRASTIVE, Memory, add_transfers, add_whole_study, all_evidence
@@ -131,7 +132,7 @@ def test_the_extent_of_a_study_names_few_methods_and_counts_many(monkeypatch: py
     says = f"Methods and seeds: {title(evidence.studies[0])}"
     named = f"{says}: 3 seeds of BYOL and BYOL + TracIn, 1 seed of Random init."
     assert answer.extent(evidence.studies) == named
-    monkeypatch.setattr(answer, "NAMED", 1)
+    monkeypatch.setattr(titles, "NAMED", 1)
     assert answer.extent(evidence.studies) == named.replace("BYOL and BYOL + TracIn", "2 methods")
 
 
