@@ -18,6 +18,9 @@ from figures.statistics.estimates import FEWEST
 UNLEARNED = "is not shown there to learn more than random weights"
 """What a base method is where nothing can be built on it."""
 
+CARRIED = "that was pretrained on the one is not shown to be better than random weights on the other"
+"""The same of transfer."""
+
 TOLD = 3
 """Studies whose effects are told one by one; of more, the least and the greatest."""
 
@@ -35,12 +38,12 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
             rows = every[every["verdict"] != TOO_FEW]
             asked = rows[rows["verdict"] != NOT_ASKED]
             unasked = len(rows) - len(asked)
-            base = style.look(claim["base"]).label if claim["base"] else ""
+            base = f"{style.look(claim['base']).label} {CARRIED if claim.get('transfer') else UNLEARNED}"
             if unasked and asked.empty:
                 many = "the only study" if unasked == 1 else f"any of {unasked} studies"
-                yield f"*{claim['text']}* **No answer: not asked in {many}**, since {base} {UNLEARNED}."
+                yield f"*{claim['text']}* **No answer: not asked in {many}**, since {base}."
             else:
-                rest = f" Not asked in {unasked} more: {base} {UNLEARNED}." if unasked else ""
+                rest = f" Not asked in {unasked} more: {base}." if unasked else ""
                 none = "Too few runs to test" if (every["pairs"] > 0).any() else "No runs yet"
                 yield f"*{claim['text']}* {none if asked.empty else _said(asked)}.{rest}"
 
