@@ -52,7 +52,7 @@ def test_scores_of_ones_own_selector_that_are_no_matrix_of_floats_are_refused_wi
     found: Any, what: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("repro.pretrain.selectors.cosine.scores", lambda batch: found)
-    with pytest.raises(InputError, match=rf"the selector cosine: its scores are {what}, not .* mend .*cosine\.py"):
+    with pytest.raises(InputError, match=rf"the selector cosine: its scores are {what}, not .* correct .*cosine\.py"):
         scored("cosine", batch_of(), torch.Size((12, 12)))
 
 
