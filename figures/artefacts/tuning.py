@@ -50,7 +50,8 @@ def make(evidence: Evidence) -> Table | None:
         for row in (_fewest if method == BASELINE else _best)(candidates)
     ]
     data["chosen"] = data.index.isin(chosen)
-    seeds, tried = ({run["config"]["seed"] for run in some} for some in (_drawn(evidence), runs))
+    drawn = [run for study in evidence.studies for run in study.runs]
+    seeds, tried = ({run["config"]["seed"] for run in some} for some in (drawn, runs))
     return Table(_caption(apart=not seeds & tried), data, ["val/*/macro_auc", "val/*/mean_auc"], _grid(data))
 
 
@@ -131,10 +132,6 @@ def _grid(data: pd.DataFrame) -> Grid:
             lines.append((str(label), [*cells, Cell(f"{mean:.2f}"), Cell(first["data"]), Cell(first["seeds"])]))
         groups.append(Group(style.look(str(method)).label, lines))
     return Grid("Candidate", [*(f"{percent:g} %" for percent in percents), "Mean", "Data sets", "Seeds"], groups)
-
-
-def _drawn(evidence: Evidence) -> list[Run]:
-    return [run for study in evidence.studies for run in study.runs]
 
 
 def _caption(apart: bool) -> str:

@@ -38,14 +38,18 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
             rows = every[every["verdict"] != TOO_FEW]
             asked = rows[rows["verdict"] != NOT_ASKED]
             unasked = len(rows) - len(asked)
-            base = f"{style.look(claim['base']).label} {CARRIED if claim.get('transfer') else UNLEARNED}"
             if unasked and asked.empty:
                 many = "the only study" if unasked == 1 else f"any of {unasked} studies"
-                yield f"*{claim['text']}* **No answer: not asked in {many}**, since {base}."
+                yield f"*{claim['text']}* **No answer: not asked in {many}**, since {why_not_asked(claim)}."
             else:
-                rest = f" Not asked in {unasked} more: {base}." if unasked else ""
+                rest = f" Not asked in {unasked} more: {why_not_asked(claim)}." if unasked else ""
                 none = "Too few runs to test" if (every["pairs"] > 0).any() else "No runs yet"
                 yield f"*{claim['text']}* {none if asked.empty else _said(asked)}.{rest}"
+
+
+def why_not_asked(claim: dict[str, Any]) -> str:
+    """Return why a claim is not asked where its base method has learned nothing, as the rest of a sentence."""
+    return f"{style.look(claim['base']).label} {CARRIED if claim.get('transfer') else UNLEARNED}"
 
 
 def effect(row: Any) -> Cell:

@@ -6,8 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from figures import style
-from figures.claims.answer import UNLEARNED, effect
+from figures.claims.answer import effect, why_not_asked
 from figures.claims.judging import NOT_ASKED, NOT_SUPPORTED, OPPOSITE, SUPPORTED, TOO_FEW
 
 MIXED = "mixed"
@@ -62,7 +61,7 @@ def summaries(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[Summary]:
             **{key: claim[key] for key in ("name", "short", "text", "source", "headline")},
             verdict=verdict,
             told=_told(verdict, found),
-            counts=_counts(found, claim["base"]),
+            counts=_counts(found, claim),
             effects=_range(shown if judged.empty else judged),
             unit="" if rows.empty or rows["unit"].iloc[0] == "ratio" else str(rows["unit"].iloc[0]),
             rows=shown,
@@ -91,9 +90,9 @@ def _told(verdict: str, found: dict[str, int]) -> str:
     return f"{verdict[0].upper()}{verdict[1:]}{where}"
 
 
-def _counts(found: dict[str, int], base: str) -> str:
+def _counts(found: dict[str, int], claim: dict[str, Any]) -> str:
     if found[NOT_ASKED] == sum(found.values()) > 0:
-        return f"{style.look(base).label} {UNLEARNED}."
+        return f"{why_not_asked(claim)}."
     several = [verdict for verdict in ORDER if found[verdict]]
     return ", ".join(f"{found[verdict]} {verdict}" for verdict in several) if len(several) > 1 else ""
 
