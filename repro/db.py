@@ -25,6 +25,7 @@ from repro.files import write_whole
 from repro.records import VERBS
 from repro.store import (
     ENCODER,
+    NO_ENCODER,
     examine,
     find_runs,
     foreign_runs,
@@ -181,10 +182,7 @@ def _weights(database: Database, run_id: int, file: Path) -> None:
     if not found:
         raise InputError(f"run {run_id} is not in the run database; `check` lists the runs")
     if ENCODER not in {artifact["name"] for artifact in found[0]["artifacts"]}:
-        raise InputError(
-            f"run {run_id} ({found[0]['command']}, {found[0]['status']}) stored no encoder; name a finished `train` or "
-            "`pretrain` run of a method that pretrains"
-        )
+        raise InputError(f"run {run_id} ({found[0]['command']}, {found[0]['status']}) {NO_ENCODER}")
     if altered := [problem for problem in problems_of(database, found[0]) if ENCODER in problem]:
         raise StorageError(f"run {run_id}: {altered[0]}, so it is not written; import the run from an archive of it")
     weights = load(read_artifact(database, found[0], ENCODER))

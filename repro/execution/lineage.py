@@ -13,7 +13,7 @@ from repro.pretrain.byol import Byol
 from repro.pretrain.checkpoint import below
 from repro.pretrain.encoder import encoder_of
 from repro.pretrain.objectives import OBJECTIVES
-from repro.store import ENCODER, find_runs, problems_of, read_artifact
+from repro.store import ENCODER, NO_ENCODER, find_runs, problems_of, read_artifact
 
 log = logging.getLogger("repro")
 
@@ -33,10 +33,7 @@ def stored_pretraining(database: Database, config: dict[str, Any]) -> dict[str, 
         return None
     run = _whole_run(database, run_id, where)
     if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
-        raise InputError(
-            f"{where}: run {run_id} ({run['command']}, {run['config']['method']['name']}) stored no encoder; name a "
-            "finished `train` or `pretrain` run of a method that pretrains"
-        )
+        raise InputError(f"{where}: run {run_id} ({run['command']}, {run['config']['method']['name']}) {NO_ENCODER}")
     theirs = run["config"]
     if (theirs["method"]["name"], theirs["seed"]) != (own["method"]["name"], own["seed"]):
         says = f"{theirs['method']['name']} seed={theirs['seed']}"

@@ -10,7 +10,7 @@ from pymongo.database import Database
 from repro.errors import InputError
 from repro.records.document import document
 from repro.records.table import frame_of
-from repro.store import ENCODER, RunSource, open_archive, open_database, read_artifact
+from repro.store import ENCODER, NO_ENCODER, RunSource, open_archive, open_database, read_artifact
 from repro.store.source import Run
 
 if TYPE_CHECKING:
@@ -94,10 +94,7 @@ def encoder_of_run(stored: Database | RunSource, run_id: int) -> "Encoder":
 
     run = _run(stored, run_id)
     if ENCODER not in {artifact["name"] for artifact in run["artifacts"]}:
-        raise InputError(
-            f"run {run_id} ({run['command']}, {run['status']}) stored no encoder; name a finished `train` or "
-            "`pretrain` run of a method that pretrains"
-        )
+        raise InputError(f"run {run_id} ({run['command']}, {run['status']}) {NO_ENCODER}")
     state = load(read_artifact(stored, run, ENCODER))
     with torch.random.fork_rng():  # the caller's random numbers are left alone
         encoder = encoder_of(run["config"])

@@ -8,11 +8,12 @@ from repro.store.archive import open_archive
 from repro.store.connect import open_database, runs_folder
 from repro.store.foreign import foreign_runs
 from repro.store.integrity import Finding, examine, problems_of
-from repro.store.queries import ENCODER, find_runs, metric_points, read_artifact
+from repro.store.queries import ENCODER, NO_ENCODER, find_runs, metric_points, read_artifact
 from repro.store.source import RunSource, source_of
 
 __all__ = [
     "ENCODER",
+    "NO_ENCODER",
     "Finding",
     "RunSource",
     "examine",

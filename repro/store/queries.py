@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 ENCODER = "encoder.safetensors"
 """Name of the artifact that holds a run's pretrained encoder."""
 
+NO_ENCODER = "stored no encoder; name a finished `train` or `pretrain` run of a method that pretrains"
+"""What is wrong with a run whose encoder is asked for but not there, and what to do."""
+
 
 def find_runs(database: Database, **equal: Any) -> list[Run]:
     """Return the kit's own run documents, by ascending id, whose (dotted) fields equal the values given.
