@@ -112,7 +112,7 @@ TUNINGS = {
             "simclr_tracin": Grid(_WEIGHTS, base="simclr"),
             "simsiam_tracin": Grid(_WEIGHTS, base="simsiam"),
         },
-        steps=(200, 500, 1000, 2000),
+        steps=(200, 500, 1000, 2000, 4000),
         finetune={"evaluate.test": False, "evaluate.protocols": ["finetune"]},
     ),
 }
