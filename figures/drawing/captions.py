@@ -1,6 +1,6 @@
 """What every caption has to say: which images, how many seeds, what the interval is, and what cannot be concluded."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -23,13 +23,18 @@ COLLAPSED = "pretrain/collapsed"
 """The metric that is 1 in every epoch at whose end the network counts as collapsed, else 0."""
 
 
-def warnings(study: Study, points: pd.DataFrame) -> list[str]:
+def warnings(study: Study, points: pd.DataFrame, behind: Collection[int] | None = None) -> list[str]:
     """Return what a reader must know before reading any number.
 
     Args:
         study: the study.
         points: its metric points, from `Points.of`.
+        behind: the ids of the runs behind the numbers; None for all. Of methods and studies without one of them nothing
+            is said.
     """
+    if behind is not None and not any(run["_id"] in behind for run in study.runs):
+        return []
+    those = [one for one in study.series if behind is None or any(run["_id"] in behind for run in one.runs)]
     found = []
     if study.phantom:
         stand_in = study.data.get("stands_in_for")
@@ -38,13 +43,13 @@ def warnings(study: Study, points: pd.DataFrame) -> list[str]:
     if "smoke" in study.scale.split("+"):
         found.append("Scale smoke: too short to rank methods.")
     collapsed = set(points.loc[(points["name"] == COLLAPSED) & (points["value"] > 0), "run_id"])
-    runs = [(series.label, [run for run in series.runs if run["_id"] in collapsed]) for series in study.series]
+    runs = [(series.label, [run for run in series.runs if run["_id"] in collapsed]) for series in those]
     told = [f"{label}, {seeds(members)}" for label, members in runs if members]
     if told:
         found.append(f"Collapsed while pretraining: {'; '.join(told)}.")
     marked = [
         f"{series.label} in {_of(some, series.runs)}{_together(study, points, series)}"
-        for series in study.series
+        for series in those
         if (some := unlearned(series.runs))
     ]
     if marked:
@@ -65,12 +70,17 @@ def _of(some: Sequence[Run], runs: Sequence[Run]) -> str:
     return seeds(some) if len(some) < len(runs) else f"all {count(len(runs), 'run')}" if len(runs) > 1 else "its run"
 
 
-def about(evidence: Evidence) -> str:
-    """Return the sentences that a caption ends with: of one study all there is to say, of several the warnings."""
+def about(evidence: Evidence, behind: Collection[int] | None = None) -> str:
+    """Return the sentences that a caption ends with: of one study all there is to say, of several the warnings.
+
+    Args:
+        evidence: what the artefact is made from.
+        behind: the ids of the runs behind its numbers; None for all.
+    """
     if len(evidence.studies) != 1:
-        told = [(title(study), warnings(study, evidence.points_of(study))) for study in evidence.studies]
+        told = [(title(study), warnings(study, evidence.points_of(study), behind)) for study in evidence.studies]
         return " ".join(f"{name}: {' '.join(found)}" for name, found in told if found)
-    return " ".join([*description(evidence.study), *warnings(evidence.study, evidence.points)])
+    return " ".join([*description(evidence.study), *warnings(evidence.study, evidence.points, behind)])
 
 
 def description(study: Study) -> list[str]:

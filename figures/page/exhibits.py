@@ -69,7 +69,8 @@ def begin(artefact: Artefact, evidence: Evidence, renderers: Executor) -> Pendin
 def finish(pending: Pending) -> Exhibit:
     """Return an artefact with its files; waits for what is being drawn."""
     artefact, evidence, product = pending.artefact, pending.evidence, pending.product
-    name, caption = artefact.name, f"{artefact.title}. {product.caption} {captions.about(evidence)}".rstrip()
+    about = captions.about(evidence, set(run_ids(product.data["runs"])) if artefact.overall else None)
+    name, caption = artefact.name, f"{artefact.title}. {product.caption} {about}".rstrip()
     files: dict[str, bytes] = {}
     wide, narrow = (None if drawn is None else drawn.result() for drawn in (pending.wide, pending.narrow))
     if wide and narrow:
