@@ -16,7 +16,7 @@ PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docker/README.md", "re
 
 FILES = (
     "CITATION.cff", "LICENSE", "docs/explore.ipynb", "figures/overview.svg", "figures/reference/effects.png",
-    "repro/records/encoders.py", "repro/configs/grids.py",
+    "figures/reference/partner_errors.png", "repro/records/encoders.py", "repro/configs/grids.py",
 )  # fmt: skip
 """What pages show or link to."""
 

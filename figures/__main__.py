@@ -101,11 +101,12 @@ class _Desk:
             text = exhibit.files.get(f"{name}.md")
             if self.show and text is not None:
                 print(f"\n{text.decode()}")
-        for artefact in asked:
-            if begun[artefact.title] is None:
-                remove(self.folder / below, artefact.name)
-                what = Path(below) / artefact.name
-                print(f"not drawn: {what}: no stored run has its numbers", file=sys.stderr)
+        without = [artefact for artefact in asked if begun[artefact.title] is None]
+        for artefact in without:
+            remove(self.folder / below, artefact.name)
+        if without:
+            names = ", ".join(artefact.name for artefact in without)
+            print(f"not drawn{f' of {below}' * bool(below)}, since no run has their numbers: {names}", file=sys.stderr)
         return Chapter(evidence, made, [title for title, pending in begun.items() if pending is None])
 
 

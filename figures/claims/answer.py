@@ -98,7 +98,7 @@ def _said(rows: pd.DataFrame) -> str:
         effects = f"from {least} to {greatest}"
     opposite = (rows["verdict"] == OPPOSITE).sum()
     if not supported and not opposite:
-        return f"**Not supported in {len(rows)} {many}, nor the opposite**: {effects}"
+        return f"**Not supported in {len(rows)} of {len(rows)} {many}; nor is the opposite**: {effects}"
     against = f", the opposite in {opposite}" if opposite else ""
     return f"**Supported in {supported} of {len(rows)} {many}{against}**: {effects}"
 

@@ -7,8 +7,8 @@ from typing import Any
 from figures import style
 
 UNTOLD = (
-    "seed", "scale", "device", "data.residency", "method.name", "pretrain.checkpoint_every", "pretrain.keep_every",
-    "evaluate.pretraining", "tracin.pretraining",
+    "seed", "scale", "device", "data.title", "data.residency", "method.name", "pretrain.checkpoint_every",
+    "pretrain.keep_every", "evaluate.pretraining", "tracin.pretraining",
 )  # fmt: skip
 """Settings that never tell two series apart: the seed, the name itself, ids of runs, and what does not change the
 result. Runs that differ in these alone are one series."""

@@ -111,7 +111,11 @@ def read_table(file: Path, columns: Sequence[str], advice: str) -> Table:
     header = records[0]
     if missing := [column for column in columns if column not in header]:
         foreign = [name for sign, name in ((";", "semicolons"), ("\t", "tabs")) if sign in text[: text.find("\n")]]
-        hint = f". It seems to be written with {foreign[0]}: save it with commas" if foreign else ""
+        hint = (
+            f". It seems to be written with {foreign[0]}: save it with commas"
+            if foreign
+            else f"; rename the column that holds it to '{missing[0]}'"
+        )
         shown = ", ".join(header[:20])[: 4 * SHOWN]
         raise InputError(f"{file}, line {lines[0]}: no column '{missing[0]}' among its columns ({shown}){hint}")
     if repeated := [column for column in header if column and header.count(column) > 1]:

@@ -120,6 +120,8 @@ def _pixels(file: str | Path, size: int) -> np.ndarray:
 
     try:
         content, _ = decoded(Path(file).read_bytes(), size, 3)
+    except FileNotFoundError:
+        raise InputError(f"{file} is not there; name an image file") from None
     except (OSError, UndecodableError) as error:
         raise InputError(f"{file}: {error}; take it out, or convert it to PNG") from None
     return np.frombuffer(content, np.uint8).reshape(size, size, 3)

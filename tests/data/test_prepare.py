@@ -176,7 +176,7 @@ def test_missing_files_are_counted_and_the_first_is_named(source: Path, kept: Pa
     said = refusal(lambda: prepared(listing, SIZE, kept))
     assert said == (
         f"made: 3 of 150 images are missing, 0005.png the first; looked in {source}. "
-        "Get them, or set data.allow_missing=True to go on without them"
+        "Get them, or correct the table that names them, or set data.allow_missing=True to go on without them"
     )
     assert not kept.exists()
 
@@ -218,9 +218,9 @@ def test_corrupt_files_are_named_with_reasons_after_all_were_tried(source: Path,
     damage(source, [0, 70, 149])
     said = refusal(lambda: prepared(listing_of(source), SIZE, kept))
     assert said == (
-        "made-16: 3 of 150 files hold no usable image: 0000.png (empty file), "
-        "0070.png (a web page in place of the image), 0149.png (truncated). "
-        "Download them again, or set data.allow_corrupt=3 to go on without them"
+        f"3 of 150 files hold no usable image: {source}/0000.png (empty file), "
+        f"{source}/0070.png (a web page in place of the image), {source}/0149.png (truncated). "
+        "Replace them, or set data.allow_corrupt=3 to go on without them"
     )
     assert not (kept / "made-16").exists()
 

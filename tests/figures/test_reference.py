@@ -63,8 +63,8 @@ def test_the_runs_that_chose_the_recipes_are_in_it():
 
 
 def test_the_readme_and_the_results_page_show_what_the_archive_gives():
-    answer, tables, picture = readme.result(readme.ARCHIVE)
+    answer, tables, pictures = readme.result(readme.ARCHIVE)
     for file, text in ((readme.README, answer), (readme.RESULTS, tables)):
         (block,) = re.findall(r"<!-- result:[^>]*-->\n(.*?)<!-- end of result -->", file.read_text(), re.DOTALL)
         assert block == text, "type: python -m figures.readme"
-    assert readme.PICTURE.read_bytes() == picture
+    assert {file.name: file.read_bytes() for file in readme.REFERENCE.glob("*.png")} == pictures

@@ -74,7 +74,7 @@ def prepared(
                     if misfit:
                         log.warning("%s: %s; preparing it again", place.ready, misfit)
                     manifest = _built(wanted, files, missing, place, allow_corrupt, lock)
-        _accept(manifest["corrupt"], len(files), allow_corrupt, place)
+        _accept(manifest["corrupt"], files, allow_corrupt, place)
         images = np.load(place.ready / IMAGES, mmap_mode="r")
     except OSError as error:
         raise InputError(
@@ -111,7 +111,7 @@ def _present(listing: Listing, allow_missing: bool) -> tuple[np.ndarray, Files]:
         advice = nearby(listing.folder) if none else ", or set data.allow_missing=True to go on without them"
         raise InputError(
             f"{listing.name}: {absent:,} of {len(stats):,} images are missing, {first} the first; looked in "
-            f"{listing.folder}. Get them{advice}"
+            f"{listing.folder}. Get them, or correct the table that names them{advice}"
         )
     if not stats:
         raise InputError(f"{listing.name}: its tables name no image")
@@ -166,7 +166,7 @@ def _built(
             files, wanted.size, wanted.channels, place.partial, lock, *ends, wanted.grey != (None, None)
         )
     corrupt = [{"row": row, "file": files.names[row], "reason": why} for row, why in result.undecodable.items()]
-    _accept(corrupt, len(files), allow_corrupt, place)
+    _accept(corrupt, files, allow_corrupt, place)
     manifest = {
         "name": wanted.name,
         "size": wanted.size,
@@ -201,20 +201,20 @@ def _take_out(gone: set[int], partial: Path) -> None:
     shorter.replace(partial / IMAGES)
 
 
-def _accept(corrupt: list[dict[str, Any]], files: int, allowed: int, place: CacheEntry) -> None:
+def _accept(corrupt: list[dict[str, Any]], files: Files, allowed: int, place: CacheEntry) -> None:
     """Raise InputError if more files are corrupt than is allowed, or all are."""
-    if len(corrupt) <= allowed and len(corrupt) < files:
+    if len(corrupt) <= allowed and len(corrupt) < len(files):
         return
-    lines = [f"{each['file']} ({each['reason']})" for each in corrupt]
+    lines = [f"{files.paths[each['row']]} ({each['reason']})" for each in corrupt]
     named = ", ".join(lines[:NAMED_AT_MOST])
     if len(lines) > NAMED_AT_MOST:
         place.report.write_text("\n".join(lines) + "\n")
         named += f" and more: {place.report} names all"
-    advice = f", or set data.allow_corrupt={len(corrupt)} to go on without them" if len(corrupt) < files else ""
+    advice = f", or set data.allow_corrupt={len(corrupt)} to go on without them" if len(corrupt) < len(files) else ""
     if any(each["reason"].startswith("values outside") for each in corrupt):
         advice += ", or say with data.black and data.white which grey values are meant"
     raise InputError(
-        f"{place.name}: {len(corrupt):,} of {files:,} files hold no usable image: {named}. Download them again{advice}"
+        f"{len(corrupt):,} of {len(files):,} files hold no usable image: {named}. Replace them{advice}"
     )
 
 

@@ -47,7 +47,7 @@ def test_the_figure_shows_every_judged_comparison_with_one_rival_as_the_ledger_h
     table = judging.judge(evidence, ledger)
     names = [
         "semi_supervised_over_byol", "transfer_over_byol", "byol_over_random", "over_random_partner",
-        "over_cosine_partner", "oracle_over_byol",
+        "over_cosine_partner", "oracle_over_byol", "linear_over_byol",
     ]  # fmt: skip
     assert drawing.data["claim"].to_list() == names
     expected = table.set_index("label").loc[drawing.data["label"]]
@@ -121,7 +121,7 @@ def test_the_answer_says_where_neither_a_claim_nor_its_opposite_is_supported():
     row = table.set_index("claim").loc["semi_supervised_over_byol"]
     assert row["verdict"] == judging.NOT_SUPPORTED
     few = next(iter(answer.sentences(ledger, table)))
-    assert f"**Not supported in 1 study, nor the opposite**: {answer.effect(row)} points" in few
+    assert f"**Not supported in 1 of 1 study; nor is the opposite**: {answer.effect(row)} points" in few
 
 
 def test_the_extent_of_a_study_names_few_methods_and_counts_many(monkeypatch: pytest.MonkeyPatch):
