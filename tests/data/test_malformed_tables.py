@@ -135,7 +135,7 @@ CASES = [
     (
         "folder",
         swap(OWN, "label", "age"),
-        "line 2, column 'age': 'benign' is neither 0 nor 1; without a column 'label'",
+        "line 2, column 'age': 'benign' is neither 0 nor 1; if it names the class, call the column 'label'",
     ),
     # Groups.
     ("chestxray14", swap(ENTRIES, "No Finding,1,0", "No Finding,1,"), "line 3, column 'Patient ID': '' is no value"),

@@ -213,9 +213,7 @@ def _accept(corrupt: list[dict[str, Any]], files: Files, allowed: int, place: Ca
     advice = f", or set data.allow_corrupt={len(corrupt)} to go on without them" if len(corrupt) < len(files) else ""
     if any(each["reason"].startswith("values outside") for each in corrupt):
         advice += ", or say with data.black and data.white which grey values are meant"
-    raise InputError(
-        f"{len(corrupt):,} of {len(files):,} files hold no usable image: {named}. Replace them{advice}"
-    )
+    raise InputError(f"{len(corrupt):,} of {len(files):,} files hold no usable image: {named}. Replace them{advice}")
 
 
 def _inputs_sha256(result: Decoded, files: Files) -> str:

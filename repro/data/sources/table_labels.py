@@ -89,7 +89,8 @@ def labels_of(table: Table, columns: Sequence[str]) -> tuple[np.ndarray, tuple[s
                 advice = "if nobody knows, decide for one, or take the row out"
                 raise table.fault(column, row, f"is neither 0 nor 1: {advice}")
         labels = table.binary(
-            names, "if it names the class, call the column 'label'; if it tells nothing of the label, take the column out"
+            names,
+            "if it names the class, call the column 'label'; if it tells nothing of the label, take the column out",
         )
     for alike in alike_names(names):
         listed = "', '".join(alike)
