@@ -35,6 +35,9 @@ class ByFile(Mapping[str, T]):
             module = importlib.import_module(f"{self._package}.{name}")
         except SyntaxError as error:
             raise InputError(f"{error.filename}, line {error.lineno}: {error.msg}; correct the file") from None
+        except ImportError as error:
+            file = f"{self._package.replace('.', '/')}/{name}.py"
+            raise InputError(f"{file}: {error}; correct the file, or install what it imports") from None
         return self._read(module)
 
     def __contains__(self, name: object) -> bool:

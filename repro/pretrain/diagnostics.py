@@ -10,7 +10,7 @@ from repro.errors import InputError
 from repro.pretrain.byol import Partners
 from repro.pretrain.filtering import Filter, mutual
 from repro.pretrain.partner_choices import Choices
-from repro.pretrain.selectors import SELECTORS, Batch, Members, choose, scored
+from repro.pretrain.selectors import SELECTORS, Batch, Members, candidates_of, choose, scored
 
 COLLAPSED = 0.1
 """Spread of the features, where 1 is isotropic, below which a network counts as collapsed [us]."""
@@ -83,7 +83,7 @@ class PartnerStatistics:
             self.latest = Choices(batch.members.position, allowed)
         for name in self._names if everything else self._names[:1]:
             selector = SELECTORS[name]
-            candidates = selector.candidates(batch)
+            candidates = candidates_of(name, batch)
             allowed, relation = own if selector.in_batch else self._relations(batch, candidates.members)
             scores = known[name] if name in known else scored(name, batch, allowed.shape)
             self.see(f"the selector {name}", scores, step)

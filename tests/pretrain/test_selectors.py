@@ -12,7 +12,7 @@ from repro.errors import InputError
 from repro.pretrain.bank import PartnerBank
 from repro.pretrain.byol import Outputs
 from repro.pretrain.gradients.last_layer import LastLayer
-from repro.pretrain.selectors import SELECTORS, Batch, Candidates, Members, choose, scored, used_selector
+from repro.pretrain.selectors import SELECTORS, Batch, Candidates, Members, candidates_of, choose, scored, used_selector
 from repro.pretrain.tracin import last_layer, last_layer_kernel
 
 IN_BATCH = [name for name, selector in SELECTORS.items() if selector.in_batch]
@@ -54,6 +54,16 @@ def test_scores_of_ones_own_selector_that_are_no_matrix_of_floats_are_refused_wi
     monkeypatch.setattr("repro.pretrain.selectors.cosine.scores", lambda batch: found)
     with pytest.raises(InputError, match=rf"the selector cosine: its scores are {what}, not .* correct .*cosine\.py"):
         scored("cosine", batch_of(), torch.Size((12, 12)))
+
+
+def test_candidates_of_ones_own_selector_that_do_not_fit_together_are_refused_with_its_file(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    batch = batch_of(12)
+    fewer = replace(batch.own, t=batch.out.t[:, :5])
+    monkeypatch.setattr("repro.pretrain.selectors.queue.candidates", lambda batch: fewer)
+    with pytest.raises(InputError, match=r"the selector queue: .* of 5 images, but 12 members; correct .*queue\.py"):
+        candidates_of("queue", batch)
 
 
 @pytest.mark.parametrize("name", SELECTORS)
@@ -143,7 +153,7 @@ LABELS = {
 @pytest.mark.parametrize("k", [1, 2])
 def test_an_oracle_that_errs_chooses_as_a_slow_loop_does(labels: torch.Tensor, k: int):
     for seed in range(20):
-        batch = replace(batch_of(8, seed, labels), error=0.5)
+        batch = replace(batch_of(8, seed, labels), settings={"error": 0.5})
         again = torch.Generator().manual_seed(seed)
         drawn, errs = torch.rand(8, 8, generator=again), torch.rand(8, generator=again) < 0.5
         partners = partners_of(batch, "oracle", exclude_group=True, k=k).index
@@ -160,7 +170,7 @@ def test_an_oracle_that_errs_chooses_as_a_slow_loop_does(labels: torch.Tensor, k
 
 @pytest.mark.parametrize("error", [0.25, 0.5, 1.0])
 def test_the_share_of_right_partners_is_one_less_the_error_where_both_kinds_are_there(error: float):
-    right, batch = 0, replace(batch_of(8, labels=torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])), error=error)
+    right, batch = 0, replace(batch_of(8, labels=torch.tensor([0, 0, 0, 1, 1, 2, 2, 2])), settings={"error": error})
     same = batch.same_label(batch.members)
     for _ in range(1000):
         partner = partners_of(batch, "oracle").index

@@ -119,8 +119,8 @@ class Partnered(Objective):
 
         kernel = self.tracin.kernel(out, first, second, see)
         seen = Outputs(out.p.detach(), out.a.detach(), out.z.detach(), out.t)
-        error, normalize = self.config["selector"]["error"], self.config["tracin"]["normalize"]
-        batch = Batch(seen, members, kernel, self.generator, error=error, normalize=normalize)
+        settings, normalize = self.config["selector"], self.config["tracin"]["normalize"]
+        batch = Batch(seen, members, kernel, self.generator, settings=settings, normalize=normalize)
         if self.bank is None:
             return batch
         last = None

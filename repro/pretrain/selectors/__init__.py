@@ -97,6 +97,25 @@ def _unknown(name: str, known: Iterable[str]) -> str:
     return f"no selector '{name}'.{did_you_mean(name, known)} Known: {', '.join(known)}"
 
 
+def candidates_of(name: str, batch: Batch) -> Candidates:
+    """Return the images that a selector chooses from.
+
+    Args:
+        name: a key of `SELECTORS`.
+        batch: the batch.
+
+    Raises:
+        InputError: it gives projections of more or fewer images than members.
+    """
+    found = SELECTORS[name].candidates(batch)
+    if found.t.shape[1] != len(found.members.position):
+        raise InputError(
+            f"the selector {name}: its candidates have projections of {found.t.shape[1]} images, but "
+            f"{len(found.members.position)} members; correct repro/pretrain/selectors/{name}.py"
+        )
+    return found
+
+
 def scored(name: str, batch: Batch, shape: torch.Size) -> torch.Tensor:
     """Return the scores of a selector, float `[B, N]`.
 
@@ -144,6 +163,7 @@ __all__ = [
     "Members",
     "Selector",
     "banked",
+    "candidates_of",
     "choose",
     "scored",
     "used_selector",

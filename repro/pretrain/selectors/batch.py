@@ -1,6 +1,8 @@
 """What a selector sees of a batch, and who can be chosen."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -53,7 +55,7 @@ class Batch:
         kernel: K `[B, B]`, pairwise TracIn over the tier that the config names.
         generator: for selectors that draw at random; apart from the one that augments.
         bank: images of earlier batches, if the config keeps any.
-        error: how often the oracle errs, in [0, 1].
+        settings: the config's group `selector`.
         last: the gradients of the batch's losses at the last layer, if the config asks for them.
         normalize: cosine or dot, of products with gradients in the bank.
     """
@@ -63,7 +65,7 @@ class Batch:
     kernel: torch.Tensor
     generator: torch.Generator
     bank: Candidates | None = None
-    error: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
     last: LastLayer | None = None
     normalize: str = "cosine"
 
@@ -92,7 +94,7 @@ class Batch:
         n, device = self.out.t.shape[1], self.out.t.device
         return torch.rand(n, n, generator=self.generator, device=device)
 
-    def erring(self) -> torch.Tensor:
-        """Return bool `[B]`, each True with probability `error`."""
+    def coin(self, probability: float) -> torch.Tensor:
+        """Return bool `[B]`, each True with a probability in [0, 1]."""
         n, device = self.out.t.shape[1], self.out.t.device
-        return torch.rand(n, generator=self.generator, device=device) < self.error
+        return torch.rand(n, generator=self.generator, device=device) < probability

@@ -11,9 +11,9 @@ from repro.pretrain.selectors.batch import Batch
 def scores(batch: Batch) -> torch.Tensor:
     """Return random scores `[B, B]`, higher by 1 for the same label, so that any such image comes first.
 
-    For each image, with probability `batch.error`, images of another label come first instead.
+    For each image, with probability `selector.error`, images of another label come first instead.
     """
-    drawn, wanted = batch.random(), batch.same_label(batch.members)
-    if batch.error > 0:  # without errors nothing more is drawn
-        wanted = wanted ^ batch.erring()[:, None]
+    drawn, wanted, error = batch.random(), batch.same_label(batch.members), batch.settings.get("error", 0.0)
+    if error > 0:  # without errors nothing more is drawn
+        wanted = wanted ^ batch.coin(error)[:, None]
     return drawn + wanted
