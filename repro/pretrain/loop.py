@@ -128,8 +128,8 @@ def pretrain(
             values, by_batch = trainer.train_epoch(epoch, progress)
             if not math.isfinite(values["pretrain/loss"]):
                 raise InputError(
-                    f"the loss is {values['pretrain/loss']} in epoch {epoch + 1}: take a lower pretrain.lr; in a method "
-                    "of your own, look in its loss for a division by zero or the logarithm of zero"
+                    f"the loss is {values['pretrain/loss']} in epoch {epoch + 1}: take a lower pretrain.lr; in a "
+                    "method of your own, look in its loss for a division by zero or the logarithm of zero"
                 )
             if values["pretrain/collapsed"]:
                 log.warning("epoch %d: %s", epoch + 1, COLLAPSE)
