@@ -177,6 +177,16 @@ def test_an_unreachable_database_stops_before_anything_is_computed(capsys, monke
     assert "hunter2" not in line
 
 
+def test_a_run_with_the_settings_of_a_finished_one_says_that_it_repeats_it(database: Database, caplog):
+    with caplog.at_level(logging.INFO):
+        for seed in (1, 2, 1):
+            assert at(run.main, "with", "random_init", "phantom", "smoke", f"seed={seed}", *QUICK) == 0
+    first, _, third = find_runs(database)
+    assert first["info"]["cell"] == third["info"]["cell"]
+    told = [line for line in caplog.messages if "repeats" in line]
+    assert told == [f"run {first['_id']} has the same settings and images; this run repeats it"]
+
+
 def test_a_run_is_recorded_whole_with_all_that_its_numbers_rest_on(database: Database, caplog):
     with caplog.at_level(logging.INFO):
         assert at(run.main, "with", "byol_tracin", "phantom", "smoke", "seed=3", *QUICK) == 0

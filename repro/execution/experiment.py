@@ -33,6 +33,7 @@ from repro.pretrain.objectives import used_objective
 from repro.pretrain.selectors import used_selector
 from repro.progress import time_left
 from repro.provenance import ROOT, code, processor, versions
+from repro.store import find_runs
 from repro.store.connect import runs_folder_id
 from repro.store.delivery import deliver_left_over
 from repro.store.foreign import EXPERIMENT
@@ -160,6 +161,8 @@ def _execute(
         facts["pretrained_on"] = origins["evaluate.pretraining"]["data"]
     for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
         facts[kind] += f"-{facts['images']}"
+    for run in find_runs(database, info__cell=facts["cell"], info__images=facts["images"], status="COMPLETED")[-1:]:
+        log.info("run %d has the same settings and images; this run repeats it", run["_id"])
     experiment = build(database, {**facts, "encoder": about})
     observer = DurableObserver(database, facts, superseded)
     experiment.observers.append(observer)
