@@ -36,7 +36,7 @@ partners: setup  ## which selector finds the best partners? five seeds on proced
 	$(BIN)/python -m figures selectors
 
 test: setup      ## the whole test suite
-	$(PYTEST) --numprocesses auto --dist worksteal
+	$(PYTEST) --numprocesses auto --dist worksteal --durations 10
 
 test-quick: setup ## the unit tests of every part, minutes; no server, nothing slow
 	$(PYTEST) --numprocesses auto --dist worksteal -m 'not slow and not server'
