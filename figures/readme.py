@@ -14,6 +14,7 @@ import pandas as pd
 
 from figures.__main__ import main as draw
 from figures.artefacts import effects, partner_errors
+from figures.artefacts.artefact import Artefact
 from figures.artefacts.registry import ARTEFACTS
 from figures.claims.answer import compute, extent, sentences
 from figures.claims.ledger import read as read_ledger
@@ -33,7 +34,18 @@ SCORES, TABLES = "semi_supervised", ("transfer", "sensitivity", "tuning", "publi
 methods, and tables over all studies."""
 
 EFFECTS, WHY = effects.ARTEFACT, partner_errors.ARTEFACT
-"""Pictures: one above the tables of docs/results.md; one in the README and, with its caption, below those tables."""
+PICTURES = {
+    EFFECTS: "What the additional positive changes, claim by claim and study by study; the table below has the numbers",
+    WHY: "Gain over BYOL against the share of partners with the right label",
+}
+"""Their texts for readers who do not see them. The first stands above the tables of docs/results.md, the second in the
+README, and with its caption below those tables."""
+
+READ = (
+    "How good must partners be? Lines: an oracle chooses partners by their labels, right ones at a given rate. Marks: "
+    "the selectors, at the rate that they reach. [Caption and numbers](docs/results.md#how-good-partners-must-be)"
+)
+"""What the README says below its picture."""
 
 MARKS = re.compile(r"(<!-- result:[^>]*-->\n).*?(<!-- end of result -->)", re.DOTALL)
 
@@ -48,6 +60,8 @@ def main(arguments: list[str]) -> None:
             raise InputError(f"{file} has {times} places for the result; it needs one, as {MARKS.pattern}")
         write(file.parent, {file.name: content.encode()})
         print(file)
+    for old in REFERENCE.glob("*.png"):
+        old.unlink()
     write(REFERENCE, pictures)
     for name in pictures:
         print(REFERENCE / name)
@@ -66,32 +80,37 @@ def result(archive: Path) -> tuple[str, str, dict[str, bytes]]:
     titles = {artefact.name: artefact.title for artefact in ARTEFACTS}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        draw([EFFECTS.name, WHY.name, "claims", SCORES, *TABLES, "--archive", str(archive), "--out", name])
+        draw([*(each.name for each in PICTURES), "claims", SCORES, *TABLES, "--archive", str(archive), "--out", name])
         with open_archive(archive) as stored:
             records = read(stored)
         table = pd.read_csv(folder / "claims.csv", keep_default_na=False, na_values=[""]).fillna({"study": ""})
-        drawn = [folder / f"{each.name}.png" for each in (EFFECTS, WHY)]
-        pictures = {file.name: file.read_bytes() for file in drawn if file.exists()}
+        drawn = {each: folder / f"{each.name}.png" for each in PICTURES}
+        pictures = {each: file.read_bytes() for each, file in drawn.items() if file.exists()}
+        captions = {each: json.loads((folder / f"{each.name}.json").read_text())["caption"] for each in pictures}
         several = [study for study in records.studies if len(study.references) > 1]
         scores = {f"{study.folder}/{SCORES}": f"{titles[SCORES]}: {title(study)}" for study in several}
         shown = {"claims": titles["claims"], **scores, **{each: titles[each] for each in TABLES}}
         files = {folder / f"{name}.md": heading for name, heading in shown.items()}
-        found = [_section(heading, file.read_text()) for file, heading in files.items() if file.exists()]
-        why = json.loads((folder / f"{WHY.name}.json").read_text()) if f"{WHY.name}.png" in pictures else None
-    answer = ["\n".join(f"- {sentence}" for sentence in sentences(read_ledger(), table))]
-    if why:
-        answer.append(_picture(WHY.name, why["alt"], README))
-        found.append(f"## {WHY.title}\n\n{_picture(WHY.name, why['alt'], RESULTS)}\n\n{_without_title(why['caption'])}")
-    alt = f"{EFFECTS.title}, claim by claim and study by study; every number is in the first table below"
+        sections = [_section(heading, file.read_text()) for file, heading in files.items() if file.exists()]
     runs = {run["_id"]: run for study in (*records.studies, *records.trials) for run in study.runs}
-    answer.append(compute([*runs.values()], tried=sum(len(study.runs) for study in records.trials)))
-    tables = [extent(records.studies), _picture(EFFECTS.name, alt, RESULTS), *found]
-    return *("\n\n".join(parts) + "\n" for parts in (answer, tables)), pictures
+    tried = sum(len(study.runs) for study in records.trials)
+    answer = [
+        "\n".join(f"- {sentence}" for sentence in sentences(read_ledger(), table)),
+        compute([*runs.values()], tried),
+    ]
+    tables = [extent(records.studies), *sections]
+    if EFFECTS in pictures:
+        tables.insert(1, _picture(EFFECTS, RESULTS))
+    if WHY in pictures:
+        answer.insert(1, f"{_picture(WHY, README)}\n\n{READ}")
+        tables.append(f"## {WHY.title}\n\n{_picture(WHY, RESULTS)}\n\n{_without_title(captions[WHY])}")
+    texts = ("\n\n".join(parts) + "\n" for parts in (answer, tables))
+    return *texts, {f"{each.name}.png": content for each, content in pictures.items()}
 
 
-def _picture(name: str, alt: str, page: Path) -> str:
+def _picture(artefact: Artefact, page: Path) -> str:
     """Return a picture as Markdown, as seen from a page."""
-    return f"![{alt}]({os.path.relpath(REFERENCE, page.parent)}/{name}.png)"
+    return f"![{PICTURES[artefact]}]({os.path.relpath(REFERENCE, page.parent)}/{artefact.name}.png)"
 
 
 def _section(heading: str, text: str) -> str:

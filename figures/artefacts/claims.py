@@ -52,7 +52,8 @@ def _metrics(ledger: dict[str, Any]) -> list[str]:
 
 def _caption(ledger: dict[str, Any]) -> str:
     return (
-        "[A]: the paper's abstract, in our words; [us]: our own question. "
+        "[A]: the paper's abstract, in our words; [us]: our own question; [us, later]: one asked after runs "
+        "that answer it had been read. "
         "Effect: mean difference between runs of the same seed ± half-width of its 95 % t-interval, in points of the "
         "main test metric or of the rate of partners with the same label (mean over classes), or a ratio of times (×); "
         "against several methods, the "

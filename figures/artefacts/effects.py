@@ -151,8 +151,8 @@ def _caption(ledger: dict[str, Any]) -> str:
         f"p < {ledger['level']:g} adjusted after Holm (pointing down: the opposite); "
         f"crosses: not supported; circles: too few runs to tell (fewer than {ledger['pairs']} pairs); "
         f"squares: not asked, since BYOL {UNLEARNED}. Few labels: "
-        "fine-tuned with less than all; transfer: pretrained on the first, fine-tuned on the second. Bars with an "
-        "arrow go on beyond the edge. The table of claims has every number."
+        "fine-tuned with less than all; linear probe: the same labels, on frozen features; transfer: pretrained on the "
+        "first, fine-tuned on the second. Bars with an arrow go on beyond the edge. All numbers: table of claims."
     )
 
 

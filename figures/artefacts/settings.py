@@ -9,7 +9,10 @@ from figures.drawing.tables import MISSING, Cell, Grid, Group
 from figures.evidence.evidence import Evidence
 from figures.evidence.series import Run, flat
 
-UNTOLD = ("seed", "scale", "device", "data.residency", "evaluate.pretraining", "tracin.pretraining", "method.name")
+UNTOLD = (
+    "seed", "scale", "device", "data.title", "data.residency", "evaluate.pretraining", "tracin.pretraining",
+    "method.name",
+)  # fmt: skip
 """Settings that differ from run to run or machine to machine by their nature."""
 
 SOURCES = {

@@ -78,7 +78,8 @@ def about(evidence: Evidence, behind: Collection[int] | None = None) -> str:
         behind: the ids of the runs behind its numbers; None for all.
     """
     if len(evidence.studies) != 1:
-        told = [(title(study), warnings(study, evidence.points_of(study), behind)) for study in evidence.studies]
+        studies = (*evidence.studies, *(evidence.trials if behind is not None else ()))
+        told = [(title(study), warnings(study, evidence.points_of(study), behind)) for study in studies]
         return " ".join(f"{name}: {' '.join(found)}" for name, found in told if found)
     return " ".join([*description(evidence.study), *warnings(evidence.study, evidence.points, behind)])
 

@@ -68,6 +68,8 @@ def read(stored: Database | RunSource) -> Records:
     for run in runs:
         if {"study", "series"} <= run["info"].keys() and _readable(run):
             by_study.setdefault(run["info"]["study"], []).append(run)
+    for members in by_study.values():
+        _give_one_title(members)
     whole, by_id = set(newest.values()), {run["_id"]: run for run in runs}
     studies = []
     for key, members in by_study.items():
@@ -83,6 +85,15 @@ def _readable(run: Run) -> bool:
     """Whether a run, whole or not, says enough to have a place in a table."""
     config = run["config"]
     return isinstance(config, dict) and all(isinstance(config.get(k), dict) for k in ("method", "data", "evaluate"))
+
+
+def _give_one_title(members: Iterable[Run]) -> None:
+    """Give a study's images the newest title that a run has, in all its runs."""
+    title = None
+    for run in members:
+        title = run["config"]["data"].get("title") or title
+    for run in members:
+        run["config"]["data"]["title"] = title
 
 
 def _is_transfer(run: Run) -> bool:

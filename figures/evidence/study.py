@@ -89,10 +89,8 @@ class Study:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Config of the newest run, with the newest title of the images; outside seed and method all others agree."""
-        config = self.runs[-1]["config"]
-        titles = [title for run in self.runs if (title := run["config"]["data"].get("title"))]
-        return {**config, "data": {**config["data"], "title": titles[-1]}} if titles else config
+        """Config of the newest run; outside seed and method all agree."""
+        return self.runs[-1]["config"]
 
     @property
     def data(self) -> dict[str, Any]:

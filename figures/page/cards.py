@@ -16,7 +16,7 @@ KINDS = {
 }  # fmt: skip
 """How the page marks a verdict: a class of its style sheet."""
 
-SOURCES = {"[A]": "Claims of the paper", "[us]": "Questions of our own"}
+SOURCES = {"[A]": "Claims of the paper", "[us]": "Questions of our own", "[us, later]": "Asked later"}
 
 WIDTH, ROW, MARGIN = 240.0, 10.0, 6.0
 """Of the drawing, in its own units; MARGIN is left and right, for marks at the ends."""

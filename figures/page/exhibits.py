@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from figures import style
-from figures.artefacts.artefact import Artefact, Drawing, Table
+from figures.artefacts.artefact import Artefact, Drawing, Product, Table
 from figures.drawing import captions
 from figures.drawing.rendering import Rendered, render
 from figures.drawing.tables import latex, markdown
@@ -69,7 +69,7 @@ def begin(artefact: Artefact, evidence: Evidence, renderers: Executor) -> Pendin
 def finish(pending: Pending) -> Exhibit:
     """Return an artefact with its files; waits for what is being drawn."""
     artefact, evidence, product = pending.artefact, pending.evidence, pending.product
-    about = captions.about(evidence, set(run_ids(product.data["runs"])) if artefact.overall else None)
+    about = captions.about(evidence, _behind(product, evidence) if artefact.overall else None)
     name, caption = artefact.name, f"{artefact.title}. {product.caption} {about}".rstrip()
     files: dict[str, bytes] = {}
     wide, narrow = (None if drawn is None else drawn.result() for drawn in (pending.wide, pending.narrow))
@@ -86,6 +86,14 @@ def finish(pending: Pending) -> Exhibit:
     sidecar = _sidecar(name, product, (*evidence.studies, *evidence.trials), caption, [*files])
     files[f"{name}.json"] = (json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n").encode()
     return Exhibit(artefact, product, caption, files, wide, narrow)
+
+
+def _behind(product: Product, evidence: Evidence) -> set[int]:
+    """Return the ids of the runs behind an artefact's numbers, and of those whose encoders these evaluate."""
+    ids = set(run_ids(product.data["runs"]))
+    configs = [run["config"] for study in evidence.studies for run in study.runs if run["_id"] in ids]
+    origins = {config["evaluate"].get("pretraining") for config in configs}
+    return ids | {origin for origin in origins if origin is not None}
 
 
 def commits(runs: list[Run]) -> list[dict[str, Any]]:

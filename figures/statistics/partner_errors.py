@@ -56,7 +56,10 @@ class Crossing:
 
 
 def lines_of(study: Study) -> list[Line]:
-    """Return the lines of a study with at least two rates of errors, by weight."""
+    """Return the lines of a study with at least two rates of errors, by weight.
+
+    Of several with one weight the one beside most selectors, then that with most runs.
+    """
     groups: list[list[Series]] = []
     for one in study.series:
         if one.method == ORACLE and one.runs and one.tested:
@@ -70,7 +73,11 @@ def lines_of(study: Study) -> list[Line]:
                 one for one in others if one.runs and one.tested and _alike(group[0], one, ("selector.name", ERROR))
             ]
             found.append(Line(weight_of(group[0]), tuple(sorted(group, key=error_of)), tuple(same)))
-    return sorted(found, key=lambda line: line.weight)
+    found.sort(key=lambda line: (-len(line.selectors), -sum(len(one.runs) for one in line.oracles)))
+    of_weight: dict[float, Line] = {}
+    for line in found:
+        of_weight.setdefault(line.weight, line)
+    return sorted(of_weight.values(), key=lambda line: line.weight)
 
 
 def error_of(series: Series) -> float:

@@ -57,7 +57,16 @@ def resolve(named: Iterable[str] = (), updates: Mapping[str, Any] | None = None)
 
 
 def check_name(name: str) -> None:
-    """Raise InputError unless a named config has this name."""
+    """Raise InputError unless one named config has this name, and stores its runs under it if it is a method."""
+    tables = [table for table in (METHODS, DATASETS, SCALES) if name in table]
+    if len(tables) > 1:
+        raise InputError(f"repro/configs: two named configs are called '{name}'; rename one")
+    stored_as = METHODS[name].values.get("method", {}).get("name") if name in METHODS else name
+    if stored_as != name:
+        raise InputError(
+            f"repro/configs/methods.py: the config '{name}' has method.name={stored_as}; set it to '{name}', or its "
+            "runs would be stored as another method's"
+        )
     if name not in NAMED:
         hint = did_you_mean(name, NAMED)
         raise InputError(f"no named config '{name}'.{hint} Known: {', '.join(NAMED)}")

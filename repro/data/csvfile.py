@@ -89,7 +89,7 @@ def read_table(file: Path, columns: Sequence[str], advice: str) -> Table:
     Args:
         file: the table.
         columns: those it must have; it may have more.
-        advice: what to do if it is not there.
+        advice: what to do if it is not there, or lacks a column.
 
     Raises:
         InputError: there is no such file, it is no such table, or it lacks a column or has no row.
@@ -111,11 +111,7 @@ def read_table(file: Path, columns: Sequence[str], advice: str) -> Table:
     header = records[0]
     if missing := [column for column in columns if column not in header]:
         foreign = [name for sign, name in ((";", "semicolons"), ("\t", "tabs")) if sign in text[: text.find("\n")]]
-        hint = (
-            f". It seems to be written with {foreign[0]}: save it with commas"
-            if foreign
-            else f"; rename the column that holds it to '{missing[0]}'"
-        )
+        hint = f". It seems to be written with {foreign[0]}: save it with commas" if foreign else f"; {advice}"
         shown = ", ".join(header[:20])[: 4 * SHOWN]
         raise InputError(f"{file}, line {lines[0]}: no column '{missing[0]}' among its columns ({shown}){hint}")
     if repeated := [column for column in header if column and header.count(column) > 1]:

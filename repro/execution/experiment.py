@@ -161,8 +161,9 @@ def _execute(
         facts["pretrained_on"] = origins["evaluate.pretraining"]["data"]
     for kind in ("series", "study"):  # two copies of a data set that differ must not share a table
         facts[kind] += f"-{facts['images']}"
-    for run in find_runs(database, info__cell=facts["cell"], info__images=facts["images"], status="COMPLETED")[-1:]:
-        log.info("run %d has the same settings and images; this run repeats it", run["_id"])
+    same = {"info__cell": facts["cell"], "info__images": facts["images"], "status": "COMPLETED"}
+    if command != "evaluate" and (done := find_runs(database, **same)):
+        log.info("run %d has the same settings and images; this run repeats it", done[-1]["_id"])
     experiment = build(database, {**facts, "encoder": about})
     observer = DurableObserver(database, facts, superseded)
     experiment.observers.append(observer)

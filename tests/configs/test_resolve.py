@@ -3,7 +3,7 @@
 import pytest
 from pymongo.database import Database
 
-from repro.configs import NAMED, Named, named
+from repro.configs import METHODS, NAMED
 from repro.configs.identity import VOLATILE, digest, identity, overridden
 from repro.configs.plans import PLANS
 from repro.configs.resolve import defaults, flat, plain, put, resolve, settings
@@ -177,10 +177,12 @@ def test_semixup_shares_the_study_of_the_other_methods_whatever_its_weights():
     assert identity(semixup, "train")["series"] != identity(byol, "train")["series"]
 
 
-def test_two_named_configs_of_one_name_and_a_method_stored_under_another_name_are_refused():
-    mine = Named("", {"method": {"name": "mine", "objective": "byol"}})
-    assert named({"mine": mine}, {"small": mine}) == {"mine": mine, "small": mine}
-    with pytest.raises(InputError, match=r"two named configs are called 'mine'; rename one"):
-        named({"mine": mine}, {"small": mine}, {"mine": mine})
-    with pytest.raises(InputError, match=r"the config 'ours' has method\.name=mine; set it to 'ours'"):
-        named({"ours": mine})
+def test_two_named_configs_of_one_name_and_a_method_stored_under_another_name_are_refused(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setitem(METHODS, "phantom", METHODS["byol"])
+    with pytest.raises(InputError, match=r"two named configs are called 'phantom'; rename one"):
+        resolve(["phantom"])
+    monkeypatch.setitem(METHODS, "mine", METHODS["byol"])
+    with pytest.raises(InputError, match=r"the config 'mine' has method\.name=byol; set it to 'mine'"):
+        resolve(["mine", "smoke"])

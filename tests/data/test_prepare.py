@@ -176,7 +176,7 @@ def test_missing_files_are_counted_and_the_first_is_named(source: Path, kept: Pa
     said = refusal(lambda: prepared(listing, SIZE, kept))
     assert said == (
         f"made: 3 of 150 images are missing, 0005.png the first; looked in {source}. "
-        "Get them, or correct the table that names them, or set data.allow_missing=True to go on without them"
+        "Get them, or set data.allow_missing=True to go on without them"
     )
     assert not kept.exists()
 
@@ -218,9 +218,9 @@ def test_corrupt_files_are_named_with_reasons_after_all_were_tried(source: Path,
     damage(source, [0, 70, 149])
     said = refusal(lambda: prepared(listing_of(source), SIZE, kept))
     assert said == (
-        f"3 of 150 files hold no usable image: {source}/0000.png (empty file), "
-        f"{source}/0070.png (a web page in place of the image), {source}/0149.png (truncated). "
-        "Replace them, or set data.allow_corrupt=3 to go on without them"
+        f"made-16: 3 of 150 files in {source} hold no usable image: 0000.png (empty file), "
+        "0070.png (a web page in place of the image), 0149.png (truncated). "
+        "Replace them, or download them again, or set data.allow_corrupt=3 to go on without them"
     )
     assert not (kept / "made-16").exists()
 
@@ -231,7 +231,7 @@ def test_many_corrupt_files_are_listed_in_a_file_beside(source: Path, kept: Path
     report = kept / "made-16.corrupt.txt"
     assert said.count(".png (") == 10
     assert f"and more: {report} names all" in said
-    assert report.read_text().splitlines()[11] == f"{source}/0011.png (truncated)"
+    assert report.read_text().splitlines()[11] == "0011.png (truncated)"
     assert len(report.read_text().splitlines()) == 12
     prepared(listing_of(source), SIZE, kept, allow_corrupt=12)
     assert not report.exists()
@@ -281,7 +281,7 @@ def test_after_a_refusal_only_chunks_with_changed_files_are_decoded_again(
 def test_nothing_but_corrupt_files_is_refused_whatever_is_allowed(source: Path, kept: Path):
     damage(source, list(range(150)))
     said = refusal(lambda: prepared(listing_of(source), SIZE, kept, allow_corrupt=1000))
-    assert "150 of 150 files hold no usable image" in said
+    assert f"150 of 150 files in {source} hold no usable image" in said
     assert "allow_corrupt" not in said
 
 

@@ -30,7 +30,7 @@ def batch_of(n: int = 24, seed: int = 0, labels: torch.Tensor | None = None) -> 
     gradients = LastLayer(torch.randn(2, n + 5, 12).relu(), torch.randn(2, n + 5, 8))
     bank = Candidates(torch.randn(2, n + 5, 8), kept, gradients)
     generator = torch.Generator().manual_seed(seed)
-    return Batch(out, members, last_layer_kernel(out), generator, bank, last=last_layer(out))
+    return Batch(out, members, last_layer_kernel(out), generator, bank, {"error": 0.0}, last_layer(out))
 
 
 def partners_of(batch: Batch, name: str, exclude_group: bool = False, k: int = 1):
@@ -123,7 +123,7 @@ def test_an_image_that_is_twice_in_a_batch_is_not_its_own_partner(name: str):
     twice = torch.arange(12) // 2 * 2  # images 2i and 2i + 1 are the same one
     out = Outputs(*(x[:, twice] for x in (batch.out.p, batch.out.a, batch.out.z, batch.out.t)))
     members = Members(twice, batch.members.labels[twice], None)
-    partners = partners_of(Batch(out, members, last_layer_kernel(out), batch.generator), name)
+    partners = partners_of(replace(batch, out=out, members=members, kernel=last_layer_kernel(out)), name)
     assert partners.valid.all()
     for i, (j,) in enumerate(partners.index.tolist()):
         assert i // 2 != j // 2

@@ -111,13 +111,14 @@ def _present(listing: Listing, allow_missing: bool) -> tuple[np.ndarray, Files]:
         advice = nearby(listing.folder) if none else ", or set data.allow_missing=True to go on without them"
         raise InputError(
             f"{listing.name}: {absent:,} of {len(stats):,} images are missing, {first} the first; looked in "
-            f"{listing.folder}. Get them, or correct the table that names them{advice}"
+            f"{listing.folder}. {'Correct or take out their rows' if listing.home else 'Get them'}{advice}"
         )
     if not stats:
         raise InputError(f"{listing.name}: its tables name no image")
     there = [(files[row], listing.names[row], stat) for row, stat in enumerate(stats) if stat is not None]
     paths, names, found = zip(*there, strict=True)
-    return present, Files(paths, names, [stat.st_size for stat in found], [stat.st_mtime_ns for stat in found])
+    sizes, mtimes = [stat.st_size for stat in found], [stat.st_mtime_ns for stat in found]
+    return present, Files(str(listing.folder), paths, names, sizes, mtimes)
 
 
 def _stat(path: str) -> os.stat_result | None:
@@ -205,7 +206,7 @@ def _accept(corrupt: list[dict[str, Any]], files: Files, allowed: int, place: Ca
     """Raise InputError if more files are corrupt than is allowed, or all are."""
     if len(corrupt) <= allowed and len(corrupt) < len(files):
         return
-    lines = [f"{files.paths[each['row']]} ({each['reason']})" for each in corrupt]
+    lines = [f"{each['file']} ({each['reason']})" for each in corrupt]
     named = ", ".join(lines[:NAMED_AT_MOST])
     if len(lines) > NAMED_AT_MOST:
         place.report.write_text("\n".join(lines) + "\n")
@@ -213,7 +214,10 @@ def _accept(corrupt: list[dict[str, Any]], files: Files, allowed: int, place: Ca
     advice = f", or set data.allow_corrupt={len(corrupt)} to go on without them" if len(corrupt) < len(files) else ""
     if any(each["reason"].startswith("values outside") for each in corrupt):
         advice += ", or say with data.black and data.white which grey values are meant"
-    raise InputError(f"{len(corrupt):,} of {len(files):,} files hold no usable image: {named}. Replace them{advice}")
+    raise InputError(
+        f"{place.name}: {len(corrupt):,} of {len(files):,} files in {files.folder} hold no usable image: {named}. "
+        f"Replace them, or download them again{advice}"
+    )
 
 
 def _inputs_sha256(result: Decoded, files: Files) -> str:

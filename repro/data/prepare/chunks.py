@@ -33,12 +33,14 @@ class Files:
     """Image files as they lie on the disk, in order.
 
     Args:
+        folder: that they have in common.
         paths: where each one is.
-        names: what each is called below the folder they have in common.
+        names: what each is called below the folder.
         sizes: bytes of each.
         mtimes: when each was changed last, in ns.
     """
 
+    folder: str
     paths: Sequence[str]
     names: Sequence[str]
     sizes: Sequence[int]

@@ -13,7 +13,7 @@ def scores(batch: Batch) -> torch.Tensor:
 
     For each image, with probability `selector.error`, images of another label come first instead.
     """
-    drawn, wanted, error = batch.random(), batch.same_label(batch.members), batch.settings.get("error", 0.0)
+    drawn, wanted, error = batch.random(), batch.same_label(batch.members), batch.settings["error"]
     if error > 0:  # without errors nothing more is drawn
         wanted = wanted ^ batch.coin(error)[:, None]
     return drawn + wanted

@@ -80,6 +80,16 @@ def test_a_study_that_differs_in_much_or_in_odd_letters_has_its_hash_for_a_folde
     assert all("augment.flip=" in study.note for study in others)
 
 
+def test_the_images_of_a_study_have_the_newest_title_that_a_run_has_and_it_is_no_setting(database) -> None:
+    for seed, name in enumerate((None, "My lungs", "Our lungs", None)):
+        add(database, config("byol", seed, data__title=name))
+    add(database, config("byol_tracin", 0, data__title="Another"))
+    retell(database, {"info.study": "one"})
+    (study,) = reading.read(database).studies
+    assert title(study) == "Another, official split, 28 px, scale smoke"
+    assert {one.label for one in study.series} == {"BYOL", "BYOL + TracIn"}
+
+
 def test_sidecar_query_finds_the_runs_and_metrics_drawn(database, draw) -> None:
     add_study(database, ("byol", "byol_tracin"), seeds=2)
     for path in sorted((draw() / STUDY).glob("*.json")):

@@ -9,6 +9,7 @@ from repro.configs import METHODS, WITHOUT_PRETRAINING
 from repro.configs.grids import TUNINGS
 from repro.configs.identity import identity
 from repro.configs.plans import PLANS, Images, Plan
+from repro.configs.recipes import chosen
 from repro.configs.resolve import flat, resolve
 from repro.errors import InputError
 from repro.pretrain.objectives import OBJECTIVES
@@ -86,6 +87,17 @@ def test_an_oracle_errs_at_five_rates_and_two_weights_on_both_data_sets_beside_t
             assert found["byol_oracle", images, error, weight] >= {0, 1, 2}
         for method in ("byol_random", "byol_cosine", "byol_tracin"):
             assert found[method, images, 0.0, weight] >= {0, 1, 2}
+
+
+def test_at_the_weight_of_tracins_recipe_oracle_and_selectors_are_those_of_the_main_comparison():
+    recipe = chosen()["medmnist"]["byol_tracin"]["settings"]
+    own = {"selector.warmup_epochs", "selector.weight"}
+    more = [
+        (cell.named[0], cell.config["selector"]["error"])
+        for cell in cells("medmnist")
+        if own <= cell.updates.keys() and cell.updates["selector.weight"] == recipe["selector.weight"]
+    ]
+    assert set(more) == {("byol_oracle", error) for error in (0.25, 0.5, 0.75, 1.0)}  # what the plan adds to it
 
 
 def test_an_ablation_changes_one_setting_and_its_own_value_is_the_main_cell():
