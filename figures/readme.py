@@ -9,9 +9,11 @@ import os
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from figures import style
 from figures.__main__ import main as draw
 from figures.artefacts import effects, partner_errors
 from figures.artefacts.artefact import Artefact
@@ -19,8 +21,9 @@ from figures.artefacts.registry import ARTEFACTS
 from figures.claims.answer import compute, extent, sentences
 from figures.claims.ledger import read as read_ledger
 from figures.evidence.reading import read
-from figures.evidence.titles import title
+from figures.evidence.titles import listing, title
 from figures.page.files import write
+from figures.statistics.estimates import FEWEST
 from repro.errors import InputError, Parser, front_door
 from repro.store import open_archive
 
@@ -40,12 +43,6 @@ PICTURES = {
 }
 """Their texts for readers who do not see them. The first stands above the tables of docs/results.md, the second in the
 README, and with its caption below those tables."""
-
-READ = (
-    "How good must partners be? Lines: an oracle chooses partners by their labels, right ones at a given rate. Marks: "
-    "the selectors, at the rate that they reach. [Caption and numbers](docs/results.md#how-good-partners-must-be)"
-)
-"""What the README says below its picture."""
 
 MARKS = re.compile(r"(<!-- result:[^>]*-->\n).*?(<!-- end of result -->)", re.DOTALL)
 
@@ -87,6 +84,7 @@ def result(archive: Path) -> tuple[str, str, dict[str, bytes]]:
         drawn = {each: folder / f"{each.name}.png" for each in PICTURES}
         pictures = {each: file.read_bytes() for each, file in drawn.items() if file.exists()}
         captions = {each: json.loads((folder / f"{each.name}.json").read_text())["caption"] for each in pictures}
+        numbers = pd.read_csv(folder / f"{WHY.name}.csv") if WHY in pictures else pd.DataFrame()
         several = [study for study in records.studies if len(study.references) > 1]
         scores = {f"{study.folder}/{SCORES}": f"{titles[SCORES]}: {title(study)}" for study in several}
         shown = {"claims": titles["claims"], **scores, **{each: titles[each] for each in TABLES}}
@@ -102,15 +100,38 @@ def result(archive: Path) -> tuple[str, str, dict[str, bytes]]:
     if EFFECTS in pictures:
         tables.insert(1, _picture(EFFECTS, RESULTS))
     if WHY in pictures:
-        answer.insert(1, f"{_picture(WHY, README)}\n\n{READ}")
+        answer.insert(1, f"{_picture(WHY, README)}\n\n{_read_as(numbers)}")
         tables.append(f"## {WHY.title}\n\n{_picture(WHY, RESULTS)}\n\n{_without_title(captions[WHY])}")
-    texts = ("\n\n".join(parts) + "\n" for parts in (answer, tables))
-    return *texts, {f"{each.name}.png": content for each, content in pictures.items()}
+    named = {f"{each.name}.png": content for each, content in pictures.items()}
+    return "\n\n".join(answer) + "\n", "\n\n".join(tables) + "\n", named
 
 
 def _picture(artefact: Artefact, page: Path) -> str:
     """Return a picture as Markdown, as seen from a page."""
     return f"![{PICTURES[artefact]}]({os.path.relpath(REFERENCE, page.parent)}/{artefact.name}.png)"
+
+
+def _read_as(numbers: pd.DataFrame) -> str:
+    """Say how the README's picture is read, and what right partners alone gain; `numbers` are the picture's."""
+    right = numbers[(numbers["method"] == partner_errors.ORACLE) & (numbers["error"] == 0)]
+    told = [
+        f"{listing([_gain(row) for row in rows.itertuples()])} points ({name})"
+        for name, rows in right[right["weight"] == right["weight"].min()].groupby("study", sort=False)
+    ]
+    return (
+        "How good must partners be? Lines: an oracle chooses partners by their labels, right ones at a given rate. "
+        "Marks: the selectors, at the rate that they reach. With right partners alone, the gain over BYOL is "
+        f"{'; '.join(told)}. [Caption and numbers](docs/results.md#{WHY.title.lower().replace(' ', '-')})"
+    )
+
+
+def _gain(row: Any) -> str:
+    """Return a gain in points with half the width of its interval, and its protocol."""
+    mean, half = (
+        f"{100 * row.mean:+.1f}".replace("-", "−"),
+        f" ± {50 * (row.high - row.low):.1f}" * (row.seeds >= FEWEST),
+    )
+    return f"{mean}{half} ({style.PROTOCOLS[row.protocol].lower()})"
 
 
 def _section(heading: str, text: str) -> str:
