@@ -3,9 +3,11 @@
 import re
 
 import pytest
+from scipy import stats
 
 from figures import readme
 from figures.evidence import reading
+from repro import runs as kit_runs
 from repro.configs.recipes import chosen
 from repro.store import examine, open_archive
 from repro.store.optional import kind_of
@@ -68,3 +70,18 @@ def test_the_readme_and_the_results_page_show_what_the_archive_gives():
         (block,) = re.findall(r"<!-- result:[^>]*-->\n(.*?)<!-- end of result -->", file.read_text(), re.DOTALL)
         assert block == text, "type: python -m figures.readme"
     assert {file.name: file.read_bytes() for file in readme.REFERENCE.glob("*.png")} == pictures
+
+
+def test_what_right_partners_gain_in_the_readme_is_what_the_stored_scores_give():
+    said, every = readme.README.read_text(), kit_runs.of(readme.ARCHIVE)()
+    every = every[(every["scale"] == "medmnist") & every["config.evaluate.pretraining"].isna()]
+    for data in ("dermamnist", "pneumoniamnist"):
+        mine = every[every["data"] == data].set_index("seed")
+        right = mine[(mine["method"] == "byol_oracle") & (mine["config.selector.error"] == 0)]
+        assert len(right) >= 3
+        for protocol, name in (("finetune", "fine-tuning"), ("linear", "linear probe")):
+            columns = [f"test/{protocol}/balanced_accuracy/{percent}" for percent in (1, 10)]
+            byol = mine.loc[mine["method"] == "byol", columns].mean(axis=1)
+            gain = 100 * (right[columns].mean(axis=1) - byol).dropna()
+            half = stats.t.ppf(0.975, len(gain) - 1) * gain.std() / len(gain) ** 0.5
+            assert f"{gain.mean():+.1f} ± {half:.1f} ({name})".replace("-", "−", 1) in said, (data, name)
