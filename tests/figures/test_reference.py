@@ -84,4 +84,5 @@ def test_what_right_partners_gain_in_the_readme_is_what_the_stored_scores_give()
             byol = mine.loc[mine["method"] == "byol", columns].mean(axis=1)
             gain = 100 * (right[columns].mean(axis=1) - byol).dropna()
             half = stats.t.ppf(0.975, len(gain) - 1) * gain.std() / len(gain) ** 0.5
-            assert f"{gain.mean():+.1f} ± {half:.1f} ({name})".replace("-", "−", 1) in said, (data, name)
+            mean = f"{gain.mean():+.1f}".replace("-", "−")
+            assert f"{mean} ± {half:.1f} ({name})" in said, (data, name)
