@@ -21,6 +21,9 @@ UNLEARNED = "is not shown there to learn more than random weights"
 CARRIED = "that was pretrained on the one is not shown to be better than random weights on the other"
 """The same of transfer."""
 
+LATER = " (Our question, asked after runs that answer it had been read.)"
+"""What is said of a claim that did not stand before the runs."""
+
 TOLD = 3
 """Studies whose effects are told one by one; of more, the least and the greatest."""
 
@@ -38,13 +41,14 @@ def sentences(ledger: dict[str, Any], table: pd.DataFrame) -> Iterator[str]:
             rows = every[every["verdict"] != TOO_FEW]
             asked = rows[rows["verdict"] != NOT_ASKED]
             unasked = len(rows) - len(asked)
+            text = f"*{claim['text']}*{LATER if claim['source'] == '[us, later]' else ''}"
             if unasked and asked.empty:
                 many = "the only study" if unasked == 1 else f"any of {unasked} studies"
-                yield f"*{claim['text']}* **No answer: not asked in {many}**, since {why_not_asked(claim)}."
+                yield f"{text} **No answer: not asked in {many}**, since {why_not_asked(claim)}."
             else:
                 rest = f" Not asked in {unasked} more: {why_not_asked(claim)}." if unasked else ""
                 none = "Too few runs to test" if (every["pairs"] > 0).any() else "No runs yet"
-                yield f"*{claim['text']}* {none if asked.empty else _said(asked)}.{rest}"
+                yield f"{text} {none if asked.empty else _said(asked)}.{rest}"
 
 
 def why_not_asked(claim: dict[str, Any]) -> str:

@@ -98,6 +98,7 @@ def test_too_few_runs_are_drawn_as_such_and_not_counted() -> None:
         "Too few runs to test.",
         "No runs yet.",
         "Too few runs to test.",
+        "(Our question, asked after runs that answer it had been read.) No runs yet.",
     ]
 
 
@@ -105,7 +106,7 @@ def test_too_few_runs_are_drawn_as_such_and_not_counted() -> None:
 def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_interval(effect: float, counts: str):
     evidence, ledger = all_evidence(simulated(np.random.default_rng(1), effect)), read()
     table = judging.judge(evidence, ledger)
-    few, other, partners = answer.sentences(ledger, table)
+    few, other, partners, later = answer.sentences(ledger, table)
     row = table.set_index("claim").loc["semi_supervised_over_byol"]
     sign = "+" if row["effect"] > 0 else "−"
     interval = f"{sign}{abs(row['effect']):.1f} ± {row['high'] - row['effect']:.1f} points ({row['study']})."
@@ -113,6 +114,7 @@ def test_the_answer_counts_what_is_supported_and_gives_each_effect_with_its_inte
     assert few.endswith(interval)
     assert other.endswith("* No runs yet.")
     assert f"**Supported in {counts}**" in partners
+    assert later.endswith("BYOL.* (Our question, asked after runs that answer it had been read.) No runs yet.")
 
 
 def test_the_answer_says_where_neither_a_claim_nor_its_opposite_is_supported():
