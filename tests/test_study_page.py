@@ -7,9 +7,12 @@ import pandas as pd
 import pytest
 
 from repro import runs
+from repro.store import open_archive
 from tests.conftest import ROOT
 
 PERCENTS = (1, 10, 100)
+LEARNED = re.compile(r"^\| `(\w+)`[^|]*\|((?:[^|]*\d[^|]*\|){7})$", re.MULTILINE)
+NUMBER = re.compile(r"[-+]?[\d.]+")
 ROW = re.compile(r"^\| (\d[\d, ]*) \| (.*) \|$", re.MULTILINE)
 
 
@@ -51,6 +54,24 @@ def test_every_setting_is_that_of_the_runs_named_beside_it(stored: pd.DataFrame)
             strength = json.loads(config["augment.jitter"])[0] if config["augment.jitter_prob"] else "none"
             assert str(strength) == brightness, run
             assert json.loads(config["augment.solarize"])[1] == float(solarisation), run
+
+
+def test_what_every_method_learns_in_30_epochs_is_what_the_runs_named_beside_it_stored(stored: pd.DataFrame):
+    with open_archive(ROOT / "figures" / "reference" / "candidates.zip") as archive:
+        found = {run["_id"]: run for run in archive.runs()}
+    lines = LEARNED.findall((ROOT / "docs" / "methods.md").read_text().replace("−", "-"))
+    assert {line[0] for line in lines} >= {
+        *("simclr", "dcl", "nnclr", "dcl_nn", "moco", "simsiam", "barlow_twins", "vicreg", "swav", "dino", "restore"),
+        *("byol", "byol_tracin", "simsiam_tracin", "simclr_tracin"),
+    }
+    for method, cells in lines:
+        *numbers, run = map(float, NUMBER.findall(cells))
+        config, learning = found[int(run)]["config"], found[int(run)]["info"]["learning"]
+        assert (config["method"]["name"], config["pretrain"]["epochs"], config["seed"]) == (method, 30, 11)
+        assert (config["data"]["name"], config["evaluate"]["test"]) == ("pneumoniamnist", False)
+        told = [learning[key] for key in ("readout", "random", "low", "high")]
+        told += [stored.loc[int(run), f"val/linear/balanced_accuracy/{percent}"] for percent in PERCENTS]
+        assert numbers == pytest.approx([100 * each for each in told], abs=0.051), method
 
 
 def test_how_far_random_weights_are_below_supervised_training_is_what_the_reference_archive_gives():

@@ -52,6 +52,9 @@ _RATES = (2.0, 6.0)
 """Learning rates of LARS, on both sides of the scale's. BYOL keeps that, 4, and tries how fast its predictor learns and how
 often its target is replaced."""
 
+_LOW_RATES = (0.5, 1.0)
+"""Of methods that the scale's rate harms: after 30 epochs MoCo was below random weights, and SwAV's loss was NaN."""
+
 _WEIGHTS: dict[str, tuple[Any, ...]] = {"selector.weight": (0.25, 0.5), "selector.warmup_epochs": (0, 10)}
 """What methods with partners try, on top of the recipe of their base."""
 
@@ -96,11 +99,11 @@ TUNINGS = {
             "dcl": Grid({"contrastive.temperature": (0.1, 0.5), "pretrain.lr": _RATES}),
             "nnclr": Grid({"contrastive.temperature": (0.1, 0.5), "pretrain.lr": _RATES}),
             "dcl_nn": Grid({"contrastive.temperature": (0.1, 0.5), "pretrain.lr": _RATES}),
-            "moco": Grid({"pretrain.renewals": (50.0, 300.0), "pretrain.lr": _RATES}),
+            "moco": Grid({"pretrain.renewals": (50.0, 300.0), "pretrain.lr": _LOW_RATES}),
             "simsiam": Grid({"pretrain.predictor_lr": (1.0, 10.0), "pretrain.lr": _RATES}),
             "barlow_twins": Grid({"barlow_twins.redundancy": (0.005, 0.02), "pretrain.lr": _RATES}),
             "vicreg": Grid({"vicreg.covariance": (1.0, 4.0), "pretrain.lr": _RATES}),
-            "swav": Grid({"swav.temperature": (0.1, 0.2), "pretrain.lr": _RATES}),
+            "swav": Grid({"swav.temperature": (0.1, 0.2), "pretrain.lr": _LOW_RATES}),
             "dino": Grid({"pretrain.renewals": (50.0, 300.0), "pretrain.lr": _RATES}),
             "restore": Grid({"restore.shuffle": (0.2, 0.4), "pretrain.lr": _RATES}),
             "byol_random": _PARTNERS,
