@@ -64,12 +64,11 @@ def read(stored: Database | RunSource) -> Records:
     if not newest:
         first = next(iter(left_out.values()))
         raise InputError(f"none of the {len(runs)} stored runs is whole; the first: {first}. {make}")
+    runs = _with_newest_titles(runs)
     by_study: dict[str, list[Run]] = {}
     for run in runs:
         if {"study", "series"} <= run["info"].keys() and _readable(run):
             by_study.setdefault(run["info"]["study"], []).append(run)
-    for members in by_study.values():
-        _give_one_title(members)
     whole, by_id = set(newest.values()), {run["_id"]: run for run in runs}
     studies = []
     for key, members in by_study.items():
@@ -87,13 +86,21 @@ def _readable(run: Run) -> bool:
     return isinstance(config, dict) and all(isinstance(config.get(k), dict) for k in ("method", "data", "evaluate"))
 
 
-def _give_one_title(members: Iterable[Run]) -> None:
-    """Give a study's images the newest title that a run has, in all its runs."""
-    title = None
-    for run in members:
-        title = run["config"]["data"].get("title") or title
-    for run in members:
-        run["config"]["data"]["title"] = title
+def _with_newest_titles(runs: Sequence[Run]) -> list[Run]:
+    """Return the runs, each with the newest title that a run of its study gives its images."""
+    titles = {run["info"].get("study"): name for run in runs if _readable(run) and (name := _title(run))}
+    found = []
+    for run in runs:
+        newest = titles.get(run["info"].get("study"))
+        if newest and _readable(run) and _title(run) != newest:
+            data = {**run["config"]["data"], "title": newest}
+            run = {**run, "config": {**run["config"], "data": data}}  # the record itself stays as it is
+        found.append(run)
+    return found
+
+
+def _title(run: Run) -> str | None:
+    return run["config"]["data"].get("title")
 
 
 def _is_transfer(run: Run) -> bool:
