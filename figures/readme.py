@@ -9,7 +9,6 @@ import os
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -18,12 +17,11 @@ from figures.__main__ import main as draw
 from figures.artefacts import effects, partner_errors
 from figures.artefacts.artefact import Artefact
 from figures.artefacts.registry import ARTEFACTS
-from figures.claims.answer import compute, extent, sentences
+from figures.claims.answer import compute, effect, extent, sentences
 from figures.claims.ledger import read as read_ledger
 from figures.evidence.reading import read
 from figures.evidence.titles import listing, title
 from figures.page.files import write
-from figures.statistics.estimates import FEWEST
 from repro.errors import InputError, Parser, front_door
 from repro.store import open_archive
 
@@ -57,9 +55,10 @@ def main(arguments: list[str]) -> None:
             raise InputError(f"{file} has {times} places for the result; it needs one, as {MARKS.pattern}")
         write(file.parent, {file.name: content.encode()})
         print(file)
-    for old in REFERENCE.glob("*.png"):
-        old.unlink()
     write(REFERENCE, pictures)
+    for file in REFERENCE.glob("*.png"):
+        if file.name not in pictures:
+            file.unlink()
     for name in pictures:
         print(REFERENCE / name)
 
@@ -114,24 +113,17 @@ def _picture(artefact: Artefact, page: Path) -> str:
 def _read_as(numbers: pd.DataFrame) -> str:
     """Say how the README's picture is read, and what right partners alone gain; `numbers` are the picture's."""
     right = numbers[(numbers["method"] == partner_errors.ORACLE) & (numbers["error"] == 0)]
-    told = [
-        f"{listing([_gain(row) for row in rows.itertuples()])} points ({name})"
-        for name, rows in right[right["weight"] == right["weight"].min()].groupby("study", sort=False)
-    ]
+    right = right[right["weight"] == right["weight"].min()]
+    right = right.assign(effect=100 * right["mean"], high=100 * right["high"], pairs=right["seeds"], unit="points")
+    told = []
+    for name, rows in right.groupby("study", sort=False):
+        gains = [f"{effect(row)} ({style.PROTOCOLS[row.protocol].lower()})" for row in rows.itertuples()]
+        told.append(f"{listing(gains)} points ({name})")
     return (
         "How good must partners be? Lines: an oracle chooses partners by their labels, right ones at a given rate. "
         "Marks: the selectors, at the rate that they reach. With right partners alone, the gain over BYOL is "
         f"{'; '.join(told)}. [Caption and numbers](docs/results.md#{WHY.title.lower().replace(' ', '-')})"
     )
-
-
-def _gain(row: Any) -> str:
-    """Return a gain in points with half the width of its interval, and its protocol."""
-    mean, half = (
-        f"{100 * row.mean:+.1f}".replace("-", "−"),
-        f" ± {50 * (row.high - row.low):.1f}" * (row.seeds >= FEWEST),
-    )
-    return f"{mean}{half} ({style.PROTOCOLS[row.protocol].lower()})"
 
 
 def _section(heading: str, text: str) -> str:
